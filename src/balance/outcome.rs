@@ -1,0 +1,83 @@
+//! What an attempt came to, in the words that the balancer decides by.
+//!
+//! One function, `classify`, turns the facts of a reply (or of its absence) into an [`Outcome`]; everything
+//! that reads a reply asks it, so that the engine, the streams and the simulation agree on what a reply means.
+
+use std::time::Duration;
+
+/// What an attempt came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// A whole, good reply.
+    Success,
+    /// The service refused for want of quota or capacity; costs the job no attempt.
+    Throttled(Throttle),
+    /// The attempt failed, and another endpoint may serve the job.
+    Failed {
+        /// Whose fault it may be.
+        blame: Blame,
+        /// In words, for the ledger and the report.
+        reason: String,
+    },
+    /// The endpoint cannot serve this at all: wrong key, no such deployment, no such operation.
+    Unusable {
+        /// What is taken out.
+        scope: Scope,
+        /// In words, for the ledger and the report.
+        reason: String,
+    },
+    /// The service refused the request for its content; no other endpoint would do better, none is harmed.
+    Refused {
+        /// In words, for the ledger.
+        reason: String,
+    },
+    /// Ended from our side (cancelled, shut down, the caller stopped reading, a panic): tells nothing about the endpoint.
+    Abandoned,
+}
+
+/// A refusal for want of quota or capacity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Throttle {
+    /// The time that the service named: the largest of the named delay and the exhausted axis' reset.
+    /// None where it named none (or zero), and the balancer's own back-off decides.
+    pub wait: Option<Duration>,
+    /// What ran out.
+    pub axis: Axis,
+    /// In words, for the ledger and the report.
+    pub reason: String,
+}
+
+/// What ran out when the service throttled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Axis {
+    /// Requests per time.
+    Requests,
+    /// Tokens per minute.
+    Tokens,
+    /// The throughput of a provisioned deployment.
+    Throughput,
+    /// The service's own capacity, with quota left.
+    Capacity,
+    /// Not said.
+    Unknown,
+}
+
+/// Whose fault a failure may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Blame {
+    /// The endpoint's, at once: no connection, a timeout, 408, 409, 424, 502, 503, 504, a cut reply.
+    Endpoint,
+    /// The endpoint's or the request's: 500, a reply that makes no sense. Decided by how the job fares elsewhere.
+    Unclear,
+    /// Nobody's: a reused connection that had been closed meanwhile.
+    Nobody,
+}
+
+/// What a reply takes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// The deployment.
+    Deployment,
+    /// This operation on this deployment.
+    Operation,
+}

@@ -1,0 +1,2 @@
+//! The `blaster` command.
+fn main() {}

@@ -1,0 +1,3 @@
+//! A simulator of Azure OpenAI on loopback ports.
+
+pub mod plan;
