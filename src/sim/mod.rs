@@ -15,12 +15,22 @@ pub mod config;
 pub mod limiter;
 pub mod plan;
 
+mod answer;
+mod cache;
+mod deployment;
 mod dice;
+mod faults;
+mod gate;
+mod reply;
+mod request;
+mod schema;
+mod spoil;
 mod world;
 
 pub use config::{
     CostModel, DEFAULT_KEY, FaultKind, FilterMode, Latency, OutputLength, Poison, RateHeaders, RefusalFamily, Refusals,
     RetryAfter, SimConfig, SimConfigError, SimDeployment, SimFault, SimKey, SimOperation, Sku, Spread, When,
 };
+pub use deployment::DeploymentSummary;
 pub use limiter::{Dip, LimiterForm, Limits};
-pub use world::{DeploymentSummary, World, WorldSummary};
+pub use world::{World, WorldSummary};
