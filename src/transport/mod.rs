@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use crate::api::{Headers, Operation};
 use crate::error::fault::Fault;
 
+pub use crate::api::Method;
 pub use gate::Gate;
 
 pub mod gate;
+pub mod sse;
 
 /// Sends requests to endpoints, blocking the calling thread.
 pub trait Transport: Send + Sync {
@@ -42,18 +44,6 @@ pub struct Call<'a> {
     pub gate: &'a Gate,
     /// Open a fresh connection instead of a pooled one (after [`FaultKind::Stale`](crate::error::fault::FaultKind::Stale)).
     pub fresh: bool,
-}
-
-/// HTTP methods that the engine passes on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Method {
-    /// `GET`, sent without a body
-    Get,
-    /// `POST`
-    #[default]
-    Post,
-    /// `DELETE`, sent without a body
-    Delete,
 }
 
 /// The time limits of one call.
