@@ -297,3 +297,149 @@ fn separate(out: &mut Vec<u8>, start: usize) {
         out.push(b',');
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHAT: Operation = Operation::ChatCompletions;
+    const BOTH: Defaults = Defaults {
+        temperature: Some(0.5),
+        max_completion_tokens: Some(9),
+    };
+
+    fn read(operation: &Operation, body: &str) -> (RequestBody, Option<String>) {
+        RequestBody::from_json(operation, body.as_bytes()).unwrap()
+    }
+
+    fn rendered(body: &RequestBody, model: Option<&str>, defaults: Defaults) -> String {
+        let mut out = b"kept".to_vec();
+        body.render(model, defaults, &mut out);
+        String::from_utf8(out).unwrap().split_off(4)
+    }
+
+    #[test]
+    fn members_survive_byte_for_byte_and_in_order() {
+        // Numbers that no float holds, escapes, a key that occurs twice, and spaces inside values.
+        for (body, model, expected) in [
+            (
+                r#"{ "z" : 1e400 , "model" : "m", "a":[ 1 , 2 ], "a":"\u00e4\/", "k\"\n": {"model":"inner"} }"#,
+                Some("m"),
+                r#"{"z":1e400,"a":[ 1 , 2 ],"a":"\u00e4\/","k\"\n":{"model":"inner"},"model":"east"}"#,
+            ),
+            (
+                r#"{"a":123456789012345678901234567890}"#,
+                None,
+                r#"{"a":123456789012345678901234567890,"model":"east"}"#,
+            ),
+            (r#"{"mod\u0065l":"m"}"#, Some("m"), r#"{"model":"east"}"#),
+            (r#"{"model":"m","model":"n"}"#, Some("n"), r#"{"model":"east"}"#),
+            (r#"{"model":null,"a":1}"#, None, r#"{"a":1,"model":"east"}"#),
+            (" \r\n{}\n", None, r#"{"model":"east"}"#),
+        ] {
+            let (read, found) = read(&Operation::Responses, body);
+            assert_eq!(found.as_deref(), model, "{body}");
+            assert_eq!(rendered(&read, Some("east"), BOTH), expected);
+        }
+    }
+
+    #[test]
+    fn without_a_model_none_is_written() {
+        let (body, _) = read(&CHAT, r#"{"model":"m","a":1}"#);
+        assert_eq!(rendered(&body, None, Defaults::default()), r#"{"a":1}"#);
+        assert_eq!(rendered(&read(&CHAT, "{}").0, None, Defaults::default()), "{}");
+    }
+
+    #[test]
+    fn a_model_is_escaped() {
+        let (body, _) = read(&CHAT, "{}");
+        assert_eq!(
+            rendered(&body, Some("a\"\\\n"), Defaults::default()),
+            r#"{"model":"a\"\\\n"}"#
+        );
+    }
+
+    #[test]
+    fn what_is_no_object_is_sent_untouched() {
+        for body in ["", "--boundary\r\n", "[1]", "\"text\"", "\u{feff}{}"] {
+            let (read, model) = read(&CHAT, body);
+            assert_eq!(model, None);
+            assert_eq!(rendered(&read, Some("east"), BOTH), body);
+            assert!(!read.is_stream() && !read.adds_usage());
+        }
+        let (binary, _) = RequestBody::from_json(&CHAT, b"\xff\x00").unwrap();
+        let mut out = Vec::new();
+        binary.render(Some("east"), BOTH, &mut out);
+        assert_eq!(out, b"\xff\x00");
+    }
+
+    #[test]
+    fn what_begins_as_an_object_and_is_none_is_refused() {
+        for (body, reason) in [
+            (&b"{"[..], "EOF"),
+            (b"{\"a\":1,}", "trailing comma"),
+            (b"{\"a\":1} x", "trailing characters"),
+            (b"{\"a\":\"\xff\"}", "utf-8"),
+            (b"{\"model\":5}", "`model` must be text or null"),
+            (b"{a:1}", "key must be a string"),
+        ] {
+            let error = RequestBody::from_json(&CHAT, body).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_does_not_exhaust_the_stack() {
+        let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(1_000_000), "]".repeat(1_000_000));
+        let (body, _) = read(&CHAT, &deep);
+        assert_eq!(rendered(&body, None, Defaults::default()), deep);
+    }
+
+    #[test]
+    fn defaults_are_added_only_where_a_chat_request_says_nothing() {
+        let temperature = r#""temperature":0.5"#;
+        let limit = r#""max_completion_tokens":9"#;
+        let usage = r#""stream_options":{"include_usage":true}"#;
+        for (operation, members, added) in [
+            (CHAT, "", vec![temperature, limit]),
+            (CHAT, r#""temperature":1"#, vec![limit]),
+            (CHAT, r#""temperature":null"#, vec![limit]),
+            (CHAT, r#""max_tokens":1"#, vec![temperature]),
+            (CHAT, r#""max_completion_tokens":1"#, vec![temperature]),
+            (CHAT, r#""stream":true"#, vec![temperature, limit, usage]),
+            (CHAT, r#""stream":false"#, vec![temperature, limit]),
+            (CHAT, r#""stream":true,"stream_options":{}"#, vec![temperature, limit]),
+            (Operation::Completions, r#""stream":true"#, vec![]),
+            (Operation::Embeddings, "", vec![]),
+        ] {
+            let (body, _) = read(&operation, &format!("{{{members}}}"));
+            let parts: Vec<&str> = [members]
+                .into_iter()
+                .filter(|m| !m.is_empty())
+                .chain(added.clone())
+                .collect();
+            assert_eq!(rendered(&body, None, BOTH), format!("{{{}}}", parts.join(",")));
+            assert_eq!(body.adds_usage(), added.contains(&usage), "{members}");
+        }
+    }
+
+    #[test]
+    fn what_matters_to_a_stream_is_noticed() {
+        for (body, stream, choices) in [
+            ("{}", false, 1),
+            (r#"{"stream":true,"n":3}"#, true, 3),
+            (r#"{"stream": null,"n":null}"#, false, 1),
+            (r#"{"n":0}"#, false, 1),
+            (r#"{"n":"2"}"#, false, 1),
+            (r#"{"\u006e":2}"#, false, 2),
+        ] {
+            let (body, _) = read(&CHAT, body);
+            assert_eq!((body.is_stream(), body.choices()), (stream, choices));
+        }
+    }
+
+    #[test]
+    fn a_waiting_body_stays_small() {
+        assert_eq!(size_of::<RequestBody>(), 24);
+    }
+}

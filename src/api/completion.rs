@@ -285,3 +285,178 @@ impl WireMessage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A reply with one choice, of which `message` and `finish` are given.
+    fn reply(message: Value, finish: &str) -> ChatCompletion {
+        let body = json!({"choices": [{"index": 0, "message": message, "finish_reason": finish}]});
+        ChatCompletion::parse(body.to_string().into_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_captured_reply_is_read_whole() {
+        // The capture of wire §2.3, with its filter results shortened.
+        let body = r#"{"choices":[{"content_filter_results":{"hate":{"filtered":false,"severity":"safe"}},"finish_reason":"length","index":0,"logprobs":null,"message":{"annotations":[],"content":"Hello! It looks like","refusal":null,"role":"assistant"}}],
+"created":1756749680,"id":"chatcmpl-1","model":"gpt-4.1-2025-04-14","object":"chat.completion",
+"prompt_filter_results":[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"}}}],
+"system_fingerprint":"fp_c79ab13e31",
+"usage":{"completion_tokens":5,"completion_tokens_details":{"accepted_prediction_tokens":0,"audio_tokens":0,"reasoning_tokens":2,"rejected_prediction_tokens":0},"prompt_tokens":8,"prompt_tokens_details":{"audio_tokens":0,"cached_tokens":1},"total_tokens":13}}"#;
+        let completion = ChatCompletion::parse(body.into()).unwrap();
+        assert_eq!(completion.id, "chatcmpl-1");
+        assert_eq!(completion.model, "gpt-4.1-2025-04-14");
+        assert_eq!(completion.created, 1_756_749_680);
+        assert_eq!(completion.system_fingerprint.as_deref(), Some("fp_c79ab13e31"));
+        assert_eq!(completion.text(), Some("Hello! It looks like"));
+        assert_eq!(completion.finish_reason(), Some(&FinishReason::Length));
+        assert_eq!(completion.no_text(), None);
+        let usage = completion.usage().unwrap();
+        assert_eq!(
+            (usage.total_tokens, usage.cached_tokens(), usage.reasoning_tokens()),
+            (13, 1, 2)
+        );
+        assert_eq!(completion.raw(), body);
+        assert_eq!(
+            completion.raw_json::<Value>().unwrap()["prompt_filter_results"][0]["prompt_index"],
+            0
+        );
+        assert_eq!(completion.message(), ChatMessage::assistant("Hello! It looks like"));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_refused_with_its_reason() {
+        let many = "<html>".repeat(100_000);
+        for (body, reason) in [
+            ("", "the reply is empty"),
+            (" \r\n", "the reply is empty"),
+            (&*many, "the reply is HTML instead of JSON"),
+            ("no healthy upstream", "the reply is no chat completion: expected ident"),
+            ("{\"choices\":[", "the reply is no chat completion: EOF"),
+            ("{}", "the reply has no choices"),
+            (r#"{"choices":null}"#, "the reply has no choices"),
+            (r#"{"choices":[]}"#, "the reply's list of choices is empty"),
+            (
+                r#"{"choices":{}}"#,
+                "the reply is no chat completion: invalid type: map",
+            ),
+            (r#"{"choices":[{"finish_reason":"stop"}]}"#, "choice 0 has no message"),
+            (
+                r#"{"choices":[{"index":1,"text":"legacy"}]}"#,
+                "choice 1 has no message",
+            ),
+            (
+                r#"{"choices":[{"message":{"content":5}}]}"#,
+                "the reply is no chat completion: invalid type: integer `5`",
+            ),
+            (
+                r#"{"error":{"code":"rate_limit_exceeded","message":"slow"},"choices":[]}"#,
+                "the reply is an error: rate_limit_exceeded: slow",
+            ),
+            (r#"{"error":"text"}"#, "the reply is an error: error: text"),
+            (
+                r#"{"statusCode":401,"message":"Unauthorized"}"#,
+                "the reply has no choices",
+            ),
+        ] {
+            let bad = ChatCompletion::parse(body.into()).unwrap_err();
+            assert!(bad.reason().starts_with(reason), "{bad}");
+            assert!(bad.to_string().len() < 600, "{bad}");
+        }
+        let bad = ChatCompletion::parse(b"{\xff}".to_vec()).unwrap_err();
+        assert_eq!(bad.reason(), "the reply is not UTF-8");
+    }
+
+    #[test]
+    fn nulls_and_nested_errors_are_no_errors() {
+        let body = r#"{"id":null,"model":null,"created":null,"usage":null,"error":null,"system_fingerprint":null,"choices":[{"index":null,
+            "content_filter_results":{"error":{"code":"content_filter_error","message":"The contents are not filtered"}},
+            "message":{"role":null,"content":"x","tool_calls":null,"refusal":null},"finish_reason":null}]}"#;
+        let completion = ChatCompletion::parse(body.into()).unwrap();
+        assert_eq!(completion.text(), Some("x"));
+        assert_eq!((completion.usage(), completion.finish_reason()), (None, None));
+    }
+
+    #[test]
+    fn a_filtered_choice_may_lack_its_message() {
+        let body = r#"{"choices":[{"index":0,"finish_reason":"content_filter"}]}"#;
+        let completion = ChatCompletion::parse(body.into()).unwrap();
+        assert_eq!(completion.no_text(), Some(NoText::Filtered));
+    }
+
+    #[test]
+    fn the_first_choice_is_that_of_index_0() {
+        let body = r#"{"choices":[{"index":1,"message":{"content":"b"}},{"index":0,"message":{"content":"a"}}]}"#;
+        assert_eq!(ChatCompletion::parse(body.into()).unwrap().text(), Some("a"));
+    }
+
+    #[test]
+    fn the_reason_for_no_text_is_told() {
+        let call = json!([{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]);
+        for (message, finish, expected) in [
+            (json!({"content": "x"}), "stop", None),
+            (json!({"content": "x"}), "length", None),
+            (json!({"content": "x", "tool_calls": call}), "tool_calls", None),
+            (json!({"content": "half"}), "content_filter", Some(NoText::Filtered)),
+            (
+                json!({"content": null, "tool_calls": call}),
+                "tool_calls",
+                Some(NoText::ToolCalls),
+            ),
+            (
+                json!({"content": "", "tool_calls": call}),
+                "stop",
+                Some(NoText::ToolCalls),
+            ),
+            (
+                json!({"content": null, "function_call": {}}),
+                "function_call",
+                Some(NoText::ToolCalls),
+            ),
+            (json!({"content": null, "refusal": "no"}), "stop", Some(NoText::Refused)),
+            (json!({"content": ""}), "length", Some(NoText::Length)),
+            (json!({"content": ""}), "stop", Some(NoText::Empty)),
+            (json!({}), "novel", Some(NoText::Empty)),
+        ] {
+            assert_eq!(reply(message.clone(), finish).no_text(), expected, "{message} {finish}");
+        }
+    }
+
+    #[test]
+    fn the_next_turn_holds_only_what_a_request_may_hold() {
+        for (received, sent) in [
+            (
+                json!({"role": "assistant", "content": "x", "annotations": [], "refusal": null, "context": {"intent": "i"}, "reasoning_content": "r"}),
+                json!({"role": "assistant", "content": "x"}),
+            ),
+            (
+                json!({"content": null, "tool_calls": [{"index": 0, "id": "1", "type": "function", "function": {"name": "f", "arguments": "{"}, "signature": "s"}]}),
+                json!({"role": "assistant", "content": null, "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{"}, "signature": "s"}]}),
+            ),
+            (
+                json!({"content": null, "tool_calls": [{"id": "1", "type": "custom", "custom": {"name": "c", "input": "i"}}]}),
+                json!({"role": "assistant", "content": null, "tool_calls": [{"id": "1", "type": "custom", "custom": {"name": "c", "input": "i"}}]}),
+            ),
+            (
+                json!({"content": null, "refusal": "no"}),
+                json!({"role": "assistant", "content": null, "refusal": "no"}),
+            ),
+            (
+                json!({"content": null, "audio": {"id": "a1", "data": "AAAA", "expires_at": 1, "transcript": "t"}}),
+                json!({"role": "assistant", "content": null, "audio": {"id": "a1"}}),
+            ),
+            (
+                json!({"content": null, "function_call": {"name": "f", "arguments": "{}"}}),
+                json!({"role": "assistant", "content": null, "function_call": {"name": "f", "arguments": "{}"}}),
+            ),
+            // The service refuses `null` where nothing stands beside it.
+            (json!({"content": null}), json!({"role": "assistant", "content": ""})),
+        ] {
+            let message = reply(received, "stop").message();
+            assert_eq!(serde_json::to_value(message).unwrap(), sent);
+        }
+    }
+}

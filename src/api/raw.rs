@@ -200,3 +200,66 @@ impl RawReply {
         &self.ledger
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::body::Defaults;
+
+    fn sent(request: &RawRequest) -> (Option<String>, Vec<u8>) {
+        let prepared = request.prepare().unwrap();
+        let mut out = Vec::new();
+        prepared.body.render(Some("east"), Defaults::default(), &mut out);
+        (prepared.options.model.map(String::from), out)
+    }
+
+    #[test]
+    fn the_model_of_a_json_body_picks_the_deployment() {
+        let request = RawRequest::post(Operation::Responses, r#"{"model":"gpt-5","input":"x"}"#);
+        let body = br#"{"input":"x","model":"east"}"#.to_vec();
+        assert_eq!(sent(&request), (Some("gpt-5".to_owned()), body.clone()));
+        assert_eq!(sent(&request.model("other")), (Some("other".to_owned()), body));
+    }
+
+    #[test]
+    fn what_is_not_json_is_sent_untouched_with_its_content_type() {
+        let request = RawRequest::post(Operation::Responses, r#"{"model":"m"}"#).content_type("text/plain");
+        assert_eq!(sent(&request), (None, br#"{"model":"m"}"#.to_vec()));
+        let options = request.prepare().unwrap().options;
+        assert_eq!(
+            options.headers().and_then(|headers| headers.get("content-type")),
+            Some("text/plain")
+        );
+    }
+
+    #[test]
+    fn json_by_any_spelling_is_json() {
+        let request = RawRequest::post(Operation::Responses, r#"{"model":"m"}"#);
+        for content_type in ["application/json", "Application/JSON; charset=utf-8"] {
+            let prepared = request.clone().content_type(content_type).prepare().unwrap();
+            assert_eq!(prepared.options.model.as_deref(), Some("m"), "{content_type}");
+            assert!(prepared.options.headers().is_none(), "{content_type}");
+        }
+    }
+
+    #[test]
+    fn a_request_without_a_body_has_none() {
+        let request = RawRequest::get(Operation::other("responses/resp_1").unwrap());
+        assert_eq!(sent(&request), (None, Vec::new()));
+        assert_eq!(request.prepare().unwrap().method, Method::Get);
+    }
+
+    #[test]
+    fn mistakes_are_reported_on_submission() {
+        let post = |body: &str| RawRequest::post(Operation::Responses, body);
+        assert!(matches!(post("{").check(), Err(RequestError::BadBody { .. })));
+        assert!(matches!(
+            post("{}").header("Authorization", "x").check(),
+            Err(RequestError::Header { .. })
+        ));
+        assert!(matches!(
+            post("").content_type("a\r\nb: c").check(),
+            Err(RequestError::Header { .. })
+        ));
+    }
+}
