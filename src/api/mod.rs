@@ -41,7 +41,6 @@ pub mod embeddings;
 pub mod error_object;
 pub mod finish;
 mod floats;
-mod frame;
 pub mod headers;
 mod json;
 pub mod ledger;
