@@ -133,6 +133,11 @@ fn content_is_noticed_when_it_comes() {
         (&[ROLE, HEY], true),
         (&[ROLE, ERROR], false),
         (&[STOP], true),
+        (
+            &[r#"{"choices":[{"delta":{"role":"assistant","cached":false,"token":7,"reasoning_content":""}}]}"#],
+            false,
+        ),
+        (&[r#"{"choices":[{"delta":{"reasoning_content":"x"}}]}"#], true),
     ] {
         let run = one(frames);
         assert_eq!(run.has_content, expected, "{frames:?}");
@@ -288,10 +293,11 @@ fn tool_calls_without_an_index_are_told_apart_by_id() {
             json!({"tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "2"}}]}),
             json!({"tool_calls": [{"function": {"arguments": "3"}}]}),
             json!({"tool_calls": [{"id": "b", "function": {"name": "g", "arguments": "4"}}]}),
+            json!({"tool_calls": [{"function": {"arguments": "5"}}]}),
         ],
         "tool_calls",
     );
-    let expected = [ToolCall::function("a", "f", "123"), ToolCall::function("b", "g", "4")];
+    let expected = [ToolCall::function("a", "f", "123"), ToolCall::function("b", "g", "45")];
     assert_eq!(run.completion().tool_calls(), expected);
 }
 
