@@ -252,7 +252,7 @@ impl Balancer {
         match earliest {
             Some(at) => Pick::WaitUntil(at),
             None if on_settle => Pick::WaitForSettle,
-            None => Pick::Never(self.unavailable(need)),
+            None => Pick::Never(self.unavailable(need.set, need.operation)),
         }
     }
 
@@ -273,8 +273,8 @@ impl Balancer {
         }
     }
 
-    fn unavailable(&self, need: &Need<'_>) -> Unavailable {
-        let members = &self.sets[need.set.0 as usize].members;
+    fn unavailable(&self, set: SetId, operation: &Operation) -> Unavailable {
+        let members = &self.sets[set.0 as usize].members;
         let reasons = members.iter().map(|member| {
             let index = member.index();
             (
@@ -285,6 +285,20 @@ impl Balancer {
         Unavailable {
             reasons: reasons.collect(),
         }
+    }
+
+    /// Whether some endpoint is ejected or disabled.
+    pub fn any_out(&self) -> bool {
+        self.endpoints.iter().any(Endpoint::is_out)
+    }
+
+    /// Why nobody can serve this operation of the set, nor is expected to soon; none where somebody can or may.
+    pub fn hopeless(&self, set: SetId, operation: &Operation, now: Instant) -> Option<Unavailable> {
+        let members = &self.sets[set.0 as usize].members;
+        let never = |member: &EndpointId| {
+            self.endpoints[member.index()].readiness(operation, u32::MAX, now) == Readiness::Never
+        };
+        members.iter().all(never).then(|| self.unavailable(set, operation))
     }
 
     /// Learns from a reply's head, before its body. True where others may go now that had to wait.
