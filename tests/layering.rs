@@ -51,8 +51,8 @@ fn the_sources_keep_their_layers() {
     }
     let arrows = arrows(&files);
     assert!(
-        arrows.contains_key(&("balance".to_owned(), "api".to_owned())),
-        "the checker is blind: it does not see that balance imports api, only {arrows:?}"
+        arrows.contains_key(&("transport".to_owned(), "api".to_owned())),
+        "the checker is blind: it does not see that transport imports api, only {arrows:?}"
     );
     let problems = problems(&files);
     assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
