@@ -17,11 +17,14 @@ pub use lease::{Lease, Role};
 
 pub mod backoff;
 pub mod balancer;
+pub mod classify;
 pub mod endpoint;
+pub mod envelope;
 pub mod histogram;
 pub mod job;
 pub mod lease;
 pub mod outcome;
+pub mod retry_after;
 pub mod ring;
 
 /// The position of an endpoint in the configuration.
