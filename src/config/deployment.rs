@@ -27,7 +27,7 @@ pub struct DeploymentConfig {
     /// Name in logs, reports and ledgers: 1 to 128 characters, unlike every other deployment's.
     #[serde(serialize_with = "write::text")]
     pub name: String,
-    /// Base URL of the resource, without query and without a `/` at its end.
+    /// Base URL of the resource, without query and without a `/` at its end ([`DeploymentConfig::new`] drops it).
     #[serde(serialize_with = "write::text")]
     pub endpoint: String,
     /// How to sign in.

@@ -74,6 +74,10 @@ impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Form::Whole { min, max } => write!(f, "a whole number from {min} to {max}"),
+            Form::Number {
+                min,
+                max: f64::INFINITY,
+            } => write!(f, "a number from {min} on"),
             Form::Number { min, max } => write!(f, "a number from {min} to {max}"),
             Form::Seconds { max } => write!(f, "a number of seconds above 0 and at most {max}"),
             Form::Flag => f.write_str("true or false"),
@@ -110,8 +114,11 @@ pub(super) const LATER_STRATEGIES: [&str; 4] = ["priority", "failover", "least_l
 const STRATEGIES: [&str; 2] = [Strategy::Weighted.name(), Strategy::RoundRobin.name()];
 const KINDS: [&str; 2] = [Kind::Azure.name(), Kind::OpenAi.name()];
 
+/// Makes a static of each key, and a table of all of them in this order. `+ null` is for `nullable`.
 macro_rules! keys {
-    ($table:ident: $($id:ident = $name:literal, $form:expr, $default:literal, $standing:ident $(+ $null:ident)?, $meaning:literal;)*) => {
+    ($table:ident: $(
+        $id:ident = $name:literal, $form:expr, $default:literal, $standing:ident $(+ $null:ident)?, $meaning:literal;
+    )*) => {
         $(pub(super) static $id: Key = Key {
             name: $name,
             form: $form,
@@ -130,11 +137,13 @@ keys! { TOP:
     DEPLOYMENTS = "deployments", Form::List("a list of 1 to 10000 deployments"), "required", Works,
         "The deployments to send to, each an object with the keys of the second table.";
     STRATEGY = "strategy", Form::OneOf(&STRATEGIES), "\"weighted\"", Works,
-        "How an endpoint is chosen among those that are ready; `priority`, `failover`, `least_loaded` and `two_choices` come with a later release.";
+        "How an endpoint is chosen among those that are ready; `priority`, `failover`, `least_loaded` and \
+         `two_choices` come with a later release.";
     NUM_WORKERS = "num_workers", Form::Whole { min: 1, max: 16_384 }, "64 × deployments, at most 1024", Works + null,
         "Worker threads, which is also the most requests in flight.";
     MAX_JOB_RETRY = "max_job_retry", Form::Whole { min: 1, max: 100 }, "5", Works,
-        "Failed attempts, the first one included, after which a job is given up; waiting for quota or a cooldown costs none.";
+        "Failed attempts, the first one included, after which a job is given up; waiting for quota or a cooldown \
+         costs none.";
     QUEUE_CAPACITY = "queue_capacity", Form::Whole { min: 1, max: 10_000_000 }, "100000", Works,
         "Jobs that wait; a submitter waits for room when there are as many.";
     AUTO_DISABLE_THRESHOLD = "auto_disable_threshold", Form::Whole { min: 1, max: 1000 }, "5", Works,
@@ -151,13 +160,15 @@ keys! { TOP:
         "Longest time from a job's submission to its end, waiting and every attempt included.";
     COOLDOWN_MAX = "cooldown_max_s", Form::Seconds { max: 31 * DAY_S }, "3600", Works,
         "Longest Retry-After that is waited for; a longer one disables the endpoint, which is then probed.";
-    PROXY = "proxy", Form::Text("a URL such as http://proxy.example:8080"), "the environment's (`HTTPS_PROXY`, `NO_PROXY`, …)", Works + null,
+    PROXY = "proxy", Form::Text("a URL such as http://proxy.example:8080"),
+        "the environment's (`HTTPS_PROXY`, `NO_PROXY`, …)", Works + null,
         "HTTP proxy for every deployment; may hold a user name and password.";
     CA_FILE = "ca_file", Form::Text("the path of a PEM file"), "the built-in or the platform's roots", Works + null,
         "Certificates to trust instead, in PEM; a relative path starts at the working directory.";
     ALLOW_HTTP = "allow_http", Form::Flag, "false", Works,
         "Whether `http://` endpoints may be on other machines; keys then travel in the clear.";
-    WORKER_POLLING_INTERVAL = "worker_polling_interval", Form::Number { min: 0.0, max: f64::MAX }, "none", Ignored + null,
+    WORKER_POLLING_INTERVAL = "worker_polling_interval", Form::Number { min: 0.0, max: f64::INFINITY },
+        "none", Ignored + null,
         "Accepted for files of the Python original; nothing here polls.";
     QUOTA_GROUPS = "quota_groups", Form::Object("an object"), "none", Later,
         "Limits that several deployments share.";
@@ -166,21 +177,30 @@ keys! { TOP:
 keys! { DEPLOYMENT:
     NAME = "name", Form::Text("text of 1 to 128 characters without control characters"), "required", Works,
         "Name in logs, reports and ledgers; no two deployments have the same.";
-    ENDPOINT = "endpoint", Form::Text("an absolute URL such as https://my-resource.openai.azure.com"), "required", Works,
+    ENDPOINT = "endpoint", Form::Text("an absolute URL such as https://my-resource.openai.azure.com"),
+        "required", Works,
         "Base URL of the resource, without query; `http://` is for this machine alone unless `allow_http` is true.";
-    API_KEY = "api_key", Form::Text("a key of 1 to 8192 printable ASCII characters without spaces, one of \"default\", \"az\", \"interactive\", \"managed\", \"workload\", \"client_secret\", or null"), "required", Works + null,
-        "A key, best as `${ENV}`; `null` sends none; the names (in any letter case, empty means `default`) sign in with Entra ID, which comes with a later release: until then such a deployment is disabled.";
-    MODEL = "model", Form::Text("text of 1 to 256 characters, without control characters and without `.` or `..` between slashes"), "required", Works,
+    API_KEY = "api_key",
+        Form::Text("a key of 1 to 8192 printable ASCII characters without spaces, one of \"default\", \"az\", \
+            \"interactive\", \"managed\", \"workload\", \"client_secret\", or null"),
+        "required", Works + null,
+        "A key, best as `${ENV}`; `null` sends none; the names (in any letter case, empty means `default`) sign in \
+         with Entra ID, which comes with a later release: until then such a deployment is disabled.";
+    MODEL = "model",
+        Form::Text("text of 1 to 256 characters, without control characters and without `.` or `..` between slashes"),
+        "required", Works,
         "The deployment's name in the resource, which goes into the URL; for `kind` `openai` the model.";
-    API_VERSION = "api_version", Form::Text("\"v1\" or a date such as \"2024-10-21\" or \"2025-01-01-preview\""), "\"2025-01-01-preview\"", Works,
-        "`v1` selects the `/openai/v1/` surface; no part of it for `kind` `openai`.";
+    API_VERSION = "api_version", Form::Text("\"v1\" or a date such as \"2024-10-21\" or \"2025-01-01-preview\""),
+        "\"2025-01-01-preview\"", Works,
+        "`v1` selects the `/openai/v1/` surface; without effect for `kind` `openai`.";
     KIND = "kind", Form::OneOf(&KINDS), "\"azure\"", Works,
         "`openai` is any OpenAI-compatible base URL: the vendor as fallback, vLLM, ….";
     WEIGHT = "weight", Form::Whole { min: 1, max: 1000 }, "1", Works,
         "Share of the requests, in proportion to the other weights.";
     SERVES = "serves", Form::List("a list of 1 or more model names, none of them empty"), "[`model`]", Works,
         "Public model names that this deployment answers for.";
-    MAX_IN_FLIGHT = "max_in_flight", Form::Whole { min: 1, max: 16_384 }, "by weight: min(2 × its share of the workers, workers − half the others' shares), at least 1", Works + null,
+    MAX_IN_FLIGHT = "max_in_flight", Form::Whole { min: 1, max: 16_384 },
+        "by weight: min(2 × its share of the workers, workers − half the others' shares), at least 1", Works + null,
         "Most requests at once.";
     TIMEOUT = "timeout_s", Form::Seconds { max: DAY_S }, "`attempt_timeout_s`", Works + null,
         "Longest time of one request to this deployment.";
@@ -221,7 +241,10 @@ mod tests {
             let (kind, range) = match self.form {
                 Form::Whole { max: COUNT_MAX, min } => ("integer", format!("{min} or more")),
                 Form::Whole { min, max } => ("integer", format!("{min} … {max}")),
-                Form::Number { min, max: f64::MAX } => ("number", format!("{min} or more")),
+                Form::Number {
+                    min,
+                    max: f64::INFINITY,
+                } => ("number", format!("{min} or more")),
                 Form::Number { min, max } => ("number", format!("{min} … {max}")),
                 Form::Seconds { max } => ("number", format!("above 0, at most {max}")),
                 Form::Flag => ("boolean", self.form.to_string()),

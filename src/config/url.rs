@@ -20,13 +20,16 @@ pub(super) fn check_endpoint(text: &str, azure: bool, allow_http: bool) -> Resul
     if text.contains(['?', '#']) {
         return Err("be the base URL alone, without `?` or `#` and what follows");
     }
+    if text.ends_with('/') {
+        return Err("end without `/`");
+    }
     if uri.path().split('/').any(|segment| matches!(segment, "." | "..")) {
         return Err("have a path without `.` and `..`");
     }
     if azure && uri.path().contains("/openai/deployments/") {
         return Err("be the base URL alone: leave out /openai/deployments/ and what follows");
     }
-    if azure && uri.path().trim_end_matches('/').ends_with("/openai/v1") {
+    if azure && uri.path().ends_with("/openai/v1") {
         return Err("be the base URL alone: leave out /openai/v1 and set `api_version` to \"v1\"");
     }
     if uri.scheme_str() == Some("http") && !allow_http && !is_loopback(host(&uri)) {
@@ -70,10 +73,11 @@ fn absolute(text: &str) -> Result<Uri, &'static str> {
     if !matches!(uri.scheme_str(), Some("http" | "https")) || host(&uri).is_empty() {
         return Err(NO_URL);
     }
-    let names_port = uri.authority().is_some_and(|authority| {
-        let after_host = authority.as_str().rsplit_once(host(&uri)).map_or("", |(_, rest)| rest);
-        after_host.starts_with(':')
-    });
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let host_and_port = authority.rsplit_once('@').map_or(authority, |(_, rest)| rest);
+    let names_port = host_and_port
+        .strip_prefix(host(&uri))
+        .is_some_and(|rest| rest.starts_with(':'));
     if names_port && uri.port_u16().is_none_or(|port| port == 0) {
         return Err("have a port from 1 to 65535");
     }
@@ -104,7 +108,7 @@ mod tests {
     fn a_base_url_is_accepted_and_anything_else_told_what_is_missing() {
         let rows = [
             ("https://my-resource.openai.azure.com", None),
-            ("https://my-resource.openai.azure.com/", None),
+            ("https://my-resource.openai.azure.com/", Some("end without")),
             ("HTTPS://EXAMPLE.COM", None),
             ("https://example.services.ai.azure.com/api/projects/p", None),
             ("https://gateway.example/team-a/openai", None),
@@ -112,7 +116,7 @@ mod tests {
             ("https://[2001:db8::1]:8443", None),
             ("http://127.0.0.1:8080", None),
             ("http://127.9.9.9", None),
-            ("http://localhost:1/", None),
+            ("http://localhost:1", None),
             ("http://LocalHost", None),
             ("http://[::1]:8080", None),
             ("", Some("absolute URL")),
@@ -131,11 +135,12 @@ mod tests {
             ("https://example.com:0", Some("port")),
             ("https://example.com:99999", Some("port")),
             ("https://example.com:", Some("port")),
+            ("https://9:99999", Some("port")),
             (
                 "https://x.example/openai/deployments/m/chat/completions",
                 Some("leave out"),
             ),
-            ("https://x.example/openai/v1/", Some("`api_version`")),
+            ("https://x.example/openai/v1", Some("`api_version`")),
             ("http://example.com", Some("https://")),
             ("http://10.0.0.4", Some("https://")),
             ("http://127.0.0.1.example.com", Some("https://")),
