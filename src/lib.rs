@@ -5,6 +5,7 @@
 pub mod api;
 pub mod balance;
 pub mod clock;
+pub mod config;
 pub mod error;
 #[cfg(feature = "sim")]
 pub mod sim;

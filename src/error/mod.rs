@@ -1,3 +1,6 @@
 //! What can go wrong.
 
+pub use config::{ConfigError, Problem};
+
+pub mod config;
 pub mod fault;
