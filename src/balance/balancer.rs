@@ -279,7 +279,7 @@ impl Balancer {
             let index = member.index();
             (
                 Arc::clone(&self.specs[index].name),
-                self.endpoints[index].refusal(need.operation),
+                self.endpoints[index].refusal(operation),
             )
         });
         Unavailable {
@@ -506,6 +506,12 @@ impl Balancer {
     pub fn cool_down(&mut self, id: EndpointId, until: Instant) {
         let changed = self.endpoints[id.index()].rest(until, false, "asked to cool down".to_owned());
         self.note(id.index(), changed);
+    }
+
+    /// The pool has become smaller than was asked for.
+    pub fn set_workers(&mut self, workers: u32) {
+        self.settings.workers = workers;
+        self.share_workers();
     }
 
     /// Longest wait for the first byte of what this lease allows; none where the configured one holds.

@@ -37,6 +37,11 @@ impl Lease {
         self.endpoint
     }
 
+    /// What is asked.
+    pub fn operation(&self) -> &Operation {
+        &self.operation
+    }
+
     /// What the request is to its endpoint.
     pub fn role(&self) -> Role {
         self.role

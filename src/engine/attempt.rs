@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::api::assembler::{Assembler, Step};
-use crate::api::{Attempt, ChatCompletion, Delta, Headers, RawReply, Told};
+use crate::api::{Attempt, ChatCompletion, Delta, Embeddings, ErrorObject, Headers, RawReply, Told};
+use crate::balance::envelope::ErrorBody;
 use crate::balance::classify::{ReplyFacts, bad_reply, classify, classify_error_frame, classify_fault};
 use crate::balance::outcome::{Blame, Outcome};
 use crate::balance::{Lease, ReplyHead, Role};
@@ -95,7 +96,7 @@ pub(crate) fn run(
         let stale = !fresh && matches!(attempted.outcome, Outcome::Failed { blame: Blame::Nobody, .. });
         let attempt = Attempt {
             endpoint: Arc::clone(&endpoint.name),
-            operation: shared.operation(job),
+            operation: lease.operation().clone(),
             offset: shared.moment(started).since(job.submitted),
             wait: shared.moment(started).since(waiting_since),
             duration: ended.saturating_duration_since(started),
@@ -156,12 +157,11 @@ fn send(
     let timeouts = &shared.timeouts;
     let attempt_ends = started + endpoint.timeout.unwrap_or(timeouts.attempt);
     let deadline = job.deadline.map_or(attempt_ends, |deadline| shared.instant(deadline).min(attempt_ends));
-    let operation = shared.operation(job);
     let none = Headers::new();
     let call = Call {
         endpoint: lease.endpoint().index(),
         method: job.request.method,
-        operation: &operation,
+        operation: lease.operation(),
         headers: job.request.headers.as_deref().unwrap_or(&none),
         body,
         limits: Limits {
@@ -183,12 +183,13 @@ fn send(
     let head = ReplyHead { admitted, told: Told::read(&reply.headers) };
     shared.admitted(lease, &head, clock::now());
     if !good {
-        return not_good(reply, &operation);
+        return not_good(reply, lease.operation());
     }
     let streamed = reply.headers.get("content-type").is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"));
     match (job.request.reply, streamed) {
         (ReplyKind::Chat, true) => chat_stream(shared, job, reply),
         (ReplyKind::Chat, false) => chat_whole(shared, job, reply),
+        (ReplyKind::Embeddings, _) => embeddings(reply),
         (ReplyKind::Raw, _) => raw(shared, job, reply, streamed),
     }
 }
@@ -231,7 +232,15 @@ fn chat_whole(shared: &Shared, job: &mut Job, mut reply: transport::Reply) -> Re
             }
         }
     }
-    Ok(answered(Reply::Chat(completion)))
+    Ok(answered(Reply::Chat(Box::new(completion))))
+}
+
+fn embeddings(mut reply: transport::Reply) -> Result<Attempted, Fault> {
+    let bytes = reply.read_to_vec(MAX_BODY)?;
+    Ok(match Embeddings::parse(&bytes) {
+        Ok(embeddings) => answered(Reply::Embeddings(Box::new(embeddings))),
+        Err(bad) => ended_as(bad_reply(bad.to_string())),
+    })
 }
 
 /// A chat that comes as a stream. Complete is what has a finish reason for every choice; how the stream ended
@@ -271,12 +280,12 @@ fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Resul
         }
     }
     let incomplete = match assembler.finish() {
-        Ok(completion) => return Ok(answered(Reply::Chat(completion))),
+        Ok(completion) => return Ok(answered(Reply::Chat(Box::new(completion)))),
         Err(incomplete) => incomplete,
     };
     let mut attempted = match (&incomplete.problem, &fault) {
         (StreamProblem::Service(error), _) => {
-            ended_as(classify_error_frame(error, &headers, clock::wall()))
+            ended_as(classify_error_frame(&error_body(error), &headers, clock::wall()))
         }
         (_, Some(fault)) => failed(shared, job, fault),
         (StreamProblem::Cut { .. }, None) => {
@@ -367,7 +376,7 @@ fn raw_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result
             match (parsed, look) {
                 (Ok(()), RawLook::Preamble) if held.len() < MOST_HELD => continue,
                 (Ok(()), RawLook::Failed(error)) => {
-                    return Ok(ended_as(classify_error_frame(&error, &headers, clock::wall())));
+                    return Ok(ended_as(classify_error_frame(&error_body(&error), &headers, clock::wall())));
                 }
                 _ => parser = None,
             }
@@ -399,4 +408,16 @@ fn answered(reply: Reply) -> Attempted {
 
 fn ended_as(outcome: Outcome) -> Attempted {
     Attempted { outcome, reply: None, upstream: None, cause: None }
+}
+
+/// The same error in the words of the classification.
+fn error_body(error: &ErrorObject) -> ErrorBody {
+    let filtered = error.code.as_deref() == Some("content_filter");
+    ErrorBody {
+        code: error.code.clone(),
+        kind: error.kind.clone(),
+        param: None,
+        message: error.message.clone(),
+        filtered,
+    }
 }

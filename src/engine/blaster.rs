@@ -306,9 +306,10 @@ impl Blaster {
         patience: Patience,
         sink: Option<Sink>,
     ) -> Result<Arc<super::job::JobCell>, Refusal> {
-        let Prepared { operation, method, body, options } = prepared;
+        let Prepared { operation, method, body, mut options } = prepared;
         let set = self.set(&options)?;
-        let Options { timeout, priority, headers, .. } = options;
+        let headers = options.take_headers();
+        let Options { timeout, priority, .. } = options;
         let request = Request { body, headers, method, reply, sink: sink.map(Box::new) };
         self.shared.submit(set, &operation, patience, request, timeout, priority).map_err(|(why, _)| match why {
             NotTaken::Full => Refusal::Full,

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::api::RequestDefaults;
-use crate::balance::{BalanceSettings, Balancer, EndpointSpec, HealthSettings};
+use crate::balance::{BalanceSettings, Balancer, EndpointSpec, HealthSettings, Strategy};
 use crate::clock;
-use crate::config::{Auth, BlasterConfig, DeploymentConfig};
+use crate::config::{self, Auth, BlasterConfig, DeploymentConfig};
 use crate::error::{Error, Result};
 use crate::transport::wire::{EndpointWire, WireSettings};
-use crate::transport::{self, Target, Transport, UreqTransport};
+use crate::transport::{self, Target, Transport, UreqTransport, target};
 
 use super::blaster::Blaster;
 use super::core::Core;
@@ -112,7 +112,7 @@ impl Builder {
         let balancer = Balancer::new(
             config.deployments.iter().map(spec).collect(),
             BalanceSettings {
-                strategy: config.strategy.into(),
+                strategy: strategy(config.strategy),
                 workers: u32::try_from(workers).unwrap_or(u32::MAX),
                 max_attempts: config.max_job_retry,
                 health: HealthSettings { threshold: config.auto_disable_threshold, cooldown_max: config.cooldown_max },
@@ -195,7 +195,7 @@ fn wire(config: &BlasterConfig, workers: usize) -> Result<UreqTransport> {
     };
     let endpoints = config.deployments.iter().map(|deployment| {
         let kind = deployment.kind;
-        let url = Target::new(kind.into(), &deployment.endpoint, &deployment.model, &deployment.api_version)
+        let url = Target::new(target_kind(kind), &deployment.endpoint, &deployment.model, &deployment.api_version)
             .map_err(|problem| setup(deployment, problem))?;
         let mut headers = crate::api::Headers::new();
         for (name, value) in &deployment.headers {
@@ -217,10 +217,24 @@ fn wire(config: &BlasterConfig, workers: usize) -> Result<UreqTransport> {
     UreqTransport::new(endpoints.collect::<Result<_>>()?, &settings).map_err(|error| Error::Setup(error.to_string()))
 }
 
+fn strategy(strategy: config::Strategy) -> Strategy {
+    match strategy {
+        config::Strategy::Weighted => Strategy::Weighted,
+        config::Strategy::RoundRobin => Strategy::RoundRobin,
+    }
+}
+
+fn target_kind(kind: config::Kind) -> target::Kind {
+    match kind {
+        config::Kind::Azure => target::Kind::Azure,
+        config::Kind::OpenAi => target::Kind::OpenAi,
+    }
+}
+
 fn auth(deployment: &DeploymentConfig) -> transport::Auth {
     match (&deployment.auth, deployment.kind) {
-        (Auth::Key(key), crate::config::Kind::OpenAi) => transport::Auth::Bearer(key.clone()),
-        (Auth::Key(key), crate::config::Kind::Azure) => transport::Auth::Key(key.clone()),
+        (Auth::Key(key), config::Kind::OpenAi) => transport::Auth::Bearer(key.clone()),
+        (Auth::Key(key), config::Kind::Azure) => transport::Auth::Key(key.clone()),
         (Auth::SignIn(_) | Auth::None, _) => transport::Auth::None,
     }
 }

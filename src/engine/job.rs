@@ -1,8 +1,6 @@
 //! A job: what waits in the queue, and the part of it that its handle shares.
 
-use std::time::Instant;
-
-use crate::api::{ChatCompletion, Delta, Headers, Ledger, Priority, RawReply, RequestBody};
+use crate::api::{ChatCompletion, Embeddings, Headers, Ledger, Priority, RawReply, RequestBody};
 use crate::balance::JobState;
 use crate::error::{Error, Trail, Upstream};
 use crate::transport::{Gate, Method};
@@ -35,7 +33,8 @@ impl JobCell {
 /// What a job is answered with.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    Chat(ChatCompletion),
+    Chat(Box<ChatCompletion>),
+    Embeddings(Box<Embeddings>),
     Raw(RawReply),
 }
 
@@ -67,6 +66,8 @@ pub(crate) struct Request {
 pub(crate) enum ReplyKind {
     /// As a chat completion, assembled where it is streamed.
     Chat,
+    /// As vectors.
+    Embeddings,
     /// As bytes.
     Raw,
 }

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::api::{Operation, RequestDefaults};
-use crate::balance::{EndpointId, SetId, Snapshot};
+use crate::balance::outcome::Outcome;
+use crate::balance::{EndpointId, Lease, ReplyHead, SetId, Snapshot};
 use crate::clock;
 use crate::error::Error;
 use crate::transport::Transport;
 
-use super::core::{Actions, Assignment, Core, Ending, NotTaken, Phase, Why};
+use super::core::{Actions, Assignment, Core, Ending, NotTaken, Phase, Settled, Why};
 use super::event::{self, Event, Hook};
 use super::job::{Job, JobCell, Reply, Request};
 use super::moment::{Epoch, Moment};
@@ -208,6 +209,41 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// Learns from a reply's head; where that lets others go, they go now and not when the body has come.
+    pub(crate) fn admitted(&self, lease: &Lease, head: &ReplyHead, now: Instant) {
+        let mut guarded = self.core.lock();
+        if guarded.core.admitted(lease, head, now) {
+            let mut actions = Actions::default();
+            guarded.core.pump(now, &mut actions);
+            self.release(guarded, &mut actions);
+            self.perform(actions);
+        }
+    }
+
+    /// Takes a lease back and, under the same lock, finds the worker its next job.
+    pub(crate) fn settle(
+        &self,
+        job: Box<Job>,
+        lease: Lease,
+        outcome: &Outcome,
+        now: Instant,
+    ) -> (Settled, Option<Box<Assignment>>) {
+        let mut actions = Actions::default();
+        let mut guarded = self.core.lock();
+        let settled = guarded.core.settle(job, lease, outcome, now);
+        guarded.core.worker_idles();
+        guarded.core.pump(now, &mut actions);
+        self.release(guarded, &mut actions);
+        let next = actions.assignments.pop().map(Box::new);
+        self.perform(actions);
+        (settled, next)
+    }
+
+    /// Hands an assignment to another worker.
+    pub(crate) fn hand_on(&self, assignment: Box<Assignment>) {
+        let _ = self.queue.0.send(Message::Work(assignment));
     }
 
     /// Takes a job, or says why not; the request is given back where it is not taken.
