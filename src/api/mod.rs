@@ -43,7 +43,6 @@ pub mod embeddings;
 pub mod error_object;
 pub mod finish;
 mod floats;
-mod frame;
 pub mod headers;
 mod json;
 pub mod ledger;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::api::assembler::{Assembler, Step};
-use crate::api::{Attempt, ChatCompletion, Delta, Embeddings, ErrorObject, Headers, RawReply, Told};
+use crate::api::{Attempt, ChatCompletion, Delta, Embeddings, Headers, RawReply, Told};
 use crate::balance::envelope::ErrorBody;
 use crate::balance::classify::{ReplyFacts, bad_reply, classify, classify_error_frame, classify_fault};
 use crate::balance::outcome::{Blame, Outcome};
@@ -411,7 +411,7 @@ fn ended_as(outcome: Outcome) -> Attempted {
 }
 
 /// The same error in the words of the classification.
-fn error_body(error: &ErrorObject) -> ErrorBody {
+fn error_body(error: &crate::api::ErrorObject) -> ErrorBody {
     let filtered = error.code.as_deref() == Some("content_filter");
     ErrorBody {
         code: error.code.clone(),

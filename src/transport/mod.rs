@@ -39,6 +39,11 @@ pub trait Transport: Send + Sync {
     /// # Errors
     /// A [`Fault`] where no head came. Any status with a head is `Ok`.
     fn send(&self, call: &Call<'_>) -> Result<Reply, Fault>;
+
+    /// Learns the endpoints' names, by position; called once, when the blaster is built.
+    fn bind(&self, names: &[std::sync::Arc<str>]) {
+        let _ = names;
+    }
 }
 
 /// One request to one endpoint, ready for the wire.
