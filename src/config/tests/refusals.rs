@@ -57,7 +57,7 @@ fn each_key_is_refused_where_its_value_is_wrong_and_the_message_says_why() {
         (
             "endpoint",
             "\"https://u:canary@east.example\"",
-            "no user name or password, got \"https://(hidden)@east.example\"",
+            "no user name or password (`@`), got \"https://(hidden)@east.example\"",
         ),
         ("endpoint", "[\"canary\"]", "got a list"),
         ("api_key", "\"canary key\"", "the value is not shown"),
