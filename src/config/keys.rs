@@ -179,7 +179,8 @@ keys! { DEPLOYMENT:
         "Name in logs, reports and ledgers; no two deployments have the same.";
     ENDPOINT = "endpoint", Form::Text("an absolute URL such as https://my-resource.openai.azure.com"),
         "required", Works,
-        "Base URL of the resource, without query; `http://` is for this machine alone unless `allow_http` is true.";
+        "Base URL of the resource, without query; `/openai/v1` at its end selects that surface; `http://` is for this \
+         machine alone unless `allow_http` is true.";
     API_KEY = "api_key",
         Form::Text("a key of 1 to 8192 printable ASCII characters without spaces, one of \"default\", \"az\", \
             \"interactive\", \"managed\", \"workload\", \"client_secret\", or null"),

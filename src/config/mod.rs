@@ -21,6 +21,7 @@ pub mod defaults;
 mod deployment;
 mod env;
 mod file;
+mod from_env;
 mod json;
 mod keys;
 mod kind;
