@@ -5,7 +5,12 @@
 pub mod api;
 pub mod balance;
 pub mod clock;
+pub mod config;
+pub mod engine;
 pub mod error;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod testing;
 pub mod transport;
+
+pub use engine::{Blaster, JobSet};
