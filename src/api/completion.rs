@@ -7,7 +7,9 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::json::{count, index, null_as_default};
-use super::{ChatMessage, Content, Delta, ErrorObject, FinishReason, Ledger, NoText, Role, ToolCall, ToolCallDelta, Usage};
+use super::{
+    ChatMessage, Content, Delta, ErrorObject, FinishReason, Ledger, NoText, Role, ToolCall, ToolCallDelta, Usage,
+};
 use crate::error::BadReply;
 
 /// What a chat model answered, and how the answer was come by.
@@ -114,7 +116,11 @@ impl ChatCompletion {
 
     /// Text of the first choice, taken; empty where there is none.
     pub(crate) fn into_text(mut self) -> String {
-        match self.choices.first_mut().and_then(|choice| choice.message.content.take()) {
+        match self
+            .choices
+            .first_mut()
+            .and_then(|choice| choice.message.content.take())
+        {
             Some(Content::Text(text)) => text,
             Some(parts) => parts.as_text().unwrap_or_default().to_owned(),
             None => String::new(),

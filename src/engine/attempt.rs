@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 
 use crate::api::assembler::{Assembler, Step};
 use crate::api::{Attempt, ChatCompletion, Delta, Embeddings, Headers, RawReply, Told};
-use crate::balance::envelope::ErrorBody;
 use crate::balance::classify::{ReplyFacts, bad_reply, classify, classify_error_frame, classify_fault};
+use crate::balance::envelope::ErrorBody;
 use crate::balance::outcome::{Blame, Outcome};
 use crate::balance::{Lease, ReplyHead, Role};
 use crate::clock;
-use crate::error::{StreamProblem, Upstream};
 use crate::error::fault::{Fault, FaultKind, Phase, TimeoutKind};
+use crate::error::{StreamProblem, Upstream};
 use crate::transport::{self, Body, Call, Limits, MAX_BODY, sse};
 
 use super::event::Event;
 use super::job::{Job, Reply, ReplyKind};
-use super::shared::Shared;
 use super::raw_look::RawLook;
+use super::shared::Shared;
 use super::stream::{Given, RawPiece};
 
 /// Most bytes kept of a reply that is no success.
@@ -79,7 +79,9 @@ pub(crate) fn run(
 ) -> Attempted {
     let endpoint = &shared.endpoints[lease.endpoint().index()];
     buffers.body.clear();
-    job.request.body.render(Some(&endpoint.model), endpoint.defaults, &mut buffers.body);
+    job.request
+        .body
+        .render(Some(&endpoint.model), endpoint.defaults, &mut buffers.body);
     let mut fresh = false;
     let mut waiting_since = job.waiting_since();
     loop {
@@ -93,7 +95,14 @@ pub(crate) fn run(
             }
         };
         let ended = clock::now();
-        let stale = !fresh && matches!(attempted.outcome, Outcome::Failed { blame: Blame::Nobody, .. });
+        let stale = !fresh
+            && matches!(
+                attempted.outcome,
+                Outcome::Failed {
+                    blame: Blame::Nobody,
+                    ..
+                }
+            );
         let attempt = Attempt {
             endpoint: Arc::clone(&endpoint.name),
             operation: lease.operation().clone(),
@@ -113,10 +122,17 @@ pub(crate) fn run(
         if phase == Phase::NotWritten {
             job.ledger().push_not_sent(attempt);
         } else {
-            let told = shared.tell(|| Event::AttemptEnded { job: job.id(), attempt: attempt.clone() });
+            let told = shared.tell(|| Event::AttemptEnded {
+                job: job.id(),
+                attempt: attempt.clone(),
+            });
             job.ledger().push(attempt);
             if let Err(what) = told {
-                return Attempted { outcome: Outcome::Abandoned, cause: Some(Cause::Panicked(what)), ..attempted };
+                return Attempted {
+                    outcome: Outcome::Abandoned,
+                    cause: Some(Cause::Panicked(what)),
+                    ..attempted
+                };
             }
         }
         if !stale {
@@ -156,7 +172,9 @@ fn send(
     let endpoint = &shared.endpoints[lease.endpoint().index()];
     let timeouts = &shared.timeouts;
     let attempt_ends = started + endpoint.timeout.unwrap_or(timeouts.attempt);
-    let deadline = job.deadline.map_or(attempt_ends, |deadline| shared.instant(deadline).min(attempt_ends));
+    let deadline = job
+        .deadline
+        .map_or(attempt_ends, |deadline| shared.instant(deadline).min(attempt_ends));
     let none = Headers::new();
     let call = Call {
         endpoint: lease.endpoint().index(),
@@ -180,12 +198,18 @@ fn send(
     // A refusal that comes as a 200 names a wait (wire §3.4).
     let good = matches!(reply.status, 200..=299) && !matches!(reply.status, 204 | 205);
     let admitted = good && reply.headers.get("retry-after").is_none();
-    let head = ReplyHead { admitted, told: Told::read(&reply.headers) };
+    let head = ReplyHead {
+        admitted,
+        told: Told::read(&reply.headers),
+    };
     shared.admitted(lease, &head, clock::now());
     if !good {
         return not_good(reply, lease.operation());
     }
-    let streamed = reply.headers.get("content-type").is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"));
+    let streamed = reply
+        .headers
+        .get("content-type")
+        .is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"));
     match (job.request.reply, streamed) {
         (ReplyKind::Chat, true) => chat_stream(shared, job, reply),
         (ReplyKind::Chat, false) => chat_whole(shared, job, reply),
@@ -196,7 +220,9 @@ fn send(
 
 /// A request that brought no (whole) reply.
 fn failed(shared: &Shared, job: &Job, fault: &Fault) -> Attempted {
-    let job_over = job.deadline.is_some_and(|deadline| deadline <= shared.moment(clock::now()));
+    let job_over = job
+        .deadline
+        .is_some_and(|deadline| deadline <= shared.moment(clock::now()));
     match fault.kind {
         FaultKind::Cancelled => Attempted::ended(Cause::Cancelled),
         // It is the caller's haste, not the endpoint's slowness.
@@ -211,9 +237,20 @@ fn not_good(reply: transport::Reply, operation: &crate::api::Operation) -> Resul
     let mut bytes = Vec::new();
     // What can be had of the body will do: the status has come, and says most.
     let _ = body.take(ERROR_BODY as u64).read_to_end(&mut bytes);
-    let facts = ReplyFacts { status, headers: &headers, body: &bytes, operation, wall: clock::wall() };
+    let facts = ReplyFacts {
+        status,
+        headers: &headers,
+        body: &bytes,
+        operation,
+        wall: clock::wall(),
+    };
     let outcome = classify(&facts);
-    Ok(Attempted { outcome, reply: None, upstream: Some(Upstream::new(status, headers, bytes)), cause: None })
+    Ok(Attempted {
+        outcome,
+        reply: None,
+        upstream: Some(Upstream::new(status, headers, bytes)),
+        cause: None,
+    })
 }
 
 fn chat_whole(shared: &Shared, job: &mut Job, mut reply: transport::Reply) -> Result<Attempted, Fault> {
@@ -248,8 +285,11 @@ fn embeddings(mut reply: transport::Reply) -> Result<Attempted, Fault> {
 fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result<Attempted, Fault> {
     let transport::Reply { headers, mut body, .. } = reply;
     let choices = job.request.body.choices();
-    let mut assembler =
-        if job.request.sink.is_some() { Assembler::new(choices) } else { Assembler::silent(choices) };
+    let mut assembler = if job.request.sink.is_some() {
+        Assembler::new(choices)
+    } else {
+        Assembler::silent(choices)
+    };
     let mut parser = sse::Parser::new();
     let mut buffer = [0; CHUNK];
     let mut steps = Vec::new();
@@ -259,9 +299,15 @@ fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Resul
             Ok(read) => read,
             Err(error) => break Some(Body::fault(&error)),
         };
-        let parsed = parser.push(&buffer[..read], |event| assembler.push(event.name, event.data, |step| steps.push(step)));
+        let parsed = parser.push(&buffer[..read], |event| {
+            assembler.push(event.name, event.data, |step| steps.push(step))
+        });
         if let Err(too_long) = parsed {
-            break Some(Fault::new(FaultKind::TooLarge, Phase::HeadReceived, too_long.to_string()));
+            break Some(Fault::new(
+                FaultKind::TooLarge,
+                Phase::HeadReceived,
+                too_long.to_string(),
+            ));
         }
         for step in steps.drain(..) {
             let Step::Delta(delta) = step else { continue };
@@ -288,9 +334,10 @@ fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Resul
             ended_as(classify_error_frame(&error_body(error), &headers, clock::wall()))
         }
         (_, Some(fault)) => failed(shared, job, fault),
-        (StreamProblem::Cut { .. }, None) => {
-            ended_as(Outcome::Failed { blame: Blame::Endpoint, reason: incomplete.problem.to_string() })
-        }
+        (StreamProblem::Cut { .. }, None) => ended_as(Outcome::Failed {
+            blame: Blame::Endpoint,
+            reason: incomplete.problem.to_string(),
+        }),
         (problem, None) => ended_as(bad_reply(problem.to_string())),
     };
     if job.handed_out() && attempted.cause.is_none() {
@@ -331,13 +378,19 @@ fn raw(shared: &Shared, job: &mut Job, mut reply: transport::Reply, streamed: bo
         return raw_stream(shared, job, reply);
     }
     let body = reply.read_to_vec(MAX_BODY)?;
-    let html = reply.headers.get("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+    let html = reply
+        .headers
+        .get("content-type")
+        .is_some_and(|kind| kind.starts_with("text/html"));
     if body.is_empty() || html {
         let what = if html { "a web page" } else { "an empty body" };
         return Ok(ended_as(bad_reply(format!("{} with {what}", reply.status))));
     }
     if job.request.sink.is_some() {
-        let pieces = [RawPiece::Head(reply.status, reply.headers.clone()), RawPiece::Bytes(body.clone())];
+        let pieces = [
+            RawPiece::Head(reply.status, reply.headers.clone()),
+            RawPiece::Bytes(body.clone()),
+        ];
         for piece in pieces {
             if let Some(ended) = pass_on(shared, job, piece) {
                 return Ok(ended);
@@ -349,7 +402,11 @@ fn raw(shared: &Shared, job: &mut Job, mut reply: transport::Reply, streamed: bo
 
 /// A raw stream: held back until the first event with content, so that a failure before it can be tried elsewhere.
 fn raw_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result<Attempted, Fault> {
-    let transport::Reply { status, headers, mut body } = reply;
+    let transport::Reply {
+        status,
+        headers,
+        mut body,
+    } = reply;
     let mut parser = Some(sse::Parser::new());
     let mut held = Vec::new();
     let mut buffer = [0; CHUNK];
@@ -376,7 +433,11 @@ fn raw_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result
             match (parsed, look) {
                 (Ok(()), RawLook::Preamble) if held.len() < MOST_HELD => continue,
                 (Ok(()), RawLook::Failed(error)) => {
-                    return Ok(ended_as(classify_error_frame(&error_body(&error), &headers, clock::wall())));
+                    return Ok(ended_as(classify_error_frame(
+                        &error_body(&error),
+                        &headers,
+                        clock::wall(),
+                    )));
                 }
                 _ => parser = None,
             }
@@ -390,7 +451,10 @@ fn raw_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result
     }
     if parser.is_some() {
         let reason = "the stream ended before any content".to_owned();
-        return Ok(ended_as(Outcome::Failed { blame: Blame::Endpoint, reason }));
+        return Ok(ended_as(Outcome::Failed {
+            blame: Blame::Endpoint,
+            reason,
+        }));
     }
     Ok(answered(Reply::Raw(RawReply::new(status, headers, Vec::new()))))
 }
@@ -403,11 +467,21 @@ fn pass_on(shared: &Shared, job: &mut Job, piece: RawPiece) -> Option<Attempted>
 }
 
 fn answered(reply: Reply) -> Attempted {
-    Attempted { outcome: Outcome::Success, reply: Some(reply), upstream: None, cause: None }
+    Attempted {
+        outcome: Outcome::Success,
+        reply: Some(reply),
+        upstream: None,
+        cause: None,
+    }
 }
 
 fn ended_as(outcome: Outcome) -> Attempted {
-    Attempted { outcome, reply: None, upstream: None, cause: None }
+    Attempted {
+        outcome,
+        reply: None,
+        upstream: None,
+        cause: None,
+    }
 }
 
 /// The same error in the words of the classification.

@@ -35,7 +35,10 @@ pub(crate) struct Taken;
 
 impl<T> Slot<T> {
     pub(crate) fn new() -> Self {
-        Slot { state: Mutex::new(State::Empty(None)), filled: Condvar::new() }
+        Slot {
+            state: Mutex::new(State::Empty(None)),
+            filled: Condvar::new(),
+        }
     }
 
     /// Lays `value` down and wakes whoever waits. False (and `value` is dropped) where there has been one.
@@ -196,13 +199,19 @@ mod tests {
     #[test]
     fn only_the_task_that_polled_last_is_woken() {
         let slot = Slot::new();
-        let (first, second) = (Arc::new(Counter(AtomicUsize::new(0))), Arc::new(Counter(AtomicUsize::new(0))));
+        let (first, second) = (
+            Arc::new(Counter(AtomicUsize::new(0))),
+            Arc::new(Counter(AtomicUsize::new(0))),
+        );
         for counter in [&first, &second] {
             let waker = Waker::from(Arc::clone(counter));
             assert!(slot.poll(&mut Context::from_waker(&waker)).is_pending());
         }
         slot.fill(5);
-        assert_eq!((first.0.load(Ordering::SeqCst), second.0.load(Ordering::SeqCst)), (0, 1));
+        assert_eq!(
+            (first.0.load(Ordering::SeqCst), second.0.load(Ordering::SeqCst)),
+            (0, 1)
+        );
         let waker = Waker::from(second);
         assert_eq!(slot.poll(&mut Context::from_waker(&waker)), Poll::Ready(Ok(5)));
     }

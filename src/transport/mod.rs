@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use crate::api::{Headers, Operation};
 use crate::error::fault::{Fault, FaultKind, Phase};
 
-pub use auth::Auth;
 pub use crate::api::Method;
+pub use auth::Auth;
 pub use gate::Gate;
 pub use scripted::Scripted;
 pub use target::Target;
