@@ -1,11 +1,15 @@
 //! What a chat model answered.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::json::{count, index, null_as_default};
-use super::{ChatMessage, Content, ErrorObject, FinishReason, Ledger, NoText, Role, ToolCall, Usage};
+use super::{
+    ChatMessage, Content, Delta, ErrorObject, FinishReason, Ledger, NoText, Role, ToolCall, ToolCallDelta, Usage,
+};
 use crate::error::BadReply;
 
 /// What a chat model answered, and how the answer was come by.
@@ -108,6 +112,45 @@ impl ChatCompletion {
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         self.choices.first()?.message.text()
+    }
+
+    /// Text of the first choice, taken; empty where there is none.
+    pub(crate) fn into_text(mut self) -> String {
+        match self
+            .choices
+            .first_mut()
+            .and_then(|choice| choice.message.content.take())
+        {
+            Some(Content::Text(text)) => text,
+            Some(parts) => parts.as_text().unwrap_or_default().to_owned(),
+            None => String::new(),
+        }
+    }
+
+    /// The answer as the pieces of a stream, one for each choice: a service may answer whole although a stream
+    /// was asked for.
+    pub(crate) fn to_deltas(&self) -> Vec<Delta> {
+        let raw: Arc<str> = Arc::from(&*self.raw);
+        let call = |(index, call): (usize, &ToolCall)| ToolCallDelta {
+            index: index as u32,
+            id: Some(call.id.clone()),
+            name: Some(call.name().to_owned()),
+            arguments: match (&call.function, &call.custom) {
+                (Some(function), _) => function.arguments.clone(),
+                (None, Some(custom)) => custom.input.clone(),
+                (None, None) => String::new(),
+            },
+        };
+        let delta = |choice: &Choice| Delta {
+            choice: choice.index,
+            role: Some(choice.message.role.clone()),
+            content: choice.message.text().filter(|text| !text.is_empty()).map(str::to_owned),
+            refusal: choice.message.refusal.clone().filter(|text| !text.is_empty()),
+            tool_calls: choice.message.tool_calls.iter().enumerate().map(call).collect(),
+            finish_reason: choice.finish_reason.clone(),
+            raw: Arc::clone(&raw),
+        };
+        self.choices.iter().map(delta).collect()
     }
 
     /// Message of the first choice, ready to be sent back as the conversation's next turn.

@@ -22,6 +22,7 @@ pub use no_text::NoText;
 pub use operation::Operation;
 pub use priority::Priority;
 pub use raw::{RawReply, RawRequest};
+pub use report::{Condition, EndpointReport, Told, Totals};
 pub use request::{
     ChatRequest, PromptCacheRetention, ReasoningEffort, ResponseFormat, ServiceTier, Stop, StreamOptions, Verbosity,
 };
@@ -34,6 +35,7 @@ pub use usage::Usage;
 pub mod assembler;
 #[doc(hidden)]
 pub mod body;
+pub(crate) mod clip;
 pub mod completion;
 pub mod content;
 pub mod delta;
@@ -53,11 +55,13 @@ mod options;
 mod prepared;
 pub mod priority;
 pub mod raw;
+pub mod report;
 pub mod request;
 pub mod secret;
 pub mod tool;
 pub mod tool_call;
 pub mod usage;
 
+pub(crate) use body::{Defaults as RequestDefaults, RequestBody};
 pub(crate) use options::Options;
 pub(crate) use prepared::Prepared;

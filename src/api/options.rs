@@ -55,6 +55,11 @@ impl Options {
         self.add_header("content-type", value)
     }
 
+    /// Headers of this request, taken out.
+    pub(crate) fn take_headers(&mut self) -> Option<Box<Headers>> {
+        self.headers.take()
+    }
+
     /// Headers of this request, `content-type` among them only where the body is not JSON.
     pub(crate) fn headers(&self) -> Option<&Headers> {
         self.headers.as_deref()

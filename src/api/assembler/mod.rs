@@ -149,6 +149,14 @@ impl Assembler {
         }
     }
 
+    /// What has been received, put together; choices that are not finished lack a finish reason.
+    #[must_use]
+    pub fn so_far(&self) -> ChatCompletion {
+        self.to_json()
+            .and_then(|raw| ChatCompletion::assembled(&raw))
+            .unwrap_or_default()
+    }
+
     /// The first choice without a finish reason.
     fn unfinished(&self) -> Option<u32> {
         let seen = self
