@@ -6,6 +6,8 @@
 
 use serde_json::Value;
 
+use crate::api::ErrorObject;
+
 /// Most bytes of a body that are looked at; what comes after is ignored.
 pub const BODY_MAX: usize = 64 * 1024;
 
@@ -140,6 +142,20 @@ impl ErrorBody {
         ErrorBody {
             message: one_line(message, MESSAGE_MAX),
             ..Self::default()
+        }
+    }
+}
+
+impl From<&ErrorObject> for ErrorBody {
+    /// What a reader of a stream has found, with the bounds and the masking of a parsed body.
+    fn from(found: &ErrorObject) -> Self {
+        let word = |text: &Option<String>| text.as_deref().map(|text| one_line(text, WORD_MAX));
+        ErrorBody {
+            filtered: found.code.as_deref() == Some("content_filter"),
+            code: word(&found.code),
+            kind: word(&found.kind),
+            param: None,
+            message: one_line(&found.message, MESSAGE_MAX),
         }
     }
 }
@@ -343,6 +359,17 @@ mod tests {
         assert_eq!(failed.unwrap().code.as_deref(), Some("rate_limit_exceeded"));
         let bare = frame(r#"{"type":"response.failed","response":{"status":"failed","error":null}}"#);
         assert!(bare.is_some());
+    }
+
+    #[test]
+    fn what_a_reader_of_a_stream_found_is_masked_too() {
+        let read = ErrorBody::from(&ErrorObject {
+            code: Some("content_filter".to_owned()),
+            message: "Incorrect API key provided:\nsk-canary".to_owned(),
+            ..ErrorObject::default()
+        });
+        assert_eq!(read.message, "Incorrect API key provided: (hidden)");
+        assert!(read.filtered);
     }
 
     #[test]
