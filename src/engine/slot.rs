@@ -221,7 +221,9 @@ mod tests {
         let calls = Arc::new(AtomicUsize::new(0));
         let call = |calls: &Arc<AtomicUsize>| {
             let calls = Arc::clone(calls);
-            move || drop(calls.fetch_add(1, Ordering::SeqCst))
+            move || {
+                calls.fetch_add(1, Ordering::SeqCst);
+            }
         };
         let slot = Slot::new();
         slot.on_filled(call(&calls));
