@@ -88,7 +88,7 @@ fn a_thousand_threads_on_one_endpoint() {
             for index in 0..THREADS {
                 scope.spawn(move || {
                     // Connecting all at once would measure the listener's queue of 128.
-                    thread::sleep(Duration::from_micros(500) * index as u32);
+                    thread::sleep(Duration::from_millis(2) * index as u32);
                     ask();
                     start.wait();
                     (0..CALLS).for_each(|_| ask());
