@@ -168,7 +168,52 @@ fn first_that_answers<T>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
+    use crate::transport::Limits;
+    use crate::transport::gate::Interrupt as _;
+
+    /// A call that has begun to connect, and dials a name whose lookup hangs until the sender is dropped.
+    fn hanging(connect: Duration) -> (Arc<CurrentCall>, Arc<Names>, mpsc::Sender<()>, mpsc::Receiver<()>) {
+        let minute = Duration::from_secs(60);
+        let limits = Limits {
+            connect,
+            first_byte: minute,
+            idle: minute,
+            deadline: clock::now() + minute,
+        };
+        let call = CurrentCall::new(limits, Arc::new([]));
+        call.connecting(clock::now());
+        let (release, hang) = mpsc::channel();
+        let (entered, asked) = mpsc::channel();
+        let hang = Mutex::new(hang);
+        let names = Names::with_lookup(move |_, _| {
+            let _ = entered.send(());
+            let _ = hang.lock().recv();
+            Err(io::Error::other("gave up"))
+        });
+        (call, Arc::new(names), release, asked)
+    }
+
+    #[test]
+    fn a_name_service_that_hangs_cannot_outlast_the_limit() {
+        let (call, names, _release, _asked) = hanging(Duration::from_millis(20));
+        let fault = dial(&names, &Uri::from_static("https://slow.example"), &call).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Timeout(TimeoutKind::Connect));
+    }
+
+    #[test]
+    fn a_cancel_ends_the_wait_for_a_name_service_that_hangs() {
+        let (call, names, _release, asked) = hanging(Duration::from_secs(60));
+        let fault = thread::scope(|scope| {
+            let dialled = scope.spawn(|| dial(&names, &Uri::from_static("https://slow.example"), &call));
+            asked.recv().unwrap();
+            call.interrupt();
+            dialled.join().unwrap().unwrap_err()
+        });
+        assert_eq!(fault.kind, FaultKind::Cancelled);
+    }
 
     fn addresses(count: u8) -> Vec<SocketAddr> {
         (0..count).map(|last| SocketAddr::from(([10, 0, 0, last], 1))).collect()
