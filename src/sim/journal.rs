@@ -545,7 +545,7 @@ mod tests {
         ];
         for (body, expected) in rows {
             let mark = Mark::of(body.as_bytes());
-            assert_eq!(mark == Mark::of(body.as_bytes()), true);
+            assert_eq!(mark, Mark::of(body.as_bytes()), "the same each time");
             match expected {
                 Some(id) => assert_eq!(mark, Mark::Id(id.to_owned()), "{body}"),
                 None => assert!(matches!(mark, Mark::Hash(_)), "{body}"),

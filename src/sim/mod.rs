@@ -2,8 +2,12 @@
 
 pub mod plan;
 
+mod fleet_error;
 mod journal;
 mod server;
+mod settings;
 
+pub use fleet_error::FleetError;
 pub use journal::{Counters, End, JournalEntry, JournalView, Mark, Totals};
 pub use server::Death;
+pub use settings::{DEFAULT_JOURNAL_CAPACITY, DEFAULT_MAX_BODY, FleetSettings};

@@ -10,7 +10,6 @@
 //! One tokio runtime on threads of its own carries it all; nothing of it shows outside.
 
 use std::fmt;
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,8 +18,10 @@ use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use super::fleet_error::FleetError;
 use super::journal::Journal;
 use super::plan::{Ask, Plan};
+use super::settings::FleetSettings;
 use crate::clock;
 use port::Port;
 
@@ -61,30 +62,6 @@ pub(crate) struct Site {
     pub(crate) resource: usize,
 }
 
-/// What the server is to be like.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    /// Threads of the runtime; at least 1.
-    pub(crate) threads: usize,
-    /// Largest request body, in bytes.
-    pub(crate) max_body: usize,
-    /// Most entries of the journal.
-    pub(crate) journal_capacity: usize,
-    /// How much of each body the journal keeps, in bytes.
-    pub(crate) keep_body: usize,
-}
-
-/// Why a server did not start.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
-    /// The runtime's threads could not be started.
-    #[error("starting {threads} threads")]
-    Threads { threads: usize, source: io::Error },
-    /// A port could not be opened.
-    #[error("listening on {address}")]
-    Listen { address: SocketAddr, source: io::Error },
-}
-
 /// A running server; dropping it ends it.
 pub(crate) struct Server<M> {
     shared: Arc<Shared<M>>,
@@ -108,7 +85,12 @@ struct Shared<M> {
 
 impl<M: Model> Server<M> {
     /// Opens one loopback port for each of `ports` (0: any that is free), in the order of the resources.
-    pub(crate) fn start(model: M, sites: Vec<Site>, ports: &[u16], settings: &Settings) -> Result<Self, StartError> {
+    pub(crate) fn start(
+        model: M,
+        sites: Vec<Site>,
+        ports: &[u16],
+        settings: &FleetSettings,
+    ) -> Result<Self, FleetError> {
         let threads = settings.threads.max(1);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
@@ -116,7 +98,7 @@ impl<M: Model> Server<M> {
             .enable_io()
             .enable_time()
             .build()
-            .map_err(|source| StartError::Threads { threads, source })?;
+            .map_err(|source| FleetError::Threads { threads, source })?;
         let names = sites.iter().map(|site| Arc::clone(&site.name)).collect();
         let shared = Arc::new(Shared {
             model: Mutex::new(model),
@@ -130,7 +112,7 @@ impl<M: Model> Server<M> {
             let _inside = runtime.enter();
             let open = |(resource, &port): (usize, &u16)| {
                 let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-                Port::open(address, resource, &shared).map_err(|source| StartError::Listen { address, source })
+                Port::open(address, resource, &shared).map_err(|source| FleetError::Listen { address, source })
             };
             ports.iter().enumerate().map(open).collect::<Result<Vec<_>, _>>()?
         };
@@ -165,8 +147,8 @@ impl<M: Model> Server<M> {
     /// Lets a deployment die, or live again (`None`). When it returns, the next request meets the new state.
     ///
     /// # Errors
-    /// The port could not be opened or closed.
-    pub(crate) fn set_death(&self, deployment: usize, death: Option<Death>) -> io::Result<()> {
+    /// [`FleetError::Listen`]: the port could not be opened again.
+    pub(crate) fn set_death(&self, deployment: usize, death: Option<Death>) -> Result<(), FleetError> {
         let (Some(site), Some(state)) = (self.sites.get(deployment), self.shared.deaths.get(deployment)) else {
             return Ok(());
         };
@@ -177,7 +159,12 @@ impl<M: Model> Server<M> {
             .filter(|other| other.resource == site.resource)
             .count();
         match self.ports.get(site.resource) {
-            Some(port) if tenants == 1 => port.set_open(death != Some(Death::Refuse)),
+            Some(port) if tenants == 1 => {
+                let address = port.address();
+                let open = death != Some(Death::Refuse);
+                port.set_open(open)
+                    .map_err(|source| FleetError::Listen { address, source })
+            }
             _ => Ok(()),
         }
     }

@@ -31,12 +31,7 @@ fn serve<F: FnMut(&Ask<'_>) -> Plan + Send + 'static>(answer: F) -> Server<Scrip
         name: name.into(),
         resource,
     };
-    let settings = Settings {
-        threads: 1,
-        max_body: 1024 * 1024,
-        journal_capacity: 1000,
-        keep_body: 100,
-    };
+    let settings = FleetSettings::new().max_body(1024 * 1024).journal_capacity(1000);
     let script = Script {
         answer,
         finished: vec![],
@@ -521,18 +516,15 @@ fn two_hundred_connections_are_served_at_once_and_every_request_is_counted() {
 fn a_port_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
-    let settings = Settings {
-        threads: 1,
-        max_body: 1,
-        journal_capacity: 1,
-        keep_body: 0,
-    };
     let script = Script {
         answer: echo,
         finished: vec![],
     };
-    let error = Server::start(script, vec![], &[port], &settings).unwrap_err();
-    assert_eq!(error.to_string(), format!("listening on 127.0.0.1:{port}"));
+    let error = Server::start(script, vec![], &[port], &FleetSettings::new()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("listening on 127.0.0.1:{port} for the simulator")
+    );
 }
 
 #[test]
