@@ -25,6 +25,7 @@ use super::settings::FleetSettings;
 use crate::clock;
 use port::Port;
 
+mod chunks;
 mod connection;
 mod port;
 mod reply;

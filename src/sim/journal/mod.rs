@@ -8,218 +8,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use serde::{Serialize, Serializer};
 
 use super::plan::Note;
 use super::server::request::Request;
+use secrets::{hide, without_secrets};
 
-/// One request that a simulated resource received whole, and what became of it.
-///
-/// Times count from the fleet's start. Keys and tokens are hidden; serialised, times are seconds.
-#[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
-pub struct JournalEntry {
-    /// Position among all requests of the fleet, from 0; never used twice, not even after the journal was cleared.
-    pub ordinal: u64,
-    /// The deployment that was asked; none where the request named none that exists.
-    pub deployment: Option<Arc<str>>,
-    /// The connection that it came on, counted over the fleet from 0.
-    pub connection: u64,
-    /// Which request of its connection it was, from 0: above 0 the connection was used again.
-    pub on_connection: u64,
-    /// HTTP method.
-    pub method: String,
-    /// Path as received.
-    pub path: String,
-    /// Query as received, without the question mark; empty where there was none. Values of keys are hidden.
-    pub query: String,
-    /// Headers as received, names in lower case. Values of keys, tokens and cookies are hidden.
-    pub headers: Vec<(String, String)>,
-    /// What tells this request from others.
-    pub mark: Mark,
-    /// Length of the body, in bytes.
-    pub body_bytes: usize,
-    /// The beginning of the body, where [`FleetSettings::keep_body`](super::FleetSettings::keep_body) asks for it; empty otherwise.
-    pub body: String,
-    /// When the last byte of the request was there.
-    #[serde(serialize_with = "seconds")]
-    pub received: Duration,
-    /// When the head of the reply went out.
-    #[serde(serialize_with = "maybe_seconds")]
-    pub answered: Option<Duration>,
-    /// When the exchange was over, whichever way.
-    #[serde(serialize_with = "maybe_seconds")]
-    pub ended: Option<Duration>,
-    /// When the connection was closed, by either side; noted on the last request of a connection only.
-    #[serde(serialize_with = "maybe_seconds")]
-    pub closed: Option<Duration>,
-    /// HTTP status, once answered.
-    pub status: Option<u16>,
-    /// How the exchange ended.
-    pub end: End,
-    /// The fault that was played, by its name in the configuration; `dead` for a deployment that was killed.
-    pub fault: Option<&'static str>,
-    /// Tokens that the model charged on admission.
-    pub charged: u64,
-}
+pub use counters::{Counters, Totals};
+pub use entry::{End, JournalEntry};
+pub use mark::Mark;
 
-impl JournalEntry {
-    /// The text after `id:` in the body; none if there is no such thing.
-    #[must_use]
-    pub fn id(&self) -> Option<&str> {
-        match &self.mark {
-            Mark::Id(id) => Some(id),
-            Mark::Hash(_) => None,
-        }
-    }
-
-    /// Whether the client closed the connection before its reply was complete.
-    #[must_use]
-    pub fn client_left(&self) -> bool {
-        self.end == End::ClientLeft
-    }
-
-    /// The value of the first header of this name (in lower case).
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let mut found = self.headers.iter().filter(|(key, _)| key == name);
-        found.next().map(|(_, value)| value.as_str())
-    }
-}
-
-/// What tells a request from others.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mark {
-    /// The letters, digits, `-` and `_` that follow the first `id:` of the body: put one into a prompt to find it again.
-    Id(String),
-    /// A hash of the body, for bodies without `id:`; the same for the same body within one process.
-    Hash(u64),
-}
-
-impl Mark {
-    pub(crate) fn of(body: &[u8]) -> Self {
-        let mut from = 0;
-        while let Some(colon) = body[from..].iter().position(|&byte| byte == b':').map(|at| from + at) {
-            from = colon + 1;
-            // `valid: ` and `"id": ` are no marks: a mark stands alone and its text follows at once.
-            let stands_alone = matches!(body[..colon], [b'i', b'd'])
-                || matches!(body[..colon], [.., before, b'i', b'd'] if !before.is_ascii_alphanumeric());
-            if !stands_alone {
-                continue;
-            }
-            let id: String = body[from..]
-                .iter()
-                .map_while(|&byte| {
-                    (byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')).then_some(char::from(byte))
-                })
-                .take(MAX_ID)
-                .collect();
-            if !id.is_empty() {
-                return Mark::Id(id);
-            }
-        }
-        // FNV-1a: short, and the same everywhere.
-        Mark::Hash(body.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        }))
-    }
-}
-
-/// Longest mark that is read from a body, in bytes.
-const MAX_ID: usize = 64;
-
-/// How an exchange ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum End {
-    /// Not yet: the reply is being waited for, is under way, hangs or stalls.
-    Open,
-    /// The whole reply went out.
-    Complete,
-    /// The client closed the connection first.
-    ClientLeft,
-    /// The server reset the connection, as the plan asked.
-    Reset,
-    /// The server closed the connection before the body was complete, as the plan asked.
-    Cut,
-    /// The server sent what is no HTTP and closed the connection, as the plan asked.
-    Garbage,
-    /// The deployment was killed or the fleet was stopped meanwhile.
-    Killed,
-}
-
-/// Totals of one deployment since the fleet's start; clearing the journal does not touch them.
-///
-/// `requests = in_flight + completed + client_left + broken`, at every moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Counters {
-    /// Requests received whole.
-    pub requests: u64,
-    /// Requests whose exchange is not over.
-    pub in_flight: u64,
-    /// The most that was in flight at once.
-    pub most_in_flight: u64,
-    /// Replies that went out whole, of any status.
-    pub completed: u64,
-    /// Exchanges that the client left before the reply was complete.
-    pub client_left: u64,
-    /// Exchanges that the server broke off: reset, cut, garbage, killed.
-    pub broken: u64,
-    /// Replies with a status of 200 to 399 whose head went out.
-    pub succeeded: u64,
-    /// Replies with status 429.
-    pub throttled: u64,
-    /// Replies with another status of 400 to 499.
-    pub client_errors: u64,
-    /// Replies with a status of 500 and above.
-    pub server_errors: u64,
-    /// Exchanges in which a fault was played.
-    pub faults: u64,
-    /// Tokens charged on admission.
-    pub charged: u64,
-}
-
-impl Counters {
-    /// The counter that an exchange in this state is part of.
-    fn of(&mut self, end: End) -> &mut u64 {
-        match end {
-            End::Open => &mut self.in_flight,
-            End::Complete => &mut self.completed,
-            End::ClientLeft => &mut self.client_left,
-            End::Reset | End::Cut | End::Garbage | End::Killed => &mut self.broken,
-        }
-    }
-
-    fn answered(&mut self, status: u16) {
-        *match status {
-            429 => &mut self.throttled,
-            400..=499 => &mut self.client_errors,
-            500.. => &mut self.server_errors,
-            _ => &mut self.succeeded,
-        } += 1;
-    }
-}
-
-/// Totals of the whole fleet since its start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Totals {
-    /// Requests received whole, those that named no deployment included.
-    pub requests: u64,
-    /// Requests refused for their form (400, 413, 431, 501) before any deployment saw them; not among `requests`.
-    pub refused: u64,
-    /// Connections accepted.
-    pub connections: u64,
-    /// Connections open now.
-    pub connections_open: u64,
-    /// The most connections that were open at once.
-    pub most_connections_open: u64,
-    /// Journal entries that were dropped because the journal was full.
-    pub forgotten: u64,
-}
+mod counters;
+mod entry;
+mod mark;
+mod secrets;
 
 /// The journal and the counters at one moment, for [`SimFleet::wait_for`](super::SimFleet::wait_for).
 #[derive(Clone, Copy, Debug)]
@@ -471,39 +272,6 @@ impl Journal {
     }
 }
 
-/// Whether a header or query field of this name (in lower case) may hold a secret.
-fn is_secret(name: &str) -> bool {
-    ["key", "auth", "token", "cookie", "secret", "sig", "password"]
-        .iter()
-        .any(|word| name.contains(word))
-}
-
-const HIDDEN: &str = "(hidden)";
-
-fn hide((name, value): (String, String)) -> (String, String) {
-    let shown = if is_secret(&name) { HIDDEN.to_owned() } else { value };
-    (name, shown)
-}
-
-fn without_secrets(query: String) -> String {
-    if !is_secret(&query.to_ascii_lowercase()) {
-        return query;
-    }
-    let fields = query.split('&').map(|field| match field.split_once('=') {
-        Some((name, _)) if is_secret(&name.to_ascii_lowercase()) => format!("{name}={HIDDEN}"),
-        _ => field.to_owned(),
-    });
-    fields.collect::<Vec<_>>().join("&")
-}
-
-fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(time.as_secs_f64())
-}
-
-fn maybe_seconds<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-    time.map(|time| time.as_secs_f64()).serialize(serializer)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -532,26 +300,6 @@ mod tests {
             received: SECOND,
         };
         journal.begin(request, origin, deployment, &Note::default())
-    }
-
-    #[test]
-    fn a_mark_is_the_id_of_the_body_or_else_its_hash() {
-        let rows = [
-            ("id:7", Some("7")),
-            (r#"{"content":"id:job-12_b, please"}"#, Some("job-12_b")),
-            (r#"{"id":"x","content":"valid:5 id: id:9"}"#, Some("9")),
-            (r#"{"id":"x"}"#, None),
-            ("", None),
-        ];
-        for (body, expected) in rows {
-            let mark = Mark::of(body.as_bytes());
-            assert_eq!(mark, Mark::of(body.as_bytes()), "the same each time");
-            match expected {
-                Some(id) => assert_eq!(mark, Mark::Id(id.to_owned()), "{body}"),
-                None => assert!(matches!(mark, Mark::Hash(_)), "{body}"),
-            }
-        }
-        assert_ne!(Mark::of(b"a"), Mark::of(b"b"));
     }
 
     #[test]
