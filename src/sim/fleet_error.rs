@@ -3,10 +3,15 @@
 use std::io;
 use std::net::SocketAddr;
 
+use super::config::SimConfigError;
+
 /// Why something could not be done with a fleet.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FleetError {
+    /// The world cannot be as it was described.
+    #[error(transparent)]
+    Config(#[from] SimConfigError),
     /// The server's threads could not be started.
     #[error("starting {threads} threads for the simulator")]
     Threads {

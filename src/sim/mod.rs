@@ -18,6 +18,7 @@ pub mod limiter;
 pub mod plan;
 
 mod dice;
+mod fleet;
 mod fleet_error;
 mod journal;
 mod server;
@@ -28,6 +29,7 @@ pub use config::{
     CostModel, DEFAULT_KEY, FaultKind, FilterMode, Latency, OutputLength, Poison, RateHeaders, RefusalFamily, Refusals,
     RetryAfter, SimConfig, SimConfigError, SimDeployment, SimFault, SimKey, SimOperation, Sku, Spread, When,
 };
+pub use fleet::{SimEndpoint, SimFleet};
 pub use fleet_error::FleetError;
 pub use journal::{Counters, End, JournalEntry, JournalView, Mark, Totals};
 pub use limiter::{Dip, LimiterForm, Limits};

@@ -77,7 +77,7 @@ struct Connection<M> {
 
 struct Exchange {
     line: Line,
-    /// Given back to the model when the exchange is over.
+    /// To be given back to the model when the exchange is over.
     ticket: Option<u64>,
     received: Duration,
     /// When this exchange last looked at the clock.
@@ -202,7 +202,7 @@ impl<M: Model> Connection<M> {
         self.requests += 1;
         self.exchange = Some(Exchange {
             line: self.shared.journal.begin(request, origin, plan.deployment, &note),
-            ticket: Some(note.ticket),
+            ticket: (note.ticket != 0).then_some(note.ticket),
             received,
             now: received,
             death: death.map(watch::Sender::subscribe),

@@ -108,7 +108,14 @@ fn obey(door: Door, open: bool, address: SocketAddr) -> (Door, io::Result<()>) {
         (Door::Open(listener), false) => {
             // Only when it is dropped can its address be bound again.
             drop(listener);
-            (Door::Closed(bind(address).ok()), Ok(()))
+            (
+                Door::Closed(
+                    bind(address)
+                        .and_then(|socket| share(&socket, false).map(|()| socket))
+                        .ok(),
+                ),
+                Ok(()),
+            )
         }
         (Door::Closed(kept), true) => {
             let listener = kept
@@ -125,9 +132,17 @@ fn obey(door: Door, open: bool, address: SocketAddr) -> (Door, io::Result<()>) {
 
 fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
-    // Lets a port be opened again at once after its connections were closed; on Windows it would mean to share it.
-    #[cfg(not(windows))]
-    socket.set_reuseaddr(true)?;
+    share(&socket, true)?;
     socket.bind(address)?;
     Ok(socket)
+}
+
+/// Whether the port may be bound while connections that it once accepted are not quite gone, which is what a restart
+/// needs. It would also let another program have a port that is only being kept, so it is off meanwhile. On Windows
+/// it means to share a port that is in use, and is never wanted.
+fn share(socket: &TcpSocket, on: bool) -> io::Result<()> {
+    match cfg!(windows) {
+        true => Ok(()),
+        false => socket.set_reuseaddr(on),
+    }
 }

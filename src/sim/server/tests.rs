@@ -353,7 +353,8 @@ fn a_large_body_arrives_whole_and_a_too_large_one_is_refused() {
     let mut client = connect(&server, 0);
     send(&mut client, &"x".repeat(1024 * 1024));
     assert_eq!(body(&read_until(&mut client, "1048576")), "1048576");
-    send(&mut client, &"x".repeat(1024 * 1024 + 1));
+    // So much that it is still being sent, into no buffer but the server's hands, when the refusal is out.
+    send(&mut client, &"x".repeat(32 * 1024 * 1024));
     let (reply, end) = read_out(&mut client);
     assert!(
         reply.starts_with("HTTP/1.1 413 ") && reply.contains("connection: close"),
@@ -417,6 +418,8 @@ fn a_refusing_deployment_refuses_and_comes_back_on_the_same_port() {
         TcpStream::connect(address).unwrap_err().kind(),
         ErrorKind::ConnectionRefused
     );
+    let thief = std::net::TcpListener::bind(address);
+    assert_eq!(thief.unwrap_err().kind(), ErrorKind::AddrInUse, "the port is kept");
     assert_eq!(read_out(&mut idle).1, Err(ErrorKind::ConnectionReset));
     assert_eq!(read_out(&mut busy).1, Err(ErrorKind::ConnectionReset));
     wait(&server, |view| view.totals().connections_open == 0);
