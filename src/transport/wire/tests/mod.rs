@@ -21,7 +21,6 @@ use crate::transport::{Auth, Call, Gate, Limits, MAX_BODY, Method, Reply, Target
 
 mod calls;
 mod cancels;
-mod cost;
 mod failures;
 mod limits;
 mod proxied;
