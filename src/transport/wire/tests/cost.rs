@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::server::Server;
@@ -83,13 +84,19 @@ fn a_thousand_threads_on_one_endpoint() {
     let url = format!("{}/chat/completions", server.url());
     let round = |name: &str, ask: &(dyn Fn() + Sync)| {
         let start = Barrier::new(THREADS + 1);
+        let connected = AtomicUsize::new(0);
         let (start_time, files) = thread::scope(|scope| {
-            let start = &start;
+            let (start, connected) = (&start, &connected);
             for index in 0..THREADS {
                 scope.spawn(move || {
-                    // Connecting all at once would measure the listener's queue of 128.
+                    // Connecting all at once would measure the listener's queue of 128; and those that came first
+                    // must stay busy, or the others would take over their connections.
                     thread::sleep(Duration::from_millis(2) * index as u32);
                     ask();
+                    connected.fetch_add(1, Ordering::Relaxed);
+                    while connected.load(Ordering::Relaxed) < THREADS {
+                        ask();
+                    }
                     start.wait();
                     (0..CALLS).for_each(|_| ask());
                 });
