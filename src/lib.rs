@@ -1,11 +1,14 @@
 //! Sends a mountain of prompts through many Azure OpenAI deployments from plain threads.
 
-#![allow(dead_code)] // until the engine joins the parts
-
 pub mod api;
 pub mod balance;
 pub mod clock;
+pub mod config;
+pub mod engine;
 pub mod error;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod testing;
 pub mod transport;
+
+pub use engine::{Blaster, JobSet};

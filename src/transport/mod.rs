@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::api::{Headers, Operation};
 use crate::error::fault::{Fault, FaultKind, Phase};
 
+pub use crate::api::Method;
 pub use auth::Auth;
 pub use gate::Gate;
 pub use scripted::Scripted;
@@ -27,6 +28,7 @@ pub const MAX_BODY: usize = 64 * 1024 * 1024;
 
 /// Most memory that is set aside because a reply announces its length; beyond it memory grows with what arrives.
 const TRUSTED_LENGTH: usize = 1024 * 1024;
+pub mod sse;
 
 /// Sends requests to endpoints, blocking the calling thread.
 pub trait Transport: Send + Sync {
@@ -37,6 +39,11 @@ pub trait Transport: Send + Sync {
     /// # Errors
     /// A [`Fault`] where no head came. Any status with a head is `Ok`.
     fn send(&self, call: &Call<'_>) -> Result<Reply, Fault>;
+
+    /// Learns the endpoints' names, by position; called once, when the blaster is built.
+    fn bind(&self, names: &[std::sync::Arc<str>]) {
+        let _ = names;
+    }
 }
 
 /// One request to one endpoint, ready for the wire.
@@ -58,18 +65,6 @@ pub struct Call<'a> {
     pub gate: &'a Gate,
     /// Open a fresh connection instead of a pooled one (after [`FaultKind::Stale`]).
     pub fresh: bool,
-}
-
-/// HTTP methods that the engine passes on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Method {
-    /// `GET`, sent without a body
-    Get,
-    /// `POST`
-    #[default]
-    Post,
-    /// `DELETE`, sent without a body
-    Delete,
 }
 
 /// The time limits of one call.
