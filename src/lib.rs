@@ -1,7 +1,5 @@
 //! Sends a mountain of prompts through many Azure OpenAI deployments from plain threads.
 
-#![allow(dead_code)] // until the engine joins the parts
-
 pub mod api;
 pub mod balance;
 pub mod clock;

@@ -21,8 +21,8 @@ pub use method::Method;
 pub use no_text::NoText;
 pub use operation::Operation;
 pub use priority::Priority;
-pub use report::{Condition, EndpointReport, Told, Totals};
 pub use raw::{RawReply, RawRequest};
+pub use report::{Condition, EndpointReport, Told, Totals};
 pub use request::{
     ChatRequest, PromptCacheRetention, ReasoningEffort, ResponseFormat, ServiceTier, Stop, StreamOptions, Verbosity,
 };
@@ -31,11 +31,11 @@ pub use tool::{Tool, ToolChoice};
 pub use tool_call::{CustomCall, FunctionCall, ToolCall};
 pub use usage::Usage;
 
-pub(crate) mod clip;
 #[doc(hidden)]
 pub mod assembler;
 #[doc(hidden)]
 pub mod body;
+pub(crate) mod clip;
 pub mod completion;
 pub mod content;
 pub mod delta;
@@ -43,7 +43,6 @@ pub mod embeddings;
 pub mod error_object;
 pub mod finish;
 mod floats;
-mod frame;
 pub mod headers;
 mod json;
 pub mod ledger;
@@ -55,8 +54,8 @@ pub mod operation;
 mod options;
 mod prepared;
 pub mod priority;
-pub mod report;
 pub mod raw;
+pub mod report;
 pub mod request;
 pub mod secret;
 pub mod tool;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::complaint::{Complaints, Spot};
-use super::{DeploymentConfig, ProxyUrl, Strategy, defaults, parse, rules, write};
+use super::{DeploymentConfig, ProxyUrl, Strategy, defaults, from_env, parse, rules, write};
 use crate::error::ConfigError;
 
 /// Everything that a blaster is told before it starts: the deployments and the settings of the pool.
@@ -136,6 +136,16 @@ impl BlasterConfig {
                 Err(complaints.into_error(Some(&file), &good, &[]))
             }
         }
+    }
+
+    /// Reads the file that the variable `BLASTER_CONFIG` names; without it, takes one deployment from
+    /// `AZURE_OPENAI_ENDPOINT`, `AZURE_OPENAI_API_KEY`, `AZURE_OPENAI_DEPLOYMENT` and, where it is set,
+    /// `OPENAI_API_VERSION`.
+    ///
+    /// # Errors
+    /// Which variable is not set, why the file cannot be read, or everything that is wrong with what they say.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        from_env::read(&environment)
     }
 
     /// Checks every range and rule, as reading a file does.

@@ -80,8 +80,8 @@ impl Complaints {
     }
 
     /// Complains about something beside the known keys of the object at `spot`; what is `said` is a whole phrase.
-    pub(super) fn beside(&mut self, spot: Spot, at: usize, said: impl FnOnce() -> String) {
-        self.keep(spot, Some(at), said);
+    pub(super) fn beside(&mut self, spot: Spot, at: impl Into<Option<usize>>, said: impl FnOnce() -> String) {
+        self.keep(spot, at.into(), said);
     }
 
     pub(super) fn is_empty(&self) -> bool {

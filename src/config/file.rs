@@ -2,7 +2,7 @@
 
 use super::complaint::{Complaints, Spot, quoted};
 use super::json::{Node, Sort};
-use super::keys::{self, DEPLOYMENT, DEPLOYMENTS, DEPLOYMENTS_MAX, Key, Standing, TOP};
+use super::keys::{DEPLOYMENT, DEPLOYMENTS, DEPLOYMENTS_MAX, Key, Standing, TOP};
 use super::nearest::nearest;
 
 /// A configuration file as it stands.
@@ -95,7 +95,7 @@ impl<'t> Fields<'t> {
             // A key with half of a surrogate pair is no text, and certainly unknown.
             let name = written.text().unwrap_or_else(|| written.raw().to_owned());
             let Some(&key) = known.iter().find(|key| key.name == name) else {
-                complaints.beside(spot, written.at(), || unknown(&name, known));
+                complaints.beside(spot, written.at(), || unknown(&name, spot));
                 continue;
             };
             if found.iter().any(|(other, _)| other.name == key.name) {
@@ -123,13 +123,11 @@ impl<'t> Fields<'t> {
     }
 }
 
-/// What to say about a key that is not `known` where it stands.
-fn unknown(name: &str, known: &[&Key]) -> String {
-    let here = std::ptr::eq(known, keys::TOP);
-    let (elsewhere, place) = if here {
-        (DEPLOYMENT, "it belongs into a deployment")
-    } else {
-        (TOP, "it belongs beside `deployments`")
+/// What to say about a key that the object at `spot` does not have.
+fn unknown(name: &str, spot: Spot) -> String {
+    let (known, elsewhere, place) = match spot.deployment {
+        None => (TOP, DEPLOYMENT, "it belongs into a deployment"),
+        Some(_) => (DEPLOYMENT, TOP, "it belongs beside `deployments`"),
     };
     let hint = if elsewhere.iter().any(|key| key.name == name) {
         place.to_owned()

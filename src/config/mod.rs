@@ -21,6 +21,7 @@ pub mod defaults;
 mod deployment;
 mod env;
 mod file;
+mod from_env;
 mod json;
 mod keys;
 mod kind;
@@ -36,6 +37,12 @@ mod write;
 mod tests;
 
 use crate::error::ConfigError;
+
+/// Every key with its type, range and default: the tables of `docs/CONFIG.md`, in Markdown.
+#[must_use]
+pub fn reference() -> String {
+    format!("{}\n{}", keys::table(keys::TOP), keys::table(keys::DEPLOYMENT))
+}
 
 /// Reads a configuration's text.
 ///

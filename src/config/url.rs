@@ -1,8 +1,8 @@
 //! What a URL in a configuration may be, and how much of it may be shown.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
 use ureq::http::Uri;
+
+use crate::transport::target::is_loopback;
 
 /// Text for an URL that is none.
 const NO_URL: &str = "be an absolute URL such as https://my-resource.openai.azure.com";
@@ -12,10 +12,11 @@ const NO_URL: &str = "be an absolute URL such as https://my-resource.openai.azur
 /// # Errors
 /// What it must do instead, to stand after "must".
 pub(super) fn check_endpoint(text: &str, azure: bool, allow_http: bool) -> Result<(), &'static str> {
-    let uri = absolute(text)?;
-    if has_userinfo(&uri) {
-        return Err("hold no user name or password");
+    // Asked of the text: in a path too, an `@` is more likely a slip in a password than meant.
+    if text.contains('@') {
+        return Err("hold no user name or password (`@`)");
     }
+    let uri = absolute(text)?;
     // The URI parser drops a fragment silently, so the text is asked.
     if text.contains(['?', '#']) {
         return Err("be the base URL alone, without `?` or `#` and what follows");
@@ -29,10 +30,7 @@ pub(super) fn check_endpoint(text: &str, azure: bool, allow_http: bool) -> Resul
     if azure && uri.path().contains("/openai/deployments/") {
         return Err("be the base URL alone: leave out /openai/deployments/ and what follows");
     }
-    if azure && uri.path().ends_with("/openai/v1") {
-        return Err("be the base URL alone: leave out /openai/v1 and set `api_version` to \"v1\"");
-    }
-    if uri.scheme_str() == Some("http") && !allow_http && !is_loopback(host(&uri)) {
+    if uri.scheme_str() == Some("http") && !allow_http && !is_loopback(host(&uri).trim_matches(['[', ']'])) {
         return Err("begin with https:// (http:// is for this machine alone, unless `allow_http` is true)");
     }
     Ok(())
@@ -88,21 +86,11 @@ fn host(uri: &Uri) -> &str {
     uri.host().unwrap_or("")
 }
 
-fn has_userinfo(uri: &Uri) -> bool {
-    uri.authority()
-        .is_some_and(|authority| authority.as_str().contains('@'))
-}
-
-fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare.eq_ignore_ascii_case("localhost")
-        || bare.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
-        || bare.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::Target;
+    use crate::transport::target::Kind;
 
     #[test]
     fn a_base_url_is_accepted_and_anything_else_told_what_is_missing() {
@@ -112,6 +100,7 @@ mod tests {
             ("HTTPS://EXAMPLE.COM", None),
             ("https://example.services.ai.azure.com/api/projects/p", None),
             ("https://gateway.example/team-a/openai", None),
+            ("https://my-resource.openai.azure.com/openai/v1", None),
             ("https://10.0.0.4:8443/x", None),
             ("https://[2001:db8::1]:8443", None),
             ("http://127.0.0.1:8080", None),
@@ -129,6 +118,7 @@ mod tests {
             ("https://example.com\n", Some("absolute URL")),
             ("https://user:canary@example.com", Some("user name")),
             ("https://user@example.com", Some("user name")),
+            ("https://example.com/a@b", Some("user name")),
             ("https://example.com?api-version=1", Some("base URL alone")),
             ("https://example.com/#x", Some("base URL alone")),
             ("https://example.com/a/../b", Some("without `.`")),
@@ -140,7 +130,6 @@ mod tests {
                 "https://x.example/openai/deployments/m/chat/completions",
                 Some("leave out"),
             ),
-            ("https://x.example/openai/v1", Some("`api_version`")),
             ("http://example.com", Some("https://")),
             ("http://10.0.0.4", Some("https://")),
             ("http://127.0.0.1.example.com", Some("https://")),
@@ -149,7 +138,8 @@ mod tests {
         ];
         for (text, expected) in rows {
             match (check_endpoint(text, true, false), expected) {
-                (Ok(()), None) => {}
+                // What is accepted here must not come back as an error when the connection is set up.
+                (Ok(()), None) => assert!(Target::new(Kind::Azure, text, "m", "v1").is_ok(), "{text:?}"),
                 (Err(why), Some(part)) if why.contains(part) => {}
                 (got, _) => panic!("{text:?}: {got:?}, expected {expected:?}"),
             }
@@ -157,9 +147,12 @@ mod tests {
     }
 
     #[test]
-    fn http_goes_anywhere_once_allowed_and_v1_paths_belong_to_other_vendors() {
+    fn http_goes_anywhere_once_allowed_and_only_azure_has_deployments_in_its_path() {
         assert_eq!(check_endpoint("http://example.com", true, true), Ok(()));
-        assert_eq!(check_endpoint("https://x.example/openai/v1", false, false), Ok(()));
+        assert_eq!(
+            check_endpoint("https://x.example/openai/deployments/m", false, false),
+            Ok(())
+        );
     }
 
     #[test]

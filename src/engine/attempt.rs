@@ -5,20 +5,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::api::assembler::{Assembler, Step};
-use crate::api::{Attempt, ChatCompletion, Delta, Embeddings, ErrorObject, Headers, RawReply, Told};
-use crate::balance::envelope::ErrorBody;
+use crate::api::{Attempt, ChatCompletion, Delta, Embeddings, Headers, RawReply, Told};
 use crate::balance::classify::{ReplyFacts, bad_reply, classify, classify_error_frame, classify_fault};
 use crate::balance::outcome::{Blame, Outcome};
 use crate::balance::{Lease, ReplyHead, Role};
 use crate::clock;
-use crate::error::{StreamProblem, Upstream};
 use crate::error::fault::{Fault, FaultKind, Phase, TimeoutKind};
+use crate::error::{StreamProblem, Upstream};
 use crate::transport::{self, Body, Call, Limits, MAX_BODY, sse};
 
 use super::event::Event;
 use super::job::{Job, Reply, ReplyKind};
-use super::shared::Shared;
 use super::raw_look::RawLook;
+use super::shared::Shared;
 use super::stream::{Given, RawPiece};
 
 /// Most bytes kept of a reply that is no success.
@@ -79,7 +78,9 @@ pub(crate) fn run(
 ) -> Attempted {
     let endpoint = &shared.endpoints[lease.endpoint().index()];
     buffers.body.clear();
-    job.request.body.render(Some(&endpoint.model), endpoint.defaults, &mut buffers.body);
+    job.request
+        .body
+        .render(Some(&endpoint.model), endpoint.defaults, &mut buffers.body);
     let mut fresh = false;
     let mut waiting_since = job.waiting_since();
     loop {
@@ -93,7 +94,14 @@ pub(crate) fn run(
             }
         };
         let ended = clock::now();
-        let stale = !fresh && matches!(attempted.outcome, Outcome::Failed { blame: Blame::Nobody, .. });
+        let stale = !fresh
+            && matches!(
+                attempted.outcome,
+                Outcome::Failed {
+                    blame: Blame::Nobody,
+                    ..
+                }
+            );
         let attempt = Attempt {
             endpoint: Arc::clone(&endpoint.name),
             operation: lease.operation().clone(),
@@ -113,10 +121,17 @@ pub(crate) fn run(
         if phase == Phase::NotWritten {
             job.ledger().push_not_sent(attempt);
         } else {
-            let told = shared.tell(|| Event::AttemptEnded { job: job.id(), attempt: attempt.clone() });
+            let told = shared.tell(|| Event::AttemptEnded {
+                job: job.id(),
+                attempt: attempt.clone(),
+            });
             job.ledger().push(attempt);
             if let Err(what) = told {
-                return Attempted { outcome: Outcome::Abandoned, cause: Some(Cause::Panicked(what)), ..attempted };
+                return Attempted {
+                    outcome: Outcome::Abandoned,
+                    cause: Some(Cause::Panicked(what)),
+                    ..attempted
+                };
             }
         }
         if !stale {
@@ -156,7 +171,9 @@ fn send(
     let endpoint = &shared.endpoints[lease.endpoint().index()];
     let timeouts = &shared.timeouts;
     let attempt_ends = started + endpoint.timeout.unwrap_or(timeouts.attempt);
-    let deadline = job.deadline.map_or(attempt_ends, |deadline| shared.instant(deadline).min(attempt_ends));
+    let deadline = job
+        .deadline
+        .map_or(attempt_ends, |deadline| shared.instant(deadline).min(attempt_ends));
     let none = Headers::new();
     let call = Call {
         endpoint: lease.endpoint().index(),
@@ -180,23 +197,31 @@ fn send(
     // A refusal that comes as a 200 names a wait (wire §3.4).
     let good = matches!(reply.status, 200..=299) && !matches!(reply.status, 204 | 205);
     let admitted = good && reply.headers.get("retry-after").is_none();
-    let head = ReplyHead { admitted, told: Told::read(&reply.headers) };
+    let head = ReplyHead {
+        admitted,
+        told: Told::read(&reply.headers),
+    };
     shared.admitted(lease, &head, clock::now());
     if !good {
         return not_good(reply, lease.operation());
     }
-    let streamed = reply.headers.get("content-type").is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"));
+    let streamed = reply
+        .headers
+        .get("content-type")
+        .is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"));
     match (job.request.reply, streamed) {
         (ReplyKind::Chat, true) => chat_stream(shared, job, reply),
-        (ReplyKind::Chat, false) => chat_whole(shared, job, reply),
-        (ReplyKind::Embeddings, _) => embeddings(reply),
+        (ReplyKind::Chat, false) => chat_whole(shared, job, lease, reply),
+        (ReplyKind::Embeddings, _) => embeddings(lease, reply),
         (ReplyKind::Raw, _) => raw(shared, job, reply, streamed),
     }
 }
 
 /// A request that brought no (whole) reply.
 fn failed(shared: &Shared, job: &Job, fault: &Fault) -> Attempted {
-    let job_over = job.deadline.is_some_and(|deadline| deadline <= shared.moment(clock::now()));
+    let job_over = job
+        .deadline
+        .is_some_and(|deadline| deadline <= shared.moment(clock::now()));
     match fault.kind {
         FaultKind::Cancelled => Attempted::ended(Cause::Cancelled),
         // It is the caller's haste, not the endpoint's slowness.
@@ -211,18 +236,27 @@ fn not_good(reply: transport::Reply, operation: &crate::api::Operation) -> Resul
     let mut bytes = Vec::new();
     // What can be had of the body will do: the status has come, and says most.
     let _ = body.take(ERROR_BODY as u64).read_to_end(&mut bytes);
-    let facts = ReplyFacts { status, headers: &headers, body: &bytes, operation, wall: clock::wall() };
+    let facts = ReplyFacts {
+        status,
+        headers: &headers,
+        body: &bytes,
+        operation,
+        wall: clock::wall(),
+    };
     let outcome = classify(&facts);
-    Ok(Attempted { outcome, reply: None, upstream: Some(Upstream::new(status, headers, bytes)), cause: None })
+    Ok(Attempted {
+        outcome,
+        reply: None,
+        upstream: Some(Upstream::new(status, headers, bytes)),
+        cause: None,
+    })
 }
 
-fn chat_whole(shared: &Shared, job: &mut Job, mut reply: transport::Reply) -> Result<Attempted, Fault> {
+fn chat_whole(shared: &Shared, job: &mut Job, lease: &Lease, mut reply: transport::Reply) -> Result<Attempted, Fault> {
     let bytes = reply.read_to_vec(MAX_BODY)?;
-    let completion = match ChatCompletion::parse(bytes) {
+    let completion = match ChatCompletion::parse(&bytes) {
         Ok(completion) => completion,
-        Err(bad) => {
-            return Ok(ended_as(bad_reply(bad.to_string())));
-        }
+        Err(bad) => return Ok(no_answer(reply, &bytes, lease.operation(), &bad)),
     };
     // The service may answer whole although a stream was asked for: its reader gets it in one piece.
     if job.request.sink.is_some() {
@@ -235,12 +269,43 @@ fn chat_whole(shared: &Shared, job: &mut Job, mut reply: transport::Reply) -> Re
     Ok(answered(Reply::Chat(Box::new(completion))))
 }
 
-fn embeddings(mut reply: transport::Reply) -> Result<Attempted, Fault> {
+fn embeddings(lease: &Lease, mut reply: transport::Reply) -> Result<Attempted, Fault> {
     let bytes = reply.read_to_vec(MAX_BODY)?;
     Ok(match Embeddings::parse(&bytes) {
         Ok(embeddings) => answered(Reply::Embeddings(Box::new(embeddings))),
-        Err(bad) => ended_as(bad_reply(bad.to_string())),
+        Err(bad) => no_answer(reply, &bytes, lease.operation(), &bad),
     })
+}
+
+/// A success whose body is none: an error that came as a 200, or something that makes no sense.
+fn no_answer(
+    reply: transport::Reply,
+    body: &[u8],
+    operation: &crate::api::Operation,
+    bad: &crate::error::BadReply,
+) -> Attempted {
+    let transport::Reply { status, headers, .. } = reply;
+    let facts = ReplyFacts {
+        status,
+        headers: &headers,
+        body,
+        operation,
+        wall: clock::wall(),
+    };
+    let outcome = match classify(&facts) {
+        // The reader knows better what is wrong.
+        Outcome::Failed {
+            blame: Blame::Unclear, ..
+        } => bad_reply(bad.to_string()),
+        outcome => outcome,
+    };
+    let body = body[..body.len().min(ERROR_BODY)].to_vec();
+    Attempted {
+        outcome,
+        reply: None,
+        upstream: Some(Upstream::new(status, headers, body)),
+        cause: None,
+    }
 }
 
 /// A chat that comes as a stream. Complete is what has a finish reason for every choice; how the stream ended
@@ -248,8 +313,11 @@ fn embeddings(mut reply: transport::Reply) -> Result<Attempted, Fault> {
 fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result<Attempted, Fault> {
     let transport::Reply { headers, mut body, .. } = reply;
     let choices = job.request.body.choices();
-    let mut assembler =
-        if job.request.sink.is_some() { Assembler::new(choices) } else { Assembler::silent(choices) };
+    let mut assembler = if job.request.sink.is_some() {
+        Assembler::new(choices)
+    } else {
+        Assembler::silent(choices)
+    };
     let mut parser = sse::Parser::new();
     let mut buffer = [0; CHUNK];
     let mut steps = Vec::new();
@@ -259,9 +327,15 @@ fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Resul
             Ok(read) => read,
             Err(error) => break Some(Body::fault(&error)),
         };
-        let parsed = parser.push(&buffer[..read], |event| assembler.push(event.name, event.data, |step| steps.push(step)));
+        let parsed = parser.push(&buffer[..read], |event| {
+            assembler.push(event.name, event.data, |step| steps.push(step))
+        });
         if let Err(too_long) = parsed {
-            break Some(Fault::new(FaultKind::TooLarge, Phase::HeadReceived, too_long.to_string()));
+            break Some(Fault::new(
+                FaultKind::TooLarge,
+                Phase::HeadReceived,
+                too_long.to_string(),
+            ));
         }
         for step in steps.drain(..) {
             let Step::Delta(delta) = step else { continue };
@@ -284,13 +358,12 @@ fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Resul
         Err(incomplete) => incomplete,
     };
     let mut attempted = match (&incomplete.problem, &fault) {
-        (StreamProblem::Service(error), _) => {
-            ended_as(classify_error_frame(&error_body(error), &headers, clock::wall()))
-        }
+        (StreamProblem::Service(error), _) => ended_as(classify_error_frame(error, &headers, clock::wall())),
         (_, Some(fault)) => failed(shared, job, fault),
-        (StreamProblem::Cut { .. }, None) => {
-            ended_as(Outcome::Failed { blame: Blame::Endpoint, reason: incomplete.problem.to_string() })
-        }
+        (StreamProblem::Cut { .. }, None) => ended_as(Outcome::Failed {
+            blame: Blame::Endpoint,
+            reason: incomplete.problem.to_string(),
+        }),
         (problem, None) => ended_as(bad_reply(problem.to_string())),
     };
     if job.handed_out() && attempted.cause.is_none() {
@@ -331,13 +404,19 @@ fn raw(shared: &Shared, job: &mut Job, mut reply: transport::Reply, streamed: bo
         return raw_stream(shared, job, reply);
     }
     let body = reply.read_to_vec(MAX_BODY)?;
-    let html = reply.headers.get("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+    let html = reply
+        .headers
+        .get("content-type")
+        .is_some_and(|kind| kind.starts_with("text/html"));
     if body.is_empty() || html {
         let what = if html { "a web page" } else { "an empty body" };
         return Ok(ended_as(bad_reply(format!("{} with {what}", reply.status))));
     }
     if job.request.sink.is_some() {
-        let pieces = [RawPiece::Head(reply.status, reply.headers.clone()), RawPiece::Bytes(body.clone())];
+        let pieces = [
+            RawPiece::Head(reply.status, reply.headers.clone()),
+            RawPiece::Bytes(body.clone()),
+        ];
         for piece in pieces {
             if let Some(ended) = pass_on(shared, job, piece) {
                 return Ok(ended);
@@ -349,7 +428,11 @@ fn raw(shared: &Shared, job: &mut Job, mut reply: transport::Reply, streamed: bo
 
 /// A raw stream: held back until the first event with content, so that a failure before it can be tried elsewhere.
 fn raw_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result<Attempted, Fault> {
-    let transport::Reply { status, headers, mut body } = reply;
+    let transport::Reply {
+        status,
+        headers,
+        mut body,
+    } = reply;
     let mut parser = Some(sse::Parser::new());
     let mut held = Vec::new();
     let mut buffer = [0; CHUNK];
@@ -376,7 +459,7 @@ fn raw_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result
             match (parsed, look) {
                 (Ok(()), RawLook::Preamble) if held.len() < MOST_HELD => continue,
                 (Ok(()), RawLook::Failed(error)) => {
-                    return Ok(ended_as(classify_error_frame(&error_body(&error), &headers, clock::wall())));
+                    return Ok(ended_as(classify_error_frame(&error, &headers, clock::wall())));
                 }
                 _ => parser = None,
             }
@@ -390,7 +473,10 @@ fn raw_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result
     }
     if parser.is_some() {
         let reason = "the stream ended before any content".to_owned();
-        return Ok(ended_as(Outcome::Failed { blame: Blame::Endpoint, reason }));
+        return Ok(ended_as(Outcome::Failed {
+            blame: Blame::Endpoint,
+            reason,
+        }));
     }
     Ok(answered(Reply::Raw(RawReply::new(status, headers, Vec::new()))))
 }
@@ -403,21 +489,19 @@ fn pass_on(shared: &Shared, job: &mut Job, piece: RawPiece) -> Option<Attempted>
 }
 
 fn answered(reply: Reply) -> Attempted {
-    Attempted { outcome: Outcome::Success, reply: Some(reply), upstream: None, cause: None }
+    Attempted {
+        outcome: Outcome::Success,
+        reply: Some(reply),
+        upstream: None,
+        cause: None,
+    }
 }
 
 fn ended_as(outcome: Outcome) -> Attempted {
-    Attempted { outcome, reply: None, upstream: None, cause: None }
-}
-
-/// The same error in the words of the classification.
-fn error_body(error: &ErrorObject) -> ErrorBody {
-    let filtered = error.code.as_deref() == Some("content_filter");
-    ErrorBody {
-        code: error.code.clone(),
-        kind: error.kind.clone(),
-        param: None,
-        message: error.message.clone(),
-        filtered,
+    Attempted {
+        outcome,
+        reply: None,
+        upstream: None,
+        cause: None,
     }
 }

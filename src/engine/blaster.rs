@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::{
-    ChatCompletion, ChatRequest, Delta, EmbeddingRequest, Embeddings, Options, Prepared, RawReply, RawRequest,
+    ChatCompletion, ChatRequest, Delta, EmbeddingRequest, Embeddings, FinishReason, Options, Prepared, RawReply,
+    RawRequest,
 };
 use crate::balance::{EndpointId, SetId};
 use crate::clock;
@@ -45,7 +46,10 @@ impl Drop for Owner {
 
 impl Blaster {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Blaster { _owner: Arc::new(Owner(Arc::clone(&shared))), shared }
+        Blaster {
+            _owner: Arc::new(Owner(Arc::clone(&shared))),
+            shared,
+        }
     }
 
     /// A blaster as a JSON file describes it; see `docs/CONFIG.md`.
@@ -152,8 +156,8 @@ impl Blaster {
     }
 
     /// Sends a chat as a stream and calls `each` with its pieces, on a worker's thread: it should be quick, and
-    /// must not wait for this blaster. `Break` ends the stream; the handle then yields what had come by then, whose
-    /// choices lack a finish reason.
+    /// must not wait for this blaster. `Break` ends the stream; the handle then yields what had been received by then,
+    /// whose choices lack a finish reason where they were not finished.
     ///
     /// # Errors
     /// [`SubmitError`], with the request.
@@ -175,7 +179,11 @@ impl Blaster {
         match request.prepare() {
             Ok(prepared) => {
                 let taken = self.take(prepared, ReplyKind::Raw, Patience::Endless, None);
-                Ok(JobHandle::new(give_back(taken, request)?, Arc::clone(&self.shared), raw))
+                Ok(JobHandle::new(
+                    give_back(taken, request)?,
+                    Arc::clone(&self.shared),
+                    raw,
+                ))
             }
             Err(error) => Err(invalid(request, error)),
         }
@@ -188,8 +196,12 @@ impl Blaster {
     pub fn stream_raw(&self, request: RawRequest) -> Result<RawStream> {
         self.refuse_on_worker()?;
         let (sender, pieces) = stream::channel();
-        let taken =
-            self.take(request.prepare()?, ReplyKind::Raw, Patience::Endless, Some(Sink::Raw(sender)));
+        let taken = self.take(
+            request.prepare()?,
+            ReplyKind::Raw,
+            Patience::Endless,
+            Some(Sink::Raw(sender)),
+        );
         let cell = give_back(taken, request)?;
         RawStream::open(pieces, JobHandle::new(cell, Arc::clone(&self.shared), raw))
     }
@@ -215,7 +227,11 @@ impl Blaster {
         match request.prepare() {
             Ok(prepared) => {
                 let taken = self.take(prepared, ReplyKind::Embeddings, Patience::Endless, None);
-                Ok(JobHandle::new(give_back(taken, request)?, Arc::clone(&self.shared), embeddings))
+                Ok(JobHandle::new(
+                    give_back(taken, request)?,
+                    Arc::clone(&self.shared),
+                    embeddings,
+                ))
             }
             Err(error) => Err(invalid(request, error)),
         }
@@ -225,7 +241,9 @@ impl Blaster {
     #[must_use]
     pub fn states(&self) -> Vec<EndpointState> {
         let endpoints = 0..self.shared.endpoints.len();
-        endpoints.map(|index| EndpointState::new(Arc::clone(&self.shared), EndpointId::at(index))).collect()
+        endpoints
+            .map(|index| EndpointState::new(Arc::clone(&self.shared), EndpointId::at(index)))
+            .collect()
     }
 
     /// The model names that requests may ask for, sorted.
@@ -279,7 +297,11 @@ impl Blaster {
     }
 
     fn refuse_on_worker(&self) -> Result<()> {
-        if self.shared.is_own_worker() { Err(Error::WouldDeadlock) } else { Ok(()) }
+        if self.shared.is_own_worker() {
+            Err(Error::WouldDeadlock)
+        } else {
+            Ok(())
+        }
     }
 
     fn submit_chat<T>(
@@ -292,7 +314,11 @@ impl Blaster {
         match request.prepare() {
             Ok(prepared) => {
                 let taken = self.take(prepared, ReplyKind::Chat, patience, sink);
-                Ok(JobHandle::new(give_back(taken, request)?, Arc::clone(&self.shared), convert))
+                Ok(JobHandle::new(
+                    give_back(taken, request)?,
+                    Arc::clone(&self.shared),
+                    convert,
+                ))
             }
             Err(error) => Err(invalid(request, error)),
         }
@@ -306,22 +332,38 @@ impl Blaster {
         patience: Patience,
         sink: Option<Sink>,
     ) -> Result<Arc<super::job::JobCell>, Refusal> {
-        let Prepared { operation, method, body, mut options } = prepared;
+        let Prepared {
+            operation,
+            method,
+            body,
+            mut options,
+        } = prepared;
         let set = self.set(&options)?;
         let headers = options.take_headers();
         let Options { timeout, priority, .. } = options;
-        let request = Request { body, headers, method, reply, sink: sink.map(Box::new) };
-        self.shared.submit(set, &operation, patience, request, timeout, priority).map_err(|(why, _)| match why {
-            NotTaken::Full => Refusal::Full,
-            NotTaken::Closed => Refusal::Closed,
-        })
+        let request = Request {
+            body,
+            headers,
+            method,
+            reply,
+            sink: sink.map(Box::new),
+        };
+        self.shared
+            .submit(set, &operation, patience, request, timeout, priority)
+            .map_err(|(why, _)| match why {
+                NotTaken::Full => Refusal::Full,
+                NotTaken::Closed => Refusal::Closed,
+            })
     }
 
     fn set(&self, options: &Options) -> Result<SetId, Refusal> {
         let model = options.model.as_deref();
         self.shared.with_core(|core| core.balancer.set(model)).ok_or_else(|| {
             let model = model.unwrap_or_default().to_owned();
-            Refusal::Unknown(Error::UnknownModel { model, known: self.models() })
+            Refusal::Unknown(Error::UnknownModel {
+                model,
+                known: self.models(),
+            })
         })
     }
 }
@@ -342,16 +384,24 @@ fn give_back<T, R>(taken: Result<T, Refusal>, request: R) -> Result<T, SubmitErr
 }
 
 fn invalid<R>(request: R, error: RequestError) -> SubmitError<R> {
-    SubmitError::Invalid { request, error: error.into() }
+    SubmitError::Invalid {
+        request,
+        error: error.into(),
+    }
 }
 
 fn patience(timeout: Duration) -> Patience {
-    clock::now().checked_add(timeout).map_or(Patience::Endless, Patience::Until)
+    clock::now()
+        .checked_add(timeout)
+        .map_or(Patience::Endless, Patience::Until)
 }
 
 /// What the engine lays down for a job is what its kind of reply asks for; anything else is a mistake of ours.
 fn foreign<T>(_: Reply) -> Result<T> {
-    Err(Error::Panicked { what: "the reply is of another kind than was asked for".to_owned(), trail: Box::default() })
+    Err(Error::Panicked {
+        what: "the reply is of another kind than was asked for".to_owned(),
+        trail: Box::default(),
+    })
 }
 
 fn chat(reply: Reply) -> Result<ChatCompletion> {
@@ -364,7 +414,16 @@ fn chat(reply: Reply) -> Result<ChatCompletion> {
 fn text(reply: Reply) -> Result<String> {
     let completion = chat(reply)?;
     if let Some(why) = completion.no_text() {
-        return Err(Error::NoText { why: why.to_string(), completion: Box::new(completion) });
+        return Err(Error::NoText {
+            why: why.to_string(),
+            completion: Box::new(completion),
+        });
+    }
+    if completion.finish_reason() == Some(&FinishReason::Length) {
+        log::warn!(
+            "answer {:?} was cut at its token limit (finish reason \"length\")",
+            completion.id
+        );
     }
     Ok(completion.into_text())
 }

@@ -51,7 +51,10 @@ impl Builder {
     /// Adds a deployment to the configuration.
     #[must_use]
     pub fn deployment(mut self, deployment: DeploymentConfig) -> Self {
-        self.config.get_or_insert_with(|| BlasterConfig::new([])).deployments.push(deployment);
+        self.config
+            .get_or_insert_with(|| BlasterConfig::new([]))
+            .deployments
+            .push(deployment);
         self
     }
 
@@ -109,13 +112,22 @@ impl Builder {
             Some(transport) => transport,
             None => Box::new(wire(&config, workers)?),
         };
+        let names: Vec<Arc<str>> = config
+            .deployments
+            .iter()
+            .map(|deployment| deployment.name.as_str().into())
+            .collect();
+        transport.bind(&names);
         let balancer = Balancer::new(
             config.deployments.iter().map(spec).collect(),
             BalanceSettings {
                 strategy: strategy(config.strategy),
                 workers: u32::try_from(workers).unwrap_or(u32::MAX),
                 max_attempts: config.max_job_retry,
-                health: HealthSettings { threshold: config.auto_disable_threshold, cooldown_max: config.cooldown_max },
+                health: HealthSettings {
+                    threshold: config.auto_disable_threshold,
+                    cooldown_max: config.cooldown_max,
+                },
                 seed: self.seed.unwrap_or_else(rand::random),
             },
         );
@@ -159,7 +171,11 @@ fn start(shared: &Arc<Shared>, workers: usize) -> Result<()> {
 
 fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     // Nobody joins: a thread ends by itself when the blaster is closed, and closing never waits for a socket.
-    thread::Builder::new().name(name).stack_size(STACK).spawn(body).map(drop)
+    thread::Builder::new()
+        .name(name)
+        .stack_size(STACK)
+        .spawn(body)
+        .map(drop)
 }
 
 fn scripted() -> DeploymentConfig {
@@ -170,8 +186,14 @@ fn spec(deployment: &DeploymentConfig) -> EndpointSpec {
     EndpointSpec {
         name: deployment.name.as_str().into(),
         weight: deployment.weight,
-        serves: deployment.served_models().iter().map(|model| model.as_str().into()).collect(),
-        max_in_flight: deployment.max_in_flight.map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
+        serves: deployment
+            .served_models()
+            .iter()
+            .map(|model| model.as_str().into())
+            .collect(),
+        max_in_flight: deployment
+            .max_in_flight
+            .map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
         unavailable: deployment.auth.unavailable(),
     }
 }
@@ -195,11 +217,18 @@ fn wire(config: &BlasterConfig, workers: usize) -> Result<UreqTransport> {
     };
     let endpoints = config.deployments.iter().map(|deployment| {
         let kind = deployment.kind;
-        let url = Target::new(target_kind(kind), &deployment.endpoint, &deployment.model, &deployment.api_version)
-            .map_err(|problem| setup(deployment, problem))?;
+        let url = Target::new(
+            target_kind(kind),
+            &deployment.endpoint,
+            &deployment.model,
+            &deployment.api_version,
+        )
+        .map_err(|problem| setup(deployment, problem))?;
         let mut headers = crate::api::Headers::new();
         for (name, value) in &deployment.headers {
-            headers.insert(name, value.expose()).map_err(|problem| setup(deployment, problem))?;
+            headers
+                .insert(name, value.expose())
+                .map_err(|problem| setup(deployment, problem))?;
         }
         Ok(EndpointWire {
             name: deployment.name.as_str().into(),
@@ -241,6 +270,9 @@ fn auth(deployment: &DeploymentConfig) -> transport::Auth {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("config", &self.config).field("workers", &self.workers).finish_non_exhaustive()
+        f.debug_struct("Builder")
+            .field("config", &self.config)
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
     }
 }

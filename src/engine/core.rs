@@ -191,14 +191,16 @@ impl Core {
 
     fn wait(&mut self, job: Box<Job>) {
         if let Some(deadline) = job.deadline {
-            self.deadlines.insert((deadline, job.id(), job.cell.lane, job.cell.priority));
+            self.deadlines
+                .insert((deadline, job.id(), job.cell.lane, job.cell.priority));
         }
         self.lanes.insert(job);
     }
 
     fn forget_deadline(&mut self, job: &Job) {
         if let Some(deadline) = job.deadline {
-            self.deadlines.remove(&(deadline, job.id(), job.cell.lane, job.cell.priority));
+            self.deadlines
+                .remove(&(deadline, job.id(), job.cell.lane, job.cell.priority));
         }
     }
 
@@ -233,7 +235,14 @@ impl Core {
             };
             let lane = job.cell.lane;
             let (set, operation) = self.lanes.need(lane);
-            match self.balancer.pick(&Need { set, operation, job: job.state() }, now) {
+            match self.balancer.pick(
+                &Need {
+                    set,
+                    operation,
+                    job: job.state(),
+                },
+                now,
+            ) {
                 Pick::Send(lease) => {
                     self.lanes.took_turn(&job);
                     self.forget_deadline(&job);
@@ -253,7 +262,10 @@ impl Core {
                 }
                 Pick::Never(why) => {
                     self.end(&job);
-                    actions.endings.push(Ending { job, why: Why::NoEndpoint(why) });
+                    actions.endings.push(Ending {
+                        job,
+                        why: Why::NoEndpoint(why),
+                    });
                 }
             }
         }
@@ -270,7 +282,9 @@ impl Core {
         }
         for lane in self.lanes.occupied() {
             let (set, operation) = self.lanes.need(lane);
-            let Some(why) = self.balancer.hopeless(set, operation, now) else { continue };
+            let Some(why) = self.balancer.hopeless(set, operation, now) else {
+                continue;
+            };
             while let Some(job) = self.lanes.take_of(lane) {
                 if actions.endings.len() >= BATCH {
                     self.lanes.put_back(job);
@@ -278,7 +292,10 @@ impl Core {
                     return;
                 }
                 self.end(&job);
-                actions.endings.push(Ending { job, why: Why::NoEndpoint(why.clone()) });
+                actions.endings.push(Ending {
+                    job,
+                    why: Why::NoEndpoint(why.clone()),
+                });
             }
         }
     }
@@ -313,7 +330,10 @@ impl Core {
             self.deadlines.pop_first();
             if let Some(job) = self.take_waiting(id, lane, priority) {
                 self.end(&job);
-                actions.endings.push(Ending { job, why: Why::TimedOut });
+                actions.endings.push(Ending {
+                    job,
+                    why: Why::TimedOut,
+                });
             }
         }
     }
@@ -332,7 +352,11 @@ impl Core {
         }
         let retry = self.scheduled.first_key_value().map(|(&(at, _), _)| at);
         let deadline = self.deadlines.first().map(|&(at, ..)| at);
-        let own = retry.into_iter().chain(deadline).min().map(|moment| self.epoch.instant(moment));
+        let own = retry
+            .into_iter()
+            .chain(deadline)
+            .min()
+            .map(|moment| self.epoch.instant(moment));
         // Without an idle worker no lane can go on; the one that becomes idle asks anew.
         let lanes = self.lanes_wake.filter(|_| self.idle > 0 && self.lanes.waiting() > 0);
         own.into_iter().chain(lanes).min()
@@ -385,7 +409,8 @@ impl Core {
         } else {
             let due = self.epoch.moment(at);
             if let Some(deadline) = job.deadline {
-                self.deadlines.insert((deadline, job.id(), job.cell.lane, job.cell.priority));
+                self.deadlines
+                    .insert((deadline, job.id(), job.cell.lane, job.cell.priority));
             }
             self.due.insert(job.id(), due);
             self.scheduled.insert((due, job.id()), job);
@@ -397,7 +422,10 @@ impl Core {
     pub(crate) fn cancel(&mut self, cell: &JobCell) -> Option<Ending> {
         let job = self.take_waiting(cell.id, cell.lane, cell.priority)?;
         self.end(&job);
-        Some(Ending { job, why: Why::Cancelled })
+        Some(Ending {
+            job,
+            why: Why::Cancelled,
+        })
     }
 
     /// No more jobs are taken.
@@ -414,8 +442,17 @@ impl Core {
         self.phase = Phase::Closed;
         self.deadlines.clear();
         self.due.clear();
-        let waiting = self.lanes.drain().into_iter().chain(std::mem::take(&mut self.scheduled).into_values());
-        let endings: Vec<Ending> = waiting.map(|job| Ending { job, why: Why::ShutDown }).collect();
+        let waiting = self
+            .lanes
+            .drain()
+            .into_iter()
+            .chain(std::mem::take(&mut self.scheduled).into_values());
+        let endings: Vec<Ending> = waiting
+            .map(|job| Ending {
+                job,
+                why: Why::ShutDown,
+            })
+            .collect();
         self.ended.failed += endings.len() as u64;
         Some((endings, self.in_flight.values().cloned().collect()))
     }

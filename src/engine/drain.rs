@@ -30,6 +30,10 @@ impl std::fmt::Display for DrainReport {
         if self.is_complete() {
             return f.write_str("; nothing was left");
         }
-        write!(f, "; {} waiting and {} under way were shut down", self.waiting, self.in_flight)
+        write!(
+            f,
+            "; {} waiting and {} under way were shut down",
+            self.waiting, self.in_flight
+        )
     }
 }

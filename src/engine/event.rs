@@ -53,14 +53,19 @@ pub(crate) fn tell(hook: &Hook, event: &Event) -> Result<(), String> {
 
 /// What a panic said.
 pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("a panic without a message").to_owned()
 }
 
 /// Writes a change of condition to the log: going out of service is a warning, everything else information.
 pub(crate) fn log_change(change: &Change, left: Option<Duration>) {
     let reason = change.reason.as_deref().unwrap_or("");
-    let left = left.map(|left| format!(" for {:.1} s", left.as_secs_f64())).unwrap_or_default();
+    let left = left
+        .map(|left| format!(" for {:.1} s", left.as_secs_f64()))
+        .unwrap_or_default();
     match change.condition {
         Condition::Ejected | Condition::Disabled => {
             log::warn!("endpoint {} is {}: {reason}", change.endpoint, change.condition);

@@ -35,7 +35,12 @@ pub struct Canceller {
 
 impl<T> JobHandle<T> {
     pub(crate) fn new(cell: Arc<JobCell>, shared: Arc<Shared>, convert: fn(Reply) -> Result<T>) -> Self {
-        JobHandle { cell, shared, convert, cancel_on_drop: false }
+        JobHandle {
+            cell,
+            shared,
+            convert,
+            cancel_on_drop: false,
+        }
     }
 
     pub(crate) fn cell(&self) -> &Arc<JobCell> {
@@ -95,7 +100,10 @@ impl<T> JobHandle<T> {
     /// Something that can cancel the job while the handle is waited on elsewhere.
     #[must_use]
     pub fn canceller(&self) -> Canceller {
-        Canceller { cell: Arc::clone(&self.cell), shared: Arc::clone(&self.shared) }
+        Canceller {
+            cell: Arc::clone(&self.cell),
+            shared: Arc::clone(&self.shared),
+        }
     }
 
     /// Cancels the job when this handle is dropped before the result was taken.
@@ -130,7 +138,10 @@ impl<T> Drop for JobHandle<T> {
 
 impl<T> fmt::Debug for JobHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JobHandle").field("id", &self.id()).field("finished", &self.is_finished()).finish()
+        f.debug_struct("JobHandle")
+            .field("id", &self.id())
+            .field("finished", &self.is_finished())
+            .finish()
     }
 }
 

@@ -26,7 +26,13 @@ pub(crate) struct JobCell {
 
 impl JobCell {
     pub(crate) fn new(id: u64, lane: LaneId, priority: Priority) -> Self {
-        JobCell { id, lane, priority, slot: Slot::new(), gate: Gate::default() }
+        JobCell {
+            id,
+            lane,
+            priority,
+            slot: Slot::new(),
+            gate: Gate::default(),
+        }
     }
 }
 
@@ -91,7 +97,13 @@ impl Job {
         submitted: Moment,
         deadline: Option<Moment>,
     ) -> Self {
-        Job { cell, request, submitted, deadline, past: None }
+        Job {
+            cell,
+            request,
+            submitted,
+            deadline,
+            past: None,
+        }
     }
 
     pub(crate) fn id(&self) -> u64 {

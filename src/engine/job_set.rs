@@ -14,7 +14,7 @@ use super::handle::JobHandle;
 ///
 /// ```
 /// # use azure_openai_blaster::{Blaster, JobSet, testing::Scripted};
-/// # let blaster = Blaster::builder().transport(Scripted::echo()).build()?;
+/// # let blaster = Blaster::builder().transport(Scripted::answering("yes")).build()?;
 /// let mut set = JobSet::new();
 /// for prompt in ["one", "two", "three"] {
 ///     set.insert(prompt, blaster.submit_chat_completion(prompt)?);
@@ -35,7 +35,11 @@ impl<K, T> JobSet<K, T> {
     /// An empty set.
     #[must_use]
     pub fn new() -> Self {
-        JobSet { jobs: HashMap::new(), ended: unbounded(), next: 0 }
+        JobSet {
+            jobs: HashMap::new(),
+            ended: unbounded(),
+            next: 0,
+        }
     }
 
     /// Adds a job under `key`; keys may repeat.

@@ -64,9 +64,17 @@ impl Lanes {
         if let Some(&id) = self.by_key.get(&(set, operation.clone())) {
             return id;
         }
-        let lane = Lane { set, operation: operation.clone(), queues: Default::default(), alive: 0, blocked: false };
+        let lane = Lane {
+            set,
+            operation: operation.clone(),
+            queues: Default::default(),
+            alive: 0,
+            blocked: false,
+        };
         // Users may invent operations without end.
-        let unused = (self.lanes.len() >= KEPT).then(|| self.lanes.iter().position(|lane| lane.alive == 0)).flatten();
+        let unused = (self.lanes.len() >= KEPT)
+            .then(|| self.lanes.iter().position(|lane| lane.alive == 0))
+            .flatten();
         let index = match unused {
             Some(index) => {
                 let old = std::mem::replace(&mut self.lanes[index], lane);
@@ -117,7 +125,9 @@ impl Lanes {
 
     /// Takes a certain job out.
     pub(crate) fn remove(&mut self, id: LaneId, priority: Priority, job: u64) -> Option<Box<Job>> {
-        let job = self.lanes.get_mut(id.0 as usize)?.queues[priority.index()].jobs.remove(&job)?;
+        let job = self.lanes.get_mut(id.0 as usize)?.queues[priority.index()]
+            .jobs
+            .remove(&job)?;
         self.waiting -= 1;
         Some(job)
     }
@@ -139,7 +149,13 @@ impl Lanes {
             let firsts = lane.queues.iter().enumerate().filter_map(|(class, queue)| {
                 let (&id, job) = queue.jobs.first_key_value()?;
                 let aged = class > 0 && turns - queue.served >= AGED_TURN - 1 && now.since(job.submitted) >= AGED;
-                Some((Rank { class: if aged { 0 } else { class + 1 }, id }, class))
+                Some((
+                    Rank {
+                        class: if aged { 0 } else { class + 1 },
+                        id,
+                    },
+                    class,
+                ))
             });
             firsts.min()
         };
@@ -163,28 +179,39 @@ impl Lanes {
 
     /// The job that was taken cannot go after all.
     pub(crate) fn put_back(&mut self, job: Box<Job>) {
-        self.lanes[job.cell.lane.0 as usize].queues[job.cell.priority.index()].jobs.insert(job.id(), job);
+        self.lanes[job.cell.lane.0 as usize].queues[job.cell.priority.index()]
+            .jobs
+            .insert(job.id(), job);
         self.waiting += 1;
     }
 
     /// Takes the lane's most urgent, oldest job.
     pub(crate) fn take_of(&mut self, id: LaneId) -> Option<Box<Job>> {
-        let queue = self.lanes[id.0 as usize].queues.iter_mut().find(|queue| !queue.jobs.is_empty())?;
+        let queue = self.lanes[id.0 as usize]
+            .queues
+            .iter_mut()
+            .find(|queue| !queue.jobs.is_empty())?;
         let (_, job) = queue.jobs.pop_first()?;
         self.waiting -= 1;
         Some(job)
     }
 
     /// Takes every job.
+    #[allow(clippy::vec_box)] // they are boxed from beginning to end
     pub(crate) fn drain(&mut self) -> Vec<Box<Job>> {
         self.waiting = 0;
         let queues = self.lanes.iter_mut().flat_map(|lane| &mut lane.queues);
-        queues.flat_map(|queue| std::mem::take(&mut queue.jobs).into_values()).collect()
+        queues
+            .flat_map(|queue| std::mem::take(&mut queue.jobs).into_values())
+            .collect()
     }
 
     /// The lanes in which somebody waits.
     pub(crate) fn occupied(&self) -> Vec<LaneId> {
         let occupied = |lane: &Lane| lane.queues.iter().any(|queue| !queue.jobs.is_empty());
-        (0..self.lanes.len()).filter(|&index| occupied(&self.lanes[index])).map(|index| LaneId(index as u32)).collect()
+        (0..self.lanes.len())
+            .filter(|&index| occupied(&self.lanes[index]))
+            .map(|index| LaneId(index as u32))
+            .collect()
     }
 }

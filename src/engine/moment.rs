@@ -48,7 +48,10 @@ mod tests {
             let at = start + Duration::from_nanos(nanos);
             assert_eq!(epoch.instant(epoch.moment(at)), at);
         }
-        assert_eq!(epoch.moment(start).since(epoch.moment(start + Duration::from_secs(1))), Duration::ZERO);
+        assert_eq!(
+            epoch.moment(start).since(epoch.moment(start + Duration::from_secs(1))),
+            Duration::ZERO
+        );
         assert_eq!(size_of::<Option<Moment>>(), 8);
     }
 }

@@ -22,7 +22,12 @@ where
     R: Into<ChatRequest>,
 {
     pub(crate) fn new(blaster: Blaster, requests: I, window: usize) -> Self {
-        RunAll { blaster, requests: requests.fuse().enumerate(), under_way: JobSet::new(), window: window.max(1) }
+        RunAll {
+            blaster,
+            requests: requests.fuse().enumerate(),
+            under_way: JobSet::new(),
+            window: window.max(1),
+        }
     }
 }
 
@@ -35,7 +40,9 @@ where
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.under_way.len() < self.window {
-            let Some((index, request)) = self.requests.next() else { break };
+            let Some((index, request)) = self.requests.next() else {
+                break;
+            };
             match self.blaster.submit(request) {
                 Ok(handle) => self.under_way.insert(index, handle),
                 Err(error) => return Some((index, Err(Error::from(error)))),

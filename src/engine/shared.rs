@@ -103,7 +103,10 @@ impl Shared {
         let (closing, closed) = crossbeam_channel::bounded(0);
         Shared {
             epoch: core.epoch(),
-            core: Mutex::new(Guarded { core, timer_sleeps_until: None }),
+            core: Mutex::new(Guarded {
+                core,
+                timer_sleeps_until: None,
+            }),
             room: Condvar::new(),
             timer: Condvar::new(),
             quiet: Condvar::new(),
@@ -203,7 +206,15 @@ impl Shared {
             event::log_change(&change, left);
             if let Some(hook) = &self.hook {
                 let (endpoint, condition, reason) = (change.endpoint, change.condition, change.reason);
-                let told = event::tell(hook, &Event::EndpointChanged { endpoint, condition, reason, left });
+                let told = event::tell(
+                    hook,
+                    &Event::EndpointChanged {
+                        endpoint,
+                        condition,
+                        reason,
+                        left,
+                    },
+                );
                 if let Err(panic) = told {
                     log::error!("the event hook panicked: {panic}");
                 }
@@ -275,10 +286,17 @@ impl Shared {
         }
         let now = clock::now();
         let submitted = self.moment(now);
-        let deadline = timeout.or(self.timeouts.job).and_then(|timeout| now.checked_add(timeout));
+        let deadline = timeout
+            .or(self.timeouts.job)
+            .and_then(|timeout| now.checked_add(timeout));
         let cell = guarded.core.submit(set, operation, |id, lane| {
             let cell = JobCell::new(id, lane, priority);
-            Box::new(Job::new(Arc::new(cell), request, submitted, deadline.map(|at| self.moment(at))))
+            Box::new(Job::new(
+                Arc::new(cell),
+                request,
+                submitted,
+                deadline.map(|at| self.moment(at)),
+            ))
         });
         let mut actions = Actions::default();
         guarded.core.pump(now, &mut actions);
@@ -303,7 +321,12 @@ impl Shared {
         let mut result = result;
         if let Some(hook) = &self.hook {
             let error = result.as_ref().err().map(Error::kind);
-            let ended = Event::JobEnded { job: cell.id, error, attempts, duration: submitted };
+            let ended = Event::JobEnded {
+                job: cell.id,
+                error,
+                attempts,
+                duration: submitted,
+            };
             if let Err(what) = event::tell(hook, &ended) {
                 let trail = Box::default();
                 result = Err(Error::Panicked { what, trail });
@@ -329,8 +352,14 @@ impl Shared {
         let trail = job.take_trail("it was waiting for a deployment to admit it");
         let attempts = trail.ledger.len();
         let error = match why {
-            Why::NoEndpoint(unavailable) => Error::NoEndpoint { endpoints: unavailable.reasons, trail },
-            Why::TimedOut => Error::Timeout { timeout: self.timeout_of(&job), trail },
+            Why::NoEndpoint(unavailable) => Error::NoEndpoint {
+                endpoints: unavailable.reasons,
+                trail,
+            },
+            Why::TimedOut => Error::Timeout {
+                timeout: self.timeout_of(&job),
+                trail,
+            },
             Why::ShutDown => Error::ShutDown(trail),
             Why::Cancelled => Error::Cancelled(trail),
         };
@@ -339,7 +368,8 @@ impl Shared {
 
     /// The job's own timeout, as it was set.
     pub(crate) fn timeout_of(&self, job: &Job) -> Duration {
-        job.deadline.map_or(Duration::MAX, |deadline| deadline.since(job.submitted))
+        job.deadline
+            .map_or(Duration::MAX, |deadline| deadline.since(job.submitted))
     }
 
     pub(crate) fn moment(&self, at: Instant) -> Moment {
@@ -397,7 +427,9 @@ impl Shared {
     /// Ends everything. The first call does; further ones find it done.
     pub(crate) fn close(&self) {
         let mut guarded = self.core.lock();
-        let Some((endings, in_flight)) = guarded.core.close() else { return };
+        let Some((endings, in_flight)) = guarded.core.close() else {
+            return;
+        };
         let workers = guarded.core.workers;
         drop(guarded);
         self.closing.0.lock().take();
@@ -445,6 +477,8 @@ impl Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("endpoints", &self.endpoints).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("endpoints", &self.endpoints)
+            .finish_non_exhaustive()
     }
 }

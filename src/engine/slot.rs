@@ -1,5 +1,6 @@
 //! Where a job's result is laid down once and taken once, by whoever waits: a thread or a task.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -35,7 +36,10 @@ pub(crate) struct Taken;
 
 impl<T> Slot<T> {
     pub(crate) fn new() -> Self {
-        Slot { state: Mutex::new(State::Empty(None)), filled: Condvar::new() }
+        Slot {
+            state: Mutex::new(State::Empty(None)),
+            filled: Condvar::new(),
+        }
     }
 
     /// Lays `value` down and wakes whoever waits. False (and `value` is dropped) where there has been one.
@@ -49,11 +53,14 @@ impl<T> Slot<T> {
         *state = State::Full(value);
         drop(state);
         self.filled.notify_all();
-        // Foreign code runs without the lock.
-        match listener {
+        // Foreign code runs without the lock, and an executor that panics costs no worker.
+        let told = catch_unwind(AssertUnwindSafe(|| match listener {
             Some(Listener::Task(waker)) => waker.wake(),
             Some(Listener::Call(call)) => call(),
             None => {}
+        }));
+        if told.is_err() {
+            log::error!("the waker of a job's task panicked");
         }
         true
     }
@@ -196,13 +203,19 @@ mod tests {
     #[test]
     fn only_the_task_that_polled_last_is_woken() {
         let slot = Slot::new();
-        let (first, second) = (Arc::new(Counter(AtomicUsize::new(0))), Arc::new(Counter(AtomicUsize::new(0))));
+        let (first, second) = (
+            Arc::new(Counter(AtomicUsize::new(0))),
+            Arc::new(Counter(AtomicUsize::new(0))),
+        );
         for counter in [&first, &second] {
             let waker = Waker::from(Arc::clone(counter));
             assert!(slot.poll(&mut Context::from_waker(&waker)).is_pending());
         }
         slot.fill(5);
-        assert_eq!((first.0.load(Ordering::SeqCst), second.0.load(Ordering::SeqCst)), (0, 1));
+        assert_eq!(
+            (first.0.load(Ordering::SeqCst), second.0.load(Ordering::SeqCst)),
+            (0, 1)
+        );
         let waker = Waker::from(second);
         assert_eq!(slot.poll(&mut Context::from_waker(&waker)), Poll::Ready(Ok(5)));
     }
@@ -212,7 +225,9 @@ mod tests {
         let calls = Arc::new(AtomicUsize::new(0));
         let call = |calls: &Arc<AtomicUsize>| {
             let calls = Arc::clone(calls);
-            move || drop(calls.fetch_add(1, Ordering::SeqCst))
+            move || {
+                calls.fetch_add(1, Ordering::SeqCst);
+            }
         };
         let slot = Slot::new();
         slot.on_filled(call(&calls));

@@ -75,6 +75,8 @@ impl EndpointState {
 
 impl fmt::Debug for EndpointState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EndpointState").field("name", &self.name()).finish_non_exhaustive()
+        f.debug_struct("EndpointState")
+            .field("name", &self.name())
+            .finish_non_exhaustive()
     }
 }

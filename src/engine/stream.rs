@@ -120,7 +120,11 @@ pub(crate) fn channel<T>() -> (Sender<T>, Receiver<T>) {
 
 impl ChatStream {
     pub(crate) fn new(pieces: Receiver<Delta>, handle: JobHandle<ChatCompletion>) -> Self {
-        ChatStream { pieces, handle: Some(handle.cancel_on_drop()), end: None }
+        ChatStream {
+            pieces,
+            handle: Some(handle.cancel_on_drop()),
+            end: None,
+        }
     }
 
     /// The next piece, if it comes within `timeout`; `Some(None)` at the end.
@@ -191,7 +195,12 @@ impl RawStream {
     pub(crate) fn open(pieces: Receiver<RawPiece>, handle: JobHandle<RawReply>) -> Result<Self> {
         let handle = handle.cancel_on_drop();
         match pieces.recv() {
-            Ok(RawPiece::Head(status, headers)) => Ok(RawStream { pieces, status, headers, handle: Some(handle) }),
+            Ok(RawPiece::Head(status, headers)) => Ok(RawStream {
+                pieces,
+                status,
+                headers,
+                handle: Some(handle),
+            }),
             Ok(RawPiece::Bytes(_)) | Err(_) => match handle.wait() {
                 Ok(_) => Err(Error::Cancelled(Box::default())),
                 Err(error) => Err(error),

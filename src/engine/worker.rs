@@ -31,7 +31,10 @@ pub(crate) fn run(shared: &Arc<Shared>) {
 /// Works on one assignment, and returns the next one where there is one for this worker.
 fn work(shared: &Arc<Shared>, assignment: Assignment, buffers: &mut attempt::Buffers) -> Option<Box<Assignment>> {
     let Assignment { job, lease, first_byte } = assignment;
-    let mut flight = InFlight { shared, held: Some((job, lease)) };
+    let mut flight = InFlight {
+        shared,
+        held: Some((job, lease)),
+    };
     // Foreign code (a stream's callback, the event hook) is caught where it is called; what gets here is our own
     // mistake, and costs one job, not a thread.
     let attempted = catch_unwind(AssertUnwindSafe(|| {
@@ -63,7 +66,12 @@ impl InFlight<'_> {
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         if let Some((job, lease)) = self.held.take() {
-            let next = settle(self.shared, job, lease, Attempted::ended(Cause::Panicked("a worker ended".to_owned())));
+            let next = settle(
+                self.shared,
+                job,
+                lease,
+                Attempted::ended(Cause::Panicked("a worker ended".to_owned())),
+            );
             if let Some(next) = next {
                 self.shared.hand_on(next);
             }
@@ -73,7 +81,12 @@ impl Drop for InFlight<'_> {
 
 /// Hands the lease back and ends the job, or lets it wait again.
 fn settle(shared: &Arc<Shared>, mut job: Box<Job>, lease: Lease, attempted: Attempted) -> Option<Box<Assignment>> {
-    let Attempted { outcome, reply, upstream, cause } = attempted;
+    let Attempted {
+        outcome,
+        reply,
+        upstream,
+        cause,
+    } = attempted;
     if let Some(reason) = reason(&outcome) {
         job.note_problem(reason.to_owned(), upstream);
     }
@@ -87,7 +100,10 @@ fn settle(shared: &Arc<Shared>, mut job: Box<Job>, lease: Lease, attempted: Atte
                 Some(Reply::Chat(completion)) => Ok(Reply::Chat(Box::new(completion.with_ledger(ledger)))),
                 Some(Reply::Embeddings(vectors)) => Ok(Reply::Embeddings(Box::new(vectors.with_ledger(ledger)))),
                 Some(Reply::Raw(raw)) => Ok(Reply::Raw(raw.with_ledger(ledger))),
-                None => Err(Error::Panicked { what: "an answer without a reply".to_owned(), trail: Box::default() }),
+                None => Err(Error::Panicked {
+                    what: "an answer without a reply".to_owned(),
+                    trail: Box::default(),
+                }),
             };
             finish(shared, &job, age, attempts, result);
         }
@@ -139,6 +155,11 @@ fn reason(outcome: &Outcome) -> Option<&str> {
 impl Attempted {
     /// An attempt that tells nothing about its endpoint.
     pub(crate) fn ended(cause: Cause) -> Self {
-        Attempted { outcome: Outcome::Abandoned, reply: None, upstream: None::<Upstream>, cause: Some(cause) }
+        Attempted {
+            outcome: Outcome::Abandoned,
+            reply: None,
+            upstream: None::<Upstream>,
+            cause: Some(cause),
+        }
     }
 }

@@ -289,11 +289,18 @@ fn list(names: &[Arc<str>]) -> String {
         return "none".to_owned();
     }
     let shown: Vec<&str> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
-    let more = if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
+    let more = if names.len() > SHOWN {
+        format!(" and {} more", names.len() - SHOWN)
+    } else {
+        String::new()
+    };
     format!("{}{more}", shown.join(", "))
 }
 
 fn reasons(endpoints: &[(Arc<str>, String)]) -> String {
-    let each: Vec<String> = endpoints.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
+    let each: Vec<String> = endpoints
+        .iter()
+        .map(|(name, reason)| format!("{name}: {reason}"))
+        .collect();
     each.join("; ")
 }

@@ -28,16 +28,9 @@ impl<R> SubmitError<R> {
     #[must_use]
     pub fn into_request(self) -> R {
         match self {
-            SubmitError::Full(request) | SubmitError::ShutDown(request) | SubmitError::Invalid { request, .. } => request,
-        }
-    }
-
-    /// The same error about another form of the request.
-    pub(crate) fn map<S>(self, change: impl FnOnce(R) -> S) -> SubmitError<S> {
-        match self {
-            SubmitError::Full(request) => SubmitError::Full(change(request)),
-            SubmitError::ShutDown(request) => SubmitError::ShutDown(change(request)),
-            SubmitError::Invalid { request, error } => SubmitError::Invalid { request: change(request), error },
+            SubmitError::Full(request) | SubmitError::ShutDown(request) | SubmitError::Invalid { request, .. } => {
+                request
+            }
         }
     }
 }
@@ -48,7 +41,9 @@ impl<R> std::fmt::Debug for SubmitError<R> {
         match self {
             SubmitError::Full(_) => f.write_str("Full(..)"),
             SubmitError::ShutDown(_) => f.write_str("ShutDown(..)"),
-            SubmitError::Invalid { error, .. } => f.debug_struct("Invalid").field("error", error).finish_non_exhaustive(),
+            SubmitError::Invalid { error, .. } => {
+                f.debug_struct("Invalid").field("error", error).finish_non_exhaustive()
+            }
         }
     }
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use crate::api::{Headers, Operation};
 use crate::error::fault::{Fault, FaultKind, Phase};
 
-pub use auth::Auth;
 pub use crate::api::Method;
+pub use auth::Auth;
 pub use gate::Gate;
 pub use scripted::Scripted;
 pub use target::Target;
@@ -39,6 +39,11 @@ pub trait Transport: Send + Sync {
     /// # Errors
     /// A [`Fault`] where no head came. Any status with a head is `Ok`.
     fn send(&self, call: &Call<'_>) -> Result<Reply, Fault>;
+
+    /// Learns the endpoints' names, by position; called once, when the blaster is built.
+    fn bind(&self, names: &[std::sync::Arc<str>]) {
+        let _ = names;
+    }
 }
 
 /// One request to one endpoint, ready for the wire.

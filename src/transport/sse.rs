@@ -177,6 +177,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::api::assembler::Assembler;
 
     type Found = (Vec<(String, String)>, Result<(), TooLong>);
 
@@ -207,6 +208,7 @@ mod tests {
                 &[("", "a\nb")],
             ),
             ("event: error\ndata: {}\n\ndata: b\n\n", &[("error", "{}"), ("", "b")]),
+            ("event: error\r\ndata: a\r\ndata: b\r\n\r\n", &[("error", "a\nb")]),
             ("event: lost\n\ndata: a\n\n", &[("", "a")]),
             ("\u{feff}data: a\n\n", &[("", "a")]),
             ("data: a\n\n\u{feff}data: b\n\n", &[("", "a")]),
@@ -224,6 +226,39 @@ mod tests {
             let (events, result) = parse(MAX_EVENT, &[stream.as_bytes()]);
             let events: Vec<_> = events.iter().map(|(name, data)| (&**name, &**data)).collect();
             assert_eq!((&*events, result), (expected, Ok(())), "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_the_same_wherever_its_bytes_are_cut() {
+        // Split characters, a tool call in pieces, every line ending, a comment, no blank line at the end.
+        let stream = concat!(
+            "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"grö\"}}]}\r\n\r\n",
+            ": ping\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"ße 世\"}}]}\r\r",
+            "data:{\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"1\",\"function\":{\"name\":\"f\",\"arguments\":\"{\"}}]}}]}\n\n",
+            "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"}\"}}]},\"finish_reason\":\"stop\"}]}\n\n",
+            "data: [DONE]"
+        )
+        .as_bytes();
+        let answer = |pieces: &[&[u8]]| {
+            let mut assembler = Assembler::new(1);
+            let mut steps = Vec::new();
+            let mut on = |event: Event<'_>| assembler.push(event.name, event.data, |step| steps.push(step));
+            let mut parser = Parser::new();
+            for piece in pieces {
+                parser.push(piece, &mut on).unwrap();
+            }
+            parser.finish(&mut on).unwrap();
+            (steps, assembler.finish().unwrap())
+        };
+        let whole = answer(&[stream]);
+        assert_eq!(whole.1.text(), Some("größe 世"));
+        assert_eq!(whole.1.tool_calls()[0].arguments(), "{}");
+        for first in 0..=stream.len() {
+            for second in first..=stream.len() {
+                let pieces = [&stream[..first], &stream[first..second], &stream[second..]];
+                assert!(answer(&pieces) == whole, "cut at {first} and {second}");
+            }
         }
     }
 

@@ -57,7 +57,7 @@ fn each_key_is_refused_where_its_value_is_wrong_and_the_message_says_why() {
         (
             "endpoint",
             "\"https://u:canary@east.example\"",
-            "no user name or password, got \"https://(hidden)@east.example\"",
+            "no user name or password (`@`), got \"https://(hidden)@east.example\"",
         ),
         ("endpoint", "[\"canary\"]", "got a list"),
         ("api_key", "\"canary key\"", "the value is not shown"),
@@ -78,6 +78,8 @@ fn each_key_is_refused_where_its_value_is_wrong_and_the_message_says_why() {
         ("model", "\"../../admin\"", "without `.` or `..`"),
         ("model", "\"a\\\\..\\\\b\"", "without `.` or `..`"),
         ("api_version", "\"2025-13-01\"", "must be \"v1\" or a date"),
+        ("api_version", "\"2025-01-32\"", "got \"2025-01-32\""),
+        ("api_version", "\"2025-00-01\"", "got \"2025-00-01\""),
         ("api_version", "\"latest\"", "got \"latest\""),
         ("api_version", "\"2025-1-1\"", "got \"2025-1-1\""),
         (
@@ -348,6 +350,24 @@ fn a_configuration_made_by_calls_keeps_the_same_rules() {
         assert!(error.to_string().contains(part), "{error}");
         assert_eq!(error.problems()[0].position, None);
     }
+}
+
+#[test]
+fn the_problems_of_a_configuration_made_by_calls_come_in_the_order_of_its_parts() {
+    let broken = |name| DeploymentConfig::new(name, "https://a.example", "m").weight(0);
+    let config = BlasterConfig::new([broken("a"), broken("b")]).num_workers(0);
+    let error = config.validate().unwrap_err();
+    let subjects: Vec<_> = error
+        .problems()
+        .iter()
+        .map(|problem| problem.subject.as_str())
+        .collect();
+    let expected = [
+        "num_workers",
+        "deployments[0] \"a\": weight",
+        "deployments[1] \"b\": weight",
+    ];
+    assert_eq!(subjects, expected);
 }
 
 #[test]

@@ -105,11 +105,6 @@ impl Scripted {
         self
     }
 
-    /// Names the endpoints by position, as their configuration does. The blaster does so when it is built.
-    pub fn bind(&self, names: impl IntoIterator<Item = Arc<str>>) {
-        *self.0.names.lock() = names.into_iter().collect();
-    }
-
     /// What was asked so far, in the order of arrival.
     #[must_use]
     pub fn calls(&self) -> Vec<ScriptedCall> {
@@ -145,6 +140,10 @@ fn sendable(headers: &Headers) -> Headers {
 }
 
 impl Transport for Scripted {
+    fn bind(&self, names: &[Arc<str>]) {
+        *self.0.names.lock() = names.to_vec();
+    }
+
     fn send(&self, call: &Call<'_>) -> Result<Reply, Fault> {
         let pause = pause::Pause::new();
         let weak: Weak<pause::Pause> = Arc::downgrade(&pause);

@@ -107,7 +107,7 @@ fn a_script_is_played_in_order_and_then_the_handler_answers() {
             ScriptedReply::fault(FaultKind::Refused),
         ],
     );
-    transport.bind(["west".into(), "east".into()]);
+    transport.bind(&["west".into(), "east".into()]);
     let request = json!({});
     assert_eq!(ask(&transport, 0, &request).unwrap().status, 200);
     let mut throttled = ask(&transport, 1, &request).unwrap();

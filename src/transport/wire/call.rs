@@ -47,6 +47,8 @@ struct State {
     reused: bool,
     /// The socket that this call uses, if it has one.
     socket: Weak<Socket>,
+    /// Header lines that the HTTP client must not see, until they are written.
+    sealed: Option<Arc<[u8]>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,7 +86,8 @@ impl Drop for Sending {
 }
 
 impl CurrentCall {
-    pub(super) fn new(limits: Limits) -> Arc<Self> {
+    /// A call that begins, with the header lines that [`Head`](super::headers::Head) seals.
+    pub(super) fn new(limits: Limits, sealed: Arc<[u8]>) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Arc::new(CurrentCall {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -95,6 +98,7 @@ impl CurrentCall {
                 written: false,
                 reused: false,
                 socket: Weak::new(),
+                sealed: Some(sealed),
             }),
             changed: Condvar::new(),
         })
@@ -106,6 +110,7 @@ impl CurrentCall {
         Sending(())
     }
 
+    #[cfg(test)]
     pub(super) fn id(&self) -> CallId {
         self.id
     }
@@ -134,6 +139,16 @@ impl CurrentCall {
 
     pub(super) fn is_connecting(&self) -> bool {
         matches!(self.state.lock().stage, Stage::Connecting { .. })
+    }
+
+    /// The sealed header lines, for the first who asks once the connection stands.
+    pub(super) fn take_sealed(&self) -> Option<Arc<[u8]>> {
+        let mut state = self.state.lock();
+        match state.stage {
+            // These bytes are a proxy's.
+            Stage::Connecting { .. } => None,
+            _ => state.sealed.take(),
+        }
     }
 
     /// `socket` is what this call uses from now on.
@@ -307,12 +322,13 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn call(t0: Instant) -> Arc<CurrentCall> {
-        CurrentCall::new(Limits {
+        let limits = Limits {
             connect: 5 * SECOND,
             first_byte: 20 * SECOND,
             idle: 10 * SECOND,
             deadline: t0 + 60 * SECOND,
-        })
+        };
+        CurrentCall::new(limits, Arc::new([]))
     }
 
     fn limit(until: Instant, kind: TimeoutKind) -> Result<WaitLimit, Fault> {

@@ -91,7 +91,10 @@ impl Transport for Link {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        self.inner.transmit_output(amount, timeout)
+        match self.call.as_ref().and_then(|call| call.take_sealed()) {
+            Some(sealed) if !sealed.is_empty() => self.transmit_head(amount, &sealed, timeout),
+            _ => self.inner.transmit_output(amount, timeout),
+        }
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
@@ -113,6 +116,28 @@ impl Transport for Link {
 
     fn is_tls(&self) -> bool {
         self.inner.is_tls()
+    }
+}
+
+impl Link {
+    /// Sends the first bytes of a request, with the sealed lines after its first line.
+    fn transmit_head(&mut self, amount: usize, sealed: &[u8], timeout: NextTimeout) -> Result<(), Error> {
+        let mut head = self.inner.buffers().output()[..amount].to_vec();
+        let line_end = head.windows(2).position(|pair| pair == b"\r\n");
+        let Some(end) = line_end.map(|at| at + 2) else {
+            let call = self.call.as_ref().ok_or(Error::ConnectionFailed)?;
+            return Err(fault::wrap(call.fault(FaultKind::Protocol, "the URL is too long")));
+        };
+        head.splice(end..end, sealed.iter().copied());
+        let mut rest = &head[..];
+        while !rest.is_empty() {
+            let output = self.inner.buffers().output();
+            let (now, later) = rest.split_at(rest.len().min(output.len()));
+            output[..now.len()].copy_from_slice(now);
+            self.inner.transmit_output(now.len(), timeout)?;
+            rest = later;
+        }
+        Ok(())
     }
 }
 

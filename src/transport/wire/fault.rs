@@ -121,12 +121,13 @@ mod tests {
 
     fn call() -> std::sync::Arc<CurrentCall> {
         let second = Duration::from_secs(1);
-        CurrentCall::new(Limits {
+        let limits = Limits {
             connect: second,
             first_byte: second,
             idle: second,
             deadline: clock::now() + second,
-        })
+        };
+        CurrentCall::new(limits, std::sync::Arc::new([]))
     }
 
     #[test]

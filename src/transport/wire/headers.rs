@@ -1,8 +1,8 @@
 //! The head of a request: what is ours, what is the deployment's, what is the call's.
 
-use ureq::http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
-};
+use std::sync::Arc;
+
+use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 
 use crate::api::{Headers, Operation};
 use crate::transport::auth::{API_KEY, Auth};
@@ -40,41 +40,100 @@ pub fn is_reserved(name: &str) -> bool {
         .any(|reserved| name.eq_ignore_ascii_case(reserved))
 }
 
+/// The headers of a request, apart from those that the HTTP client adds (`host`, `content-length`).
+#[derive(Clone)]
+pub(super) struct Head {
+    /// What the client is given.
+    pub(super) open: HeaderMap,
+    /// Lines that are added below the client. At level trace it logs each byte that it is given, so no value that is
+    /// marked sensitive may reach it.
+    pub(super) sealed: Arc<[u8]>,
+}
+
 /// The headers that all calls of an operation to a deployment have in common.
-///
-/// # Errors
-/// A message (without values) where the deployment's headers or its credential cannot be sent.
-pub(super) fn template(operation: &Operation, auth: &Auth, of_deployment: &Headers) -> Result<HeaderMap, String> {
-    let mut map = HeaderMap::with_capacity(8 + of_deployment.len());
-    map.insert(USER_AGENT, HeaderValue::from_static(AGENT_NAME));
-    map.insert(ACCEPT, HeaderValue::from_static(accepted(operation)));
-    // Set here, the client need not work it out for every call; it decompresses what it finds compressed.
-    map.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-    map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let credential = auth.header()?;
-    for (name, _) in of_deployment.as_map() {
-        let is_credential = *name == API_KEY || *name == AUTHORIZATION;
-        if FRAMING.contains(&name.as_str()) || (is_credential && credential.is_some()) {
-            return Err(format!("headers: {name:?} is set by the transport"));
+#[derive(Clone)]
+pub(super) struct Template {
+    all: HeaderMap,
+    head: Head,
+}
+
+impl Template {
+    /// # Errors
+    /// A message (without values) where the deployment's headers or its credential cannot be sent.
+    pub(super) fn new(operation: &Operation, auth: &Auth, of_deployment: &Headers) -> Result<Template, String> {
+        let mut all = HeaderMap::with_capacity(8 + of_deployment.len());
+        all.insert(USER_AGENT, HeaderValue::from_static(AGENT_NAME));
+        all.insert(ACCEPT, HeaderValue::from_static(accepted(operation)));
+        // Set here, the client need not work it out for every call; it decompresses what it finds compressed.
+        all.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        all.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let credential = auth.header()?;
+        for (name, _) in of_deployment.as_map() {
+            let is_credential = *name == API_KEY || *name == AUTHORIZATION;
+            if FRAMING.contains(&name.as_str()) || (is_credential && credential.is_some()) {
+                return Err(format!("headers: \"{name}\" is set by the transport"));
+            }
+        }
+        overlay(&mut all, of_deployment);
+        all.extend(credential.map(|(name, value)| (Some(name), value)));
+        let head = Head::of(all.clone());
+        Ok(Template { all, head })
+    }
+
+    /// The head of one call. Its headers replace those of the same name; what [`is_reserved`] is left out.
+    pub(super) fn head(&self, of_call: &Headers) -> Head {
+        if of_call.as_map().values().any(HeaderValue::is_sensitive) {
+            let mut all = self.all.clone();
+            overlay(&mut all, &allowed(of_call));
+            return Head::of(all);
+        }
+        let mut head = self.head.clone();
+        if of_call.as_map().keys().any(|name| is_reserved(name.as_str())) {
+            overlay(&mut head.open, &allowed(of_call));
+        } else {
+            overlay(&mut head.open, of_call);
+        }
+        head
+    }
+}
+
+impl Head {
+    fn of(all: HeaderMap) -> Head {
+        let mut open = HeaderMap::with_capacity(all.len());
+        let mut sealed = Vec::new();
+        for (name, value) in &all {
+            if value.is_sensitive() {
+                sealed.extend_from_slice(name.as_str().as_bytes());
+                sealed.extend_from_slice(b": ");
+                sealed.extend_from_slice(value.as_bytes());
+                sealed.extend_from_slice(b"\r\n");
+            } else {
+                open.append(name, value.clone());
+            }
+        }
+        Head {
+            open,
+            sealed: sealed.into(),
         }
     }
-    overlay(&mut map, of_deployment, |_| true);
-    map.extend(credential.map(|(name, value)| (Some(name), value)));
-    Ok(map)
+
+    /// Takes the body's headers away, for a request without a body.
+    pub(super) fn without_body(&mut self) {
+        self.open.remove(CONTENT_TYPE);
+    }
 }
 
-/// Adds the headers of one call, which replace those of the same name, except what [`is_reserved`].
-pub(super) fn add_call(map: &mut HeaderMap, of_call: &Headers) {
-    overlay(map, of_call, |name| !is_reserved(name.as_str()));
+/// The headers of a call that it may set.
+fn allowed(of_call: &Headers) -> Headers {
+    let mut map = of_call.as_map().clone();
+    for name in FRAMING.iter().chain(&CREDENTIALS) {
+        map.remove(*name);
+    }
+    Headers::from(map)
 }
 
-/// Takes the body's headers away, for a request without a body.
-pub(super) fn without_body(map: &mut HeaderMap) {
-    map.remove(CONTENT_TYPE);
-}
-
-fn overlay(map: &mut HeaderMap, headers: &Headers, may: impl Fn(&HeaderName) -> bool) {
-    for name in headers.as_map().keys().filter(|name| may(name)) {
+fn overlay(map: &mut HeaderMap, headers: &Headers) {
+    for name in headers.as_map().keys() {
         map.remove(name);
         for value in headers.as_map().get_all(name) {
             map.append(name, value.clone());
@@ -102,51 +161,85 @@ mod tests {
         headers
     }
 
-    fn values<'a>(map: &'a HeaderMap, name: &str) -> Vec<&'a str> {
-        map.get_all(name).iter().map(|value| value.to_str().unwrap()).collect()
+    fn values<'a>(head: &'a Head, name: &str) -> Vec<&'a str> {
+        head.open
+            .get_all(name)
+            .iter()
+            .map(|value| value.to_str().unwrap())
+            .collect()
+    }
+
+    fn sealed(head: &Head) -> &str {
+        std::str::from_utf8(&head.sealed).unwrap()
     }
 
     #[test]
     fn the_calls_headers_go_before_the_deployments_and_those_before_ours() {
         let deployment = headers(&[("user-agent", "d"), ("accept", "d"), ("x-d", "1"), ("x-d", "2")]);
-        let mut map = template(&Operation::ChatCompletions, &Auth::Key("k".into()), &deployment).unwrap();
-        add_call(
-            &mut map,
-            &headers(&[("accept", "c"), ("X-D", "3"), ("x-c", "4"), ("x-c", "5")]),
-        );
-        assert_eq!(values(&map, "user-agent"), ["d"]);
-        assert_eq!(values(&map, "accept"), ["c"]);
-        assert_eq!(values(&map, "x-d"), ["3"]);
-        assert_eq!(values(&map, "x-c"), ["4", "5"]);
-        assert_eq!(values(&map, "content-type"), ["application/json"]);
-        assert_eq!(values(&map, "api-key"), ["k"]);
+        let template = Template::new(&Operation::ChatCompletions, &Auth::Key("k".into()), &deployment).unwrap();
+        let head = template.head(&headers(&[("accept", "c"), ("X-D", "3"), ("x-c", "4"), ("x-c", "5")]));
+        assert_eq!(values(&head, "user-agent"), ["d"]);
+        assert_eq!(values(&head, "accept"), ["c"]);
+        assert_eq!(values(&head, "x-d"), ["3"]);
+        assert_eq!(values(&head, "x-c"), ["4", "5"]);
+        assert_eq!(values(&head, "content-type"), ["application/json"]);
+        assert_eq!(sealed(&head), "api-key: k\r\n");
+    }
+
+    #[test]
+    fn what_is_sensitive_is_not_given_to_the_client() {
+        let deployment = headers(&[("ocp-apim-subscription-key", "canary-1"), ("cookie", "canary-2")]);
+        let template = Template::new(&Operation::Embeddings, &Auth::Bearer("canary-3".into()), &deployment).unwrap();
+        let check = |of_call: &[(&str, &str)], cookie: &str| {
+            let head = template.head(&headers(of_call));
+            assert!(
+                head.open.values().all(|value| !value.as_bytes().starts_with(b"canary")),
+                "{:?}",
+                head.open
+            );
+            for line in [
+                "ocp-apim-subscription-key: canary-1",
+                "authorization: Bearer canary-3",
+                cookie,
+            ] {
+                assert_eq!(sealed(&head).matches(&format!("{line}\r\n")).count(), 1, "{line}");
+            }
+            assert_eq!(sealed(&head).lines().count(), 3);
+        };
+        check(&[], "cookie: canary-2");
+        check(&[("x-a", "b")], "cookie: canary-2");
+        check(&[("cookie", "canary-4")], "cookie: canary-4");
     }
 
     #[test]
     fn a_call_cannot_change_who_asks_whom_nor_the_framing() {
         let auth = Auth::Bearer("k".into());
-        let mut map = template(&Operation::Embeddings, &auth, &Headers::new()).unwrap();
-        let before = map.clone();
+        let template = Template::new(&Operation::Embeddings, &auth, &Headers::new()).unwrap();
+        let before = template.head(&Headers::new());
         for name in FRAMING.iter().chain(&CREDENTIALS) {
             assert!(is_reserved(name));
             assert!(is_reserved(&name.to_uppercase()));
-            add_call(&mut map, &headers(&[(name, "canary")]));
+            let head = template.head(&headers(&[(name, "canary")]));
+            assert_eq!((&head.open, &head.sealed), (&before.open, &before.sealed), "{name}");
         }
-        assert_eq!(map, before);
         assert!(!is_reserved("x-ms-client-request-id"));
     }
 
     #[test]
     fn a_deployment_may_bring_a_credential_only_where_it_has_no_key() {
         let gateway = headers(&[("authorization", "Basic canary")]);
-        let map = template(&Operation::Embeddings, &Auth::None, &gateway).unwrap();
-        assert_eq!(values(&map, "authorization"), ["Basic canary"]);
-        assert!(!format!("{map:?}").contains("canary"));
-        let message = template(&Operation::Embeddings, &Auth::Key("k".into()), &gateway).unwrap_err();
+        let template = Template::new(&Operation::Embeddings, &Auth::None, &gateway).unwrap();
+        assert_eq!(
+            sealed(&template.head(&Headers::new())),
+            "authorization: Basic canary\r\n"
+        );
+        let refused =
+            |auth: Auth, headers: &Headers| Template::new(&Operation::Embeddings, &auth, headers).err().unwrap();
+        let message = refused(Auth::Key("k".into()), &gateway);
         assert!(
             message.contains("authorization") && !message.contains("canary"),
             "{message}"
         );
-        assert!(template(&Operation::Embeddings, &Auth::None, &headers(&[("host", "x")])).is_err());
+        assert!(refused(Auth::None, &headers(&[("host", "x")])).contains("host"));
     }
 }

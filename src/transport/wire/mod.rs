@@ -23,7 +23,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use ureq::config::Config;
-use ureq::http::{self, HeaderMap, Request, Uri};
+use ureq::http::{self, Request, Uri};
 use ureq::unversioned::transport::{ConnectProxyConnector, RustlsConnector};
 use ureq::{Agent, BodyReader, Proxy, ProxyProtocol};
 
@@ -32,6 +32,7 @@ use crate::error::fault::{Fault, FaultKind, Phase};
 use crate::transport::{Auth, Body, Call, Method, Reply, Target, Transport, target};
 use call::CurrentCall;
 use connect::{NoResolver, WireConnector};
+use headers::Template;
 use names::Names;
 
 pub use tls::CaFileError;
@@ -142,11 +143,10 @@ struct Endpoint {
 }
 
 /// The part of a request that is the same for every call.
-#[derive(Clone)]
 struct Prepared {
     operation: Operation,
     uri: Uri,
-    headers: HeaderMap,
+    headers: Template,
 }
 
 impl UreqTransport {
@@ -231,35 +231,37 @@ impl Endpoint {
         })
     }
 
-    /// The request for `call`, but for its body.
-    fn request(&self, call: &Call<'_>) -> Result<http::request::Builder, Fault> {
+    /// The request for `call`, but for its body and its sealed headers.
+    fn request(&self, call: &Call<'_>) -> Result<(http::request::Builder, Arc<[u8]>), Fault> {
+        let unknown;
         let prepared = match self.known.iter().find(|known| known.operation == *call.operation) {
-            Some(known) => known.clone(),
+            Some(known) => known,
             None => {
-                prepare(&self.spec, call.operation.clone()).map_err(|problem| unsent(FaultKind::Protocol, problem))?
+                unknown = prepare(&self.spec, call.operation.clone())
+                    .map_err(|problem| unsent(FaultKind::Protocol, problem))?;
+                &unknown
             }
         };
-        let mut headers = prepared.headers;
-        headers::add_call(&mut headers, call.headers);
+        let mut head = prepared.headers.head(call.headers);
         if call.method != Method::Post {
-            headers::without_body(&mut headers);
+            head.without_body();
         }
-        let mut request = Request::builder().uri(prepared.uri).method(match call.method {
+        let mut request = Request::builder().uri(prepared.uri.clone()).method(match call.method {
             Method::Get => http::Method::GET,
             Method::Post => http::Method::POST,
             Method::Delete => http::Method::DELETE,
         });
         if let Some(map) = request.headers_mut() {
-            *map = headers;
+            *map = head.open;
         }
-        Ok(request)
+        Ok((request, head.sealed))
     }
 }
 
 fn prepare(spec: &EndpointWire, operation: Operation) -> Result<Prepared, String> {
     let url = spec.url.url(&operation);
     let uri = url.parse().map_err(|error| format!("{url}: {error}"))?;
-    let headers = headers::template(&operation, &spec.auth, &spec.headers)?;
+    let headers = Template::new(&operation, &spec.auth, &spec.headers)?;
     Ok(Prepared {
         operation,
         uri,
@@ -269,18 +271,18 @@ fn prepare(spec: &EndpointWire, operation: Operation) -> Result<Prepared, String
 
 impl Transport for UreqTransport {
     fn send(&self, call: &Call<'_>) -> Result<Reply, Fault> {
-        let current = CurrentCall::new(call.limits);
-        let weak: Weak<CurrentCall> = Arc::downgrade(&current);
-        if !call.gate.watch(weak) {
-            return Err(unsent(FaultKind::Cancelled, "the job was cancelled before"));
-        }
         let endpoint = self.endpoints.get(call.endpoint).ok_or_else(|| {
             unsent(
                 FaultKind::Connect,
                 format!("there is no endpoint number {}", call.endpoint),
             )
         })?;
-        let request = endpoint.request(call)?;
+        let (request, sealed) = endpoint.request(call)?;
+        let current = CurrentCall::new(call.limits, sealed);
+        let weak: Weak<CurrentCall> = Arc::downgrade(&current);
+        if !call.gate.watch(weak) {
+            return Err(unsent(FaultKind::Cancelled, "the job was cancelled before"));
+        }
         let sent = {
             let _sending = current.begin();
             match call.method {

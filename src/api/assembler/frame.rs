@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::json::{Text, count, index, null_as_default};
+use crate::api::json::{Text, count, index, null_as_default};
 
 #[derive(Deserialize)]
 pub(super) struct Frame<'a> {
@@ -87,4 +87,57 @@ pub(super) struct FrameLogprobs<'a> {
     pub(super) content: Option<Vec<&'a RawValue>>,
     #[serde(borrow)]
     pub(super) refusal: Option<Vec<&'a RawValue>>,
+}
+
+/// What a choice, a tool call or a part of an unknown field counts for beside its texts, so that empty ones are
+/// bounded too.
+const ENTRY: usize = 128;
+
+impl FrameChoice<'_> {
+    /// About how many bytes are kept of it. Counted for each frame, even if a choice's own entry is made only once:
+    /// real answers stay far below the limit either way.
+    pub(super) fn weight(&self) -> usize {
+        let list =
+            |list: &Option<Vec<&RawValue>>| -> usize { list.iter().flatten().map(|item| item.get().len()).sum() };
+        let logprobs = self.logprobs.as_ref();
+        self.delta.as_ref().map_or(0, FrameDelta::weight)
+            + logprobs.map_or(0, |logprobs| list(&logprobs.content) + list(&logprobs.refusal))
+            + ENTRY
+    }
+}
+
+impl FrameDelta<'_> {
+    fn weight(&self) -> usize {
+        let extra = self.extra.iter().map(|(key, value)| key.len() + tree_weight(value));
+        length(&self.content)
+            + length(&self.refusal)
+            + self.tool_calls.iter().map(FrameToolCall::weight).sum::<usize>()
+            + extra.sum::<usize>()
+    }
+}
+
+impl FrameToolCall<'_> {
+    fn weight(&self) -> usize {
+        let part = self.function.as_ref().or(self.custom.as_ref());
+        ENTRY + length(&self.id) + part.map_or(0, |part| length(&part.name) + length(&part.arguments))
+    }
+}
+
+fn length(text: &Option<Text<'_>>) -> usize {
+    text.as_ref().map_or(0, |text| text.0.len())
+}
+
+fn tree_weight(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => ENTRY + items.iter().map(tree_weight).sum::<usize>(),
+        Value::Object(members) => {
+            ENTRY
+                + members
+                    .iter()
+                    .map(|(key, value)| key.len() + tree_weight(value))
+                    .sum::<usize>()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => ENTRY,
+    }
 }
