@@ -1,14 +1,18 @@
 //! Sends a mountain of prompts through many Azure OpenAI deployments from plain threads.
 
 pub mod api;
-pub mod balance;
+// `pub` inside is for `internals`.
+#[allow(unreachable_pub)]
+mod balance;
 pub mod clock;
 pub mod config;
-pub mod engine;
+mod engine;
 pub mod error;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod testing;
 pub mod transport;
 
-pub use engine::{Blaster, JobSet};
+pub use engine::{
+    Blaster, Builder, Canceller, ChatStream, DrainReport, EndpointState, Event, JobHandle, JobSet, RawStream, RunAll,
+};

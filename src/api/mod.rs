@@ -31,36 +31,36 @@ pub use tool::{Tool, ToolChoice};
 pub use tool_call::{CustomCall, FunctionCall, ToolCall};
 pub use usage::Usage;
 
-#[doc(hidden)]
-pub mod assembler;
-#[doc(hidden)]
-pub mod body;
+// `pub` inside is for `internals`.
+#[allow(unreachable_pub)]
+pub(crate) mod assembler;
+pub(crate) mod body;
 pub(crate) mod clip;
-pub mod completion;
-pub mod content;
-pub mod delta;
-pub mod embeddings;
-pub mod error_object;
-pub mod finish;
+mod completion;
+mod content;
+mod delta;
+mod embeddings;
+mod error_object;
+mod finish;
 mod floats;
-pub mod headers;
+mod headers;
 mod json;
-pub mod ledger;
+mod ledger;
 mod members;
-pub mod message;
-pub mod method;
-pub mod no_text;
-pub mod operation;
+mod message;
+mod method;
+mod no_text;
+mod operation;
 mod options;
 mod prepared;
-pub mod priority;
-pub mod raw;
-pub mod report;
-pub mod request;
-pub mod secret;
-pub mod tool;
-pub mod tool_call;
-pub mod usage;
+mod priority;
+mod raw;
+mod report;
+mod request;
+mod secret;
+mod tool;
+mod tool_call;
+mod usage;
 
 pub(crate) use body::{Defaults as RequestDefaults, RequestBody};
 pub(crate) use options::Options;

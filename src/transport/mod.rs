@@ -9,17 +9,20 @@ use crate::api::{Headers, Operation};
 use crate::error::fault::{Fault, FaultKind, Phase};
 
 pub use crate::api::Method;
-pub use auth::Auth;
-pub use gate::Gate;
-pub use scripted::Scripted;
-pub use target::Target;
-pub use wire::UreqTransport;
+pub use gate::{Gate, Interrupt};
 
-pub mod auth;
-pub mod gate;
-pub mod scripted;
-pub mod target;
-pub mod wire;
+pub(crate) use auth::Auth;
+pub(crate) use target::Target;
+pub(crate) use wire::UreqTransport;
+
+mod auth;
+mod gate;
+pub(crate) mod scripted;
+// `pub` inside is for `internals`.
+#[allow(unreachable_pub)]
+pub(crate) mod sse;
+pub(crate) mod target;
+pub(crate) mod wire;
 
 /// Most bytes of a (decompressed) body that are read into memory: 64 MiB.
 ///
@@ -28,7 +31,6 @@ pub const MAX_BODY: usize = 64 * 1024 * 1024;
 
 /// Most memory that is set aside because a reply announces its length; beyond it memory grows with what arrives.
 const TRUSTED_LENGTH: usize = 1024 * 1024;
-pub mod sse;
 
 /// Sends requests to endpoints, blocking the calling thread.
 pub trait Transport: Send + Sync {
