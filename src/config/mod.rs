@@ -38,6 +38,12 @@ mod tests;
 
 use crate::error::ConfigError;
 
+/// Every key with its type, range and default: the tables of `docs/CONFIG.md`, in Markdown.
+#[must_use]
+pub fn reference() -> String {
+    format!("{}\n{}", keys::table(keys::TOP), keys::table(keys::DEPLOYMENT))
+}
+
 /// Reads a configuration's text.
 ///
 /// `file` is what errors call it. `env` looks up what `${NAME}` stands for. A byte order mark at the start is
