@@ -1,13 +1,17 @@
 //! Sends a mountain of prompts through many Azure OpenAI deployments from plain threads.
 
 pub mod api;
-// `pub` inside is for `internals`.
-#[allow(unreachable_pub)]
+// More than the engine uses is `pub` inside: `internals` shows it.
+#[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub))]
 mod balance;
-pub mod clock;
+#[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub))]
+mod clock;
 pub mod config;
 mod engine;
 pub mod error;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod testing;

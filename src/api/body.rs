@@ -124,7 +124,7 @@ impl RequestBody {
     }
 
     /// Whether the reply is asked for as a stream.
-    #[must_use]
+    #[cfg(test)]
     pub(crate) fn is_stream(&self) -> bool {
         self.marks.stream
     }
@@ -139,18 +139,6 @@ impl RequestBody {
     #[must_use]
     pub(crate) fn choices(&self) -> u32 {
         self.marks.choices.into()
-    }
-
-    /// Length in bytes, without what rendering adds.
-    #[must_use]
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Whether there is nothing in it.
-    #[must_use]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
     }
 }
 

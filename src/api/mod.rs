@@ -1,12 +1,14 @@
 //! Words: what is sent to the service and what comes back.
 //!
 //! # Reading order
-//! 1. [`message`]: one turn of a conversation, with its [`content`] and its [`tool_call`]s
-//! 2. [`request`]: what is asked, with every field of the API
-//! 3. [`completion`]: what is answered; [`delta`]: the same, piece by piece
-//! 4. [`embeddings`] and [`raw`]: the other operations
+//! 1. [`ChatMessage`]: one turn of a conversation, with its [`Content`] and its [`ToolCall`]s
+//! 2. [`ChatRequest`]: what is asked, with every field of the API and how urgent it is
+//! 3. [`ChatCompletion`]: what is answered; [`Delta`]: the same, piece by piece
+//! 4. [`EmbeddingRequest`] and [`Embeddings`]; [`RawRequest`] and [`RawReply`] for every other [`Operation`]
+//! 5. [`Ledger`]: what it took; [`EndpointReport`]: how a deployment fares
 //!
-//! Unknown fields pass through: of a request by `extra`, of a reply by its raw JSON.
+//! Unknown fields pass through: of a request by [`ChatRequest::extra`], of a reply by its raw JSON
+//! ([`ChatCompletion::raw`]).
 
 pub use completion::{ChatCompletion, Choice};
 pub use content::{Content, ContentPart};
@@ -31,8 +33,8 @@ pub use tool::{Tool, ToolChoice};
 pub use tool_call::{CustomCall, FunctionCall, ToolCall};
 pub use usage::Usage;
 
-// `pub` inside is for `internals`.
-#[allow(unreachable_pub)]
+// More than the engine uses is `pub` inside: `internals` shows it.
+#[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub))]
 pub(crate) mod assembler;
 pub(crate) mod body;
 pub(crate) mod clip;
@@ -40,7 +42,7 @@ mod completion;
 mod content;
 mod delta;
 mod embeddings;
-mod error_object;
+pub(crate) mod error_object;
 mod finish;
 mod floats;
 mod headers;

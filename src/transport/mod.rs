@@ -18,8 +18,8 @@ pub(crate) use wire::UreqTransport;
 mod auth;
 mod gate;
 pub(crate) mod scripted;
-// `pub` inside is for `internals`.
-#[allow(unreachable_pub)]
+// As `pub` as `internals` needs it.
+#[cfg_attr(not(feature = "internals"), allow(unreachable_pub))]
 pub(crate) mod sse;
 pub(crate) mod target;
 pub(crate) mod wire;

@@ -116,22 +116,6 @@ impl Target {
     }
 }
 
-/// Whether a request to `base` may leave the machine: `http://` shows keys to everyone on the way, so it is for
-/// loopback unless `allow_http`.
-///
-/// # Errors
-/// A message that names the base and what would be right.
-pub(crate) fn check_scheme(base: &str, allow_http: bool) -> Result<(), String> {
-    let host = host_of(base)?;
-    let plain = base.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"));
-    if plain && !allow_http && !is_loopback(&host) {
-        return Err(format!(
-            "{base:?}: http:// would send the key unencrypted; use https://, or set allow_http (loopback needs neither)"
-        ));
-    }
-    Ok(())
-}
-
 /// Whether `host` (a name or an address, without brackets) is this machine: `localhost`, `127.0.0.0/8` or `::1`.
 #[must_use]
 pub(crate) fn is_loopback(host: &str) -> bool {
@@ -387,30 +371,19 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_for_loopback() {
-        let check = |base: &str, allowed: bool| {
-            assert_eq!(check_scheme(base, false).is_ok(), allowed, "{base}");
-            assert_eq!(check_scheme(base, true), Ok(()), "{base}");
-        };
-        for base in [
-            "http://localhost:1",
-            "http://LocalHost",
-            "http://127.0.0.1",
-            "http://127.9.9.9:80",
-            "http://[::1]:1",
-        ] {
-            check(base, true);
+    fn loopback_is_this_machine_and_nothing_that_looks_like_it() {
+        for host in ["localhost", "LocalHost", "127.0.0.1", "127.9.9.9", "::1"] {
+            assert!(is_loopback(host), "{host}");
         }
-        for base in [
-            "http://h",
-            "HTTP://h",
-            "http://localhost.example",
-            "http://10.0.0.1",
-            "http://[::2]",
-            "http://0.0.0.0",
+        for host in [
+            "h",
+            "localhost.example",
+            "10.0.0.1",
+            "::2",
+            "0.0.0.0",
+            "127.0.0.1.example",
         ] {
-            check(base, false);
+            assert!(!is_loopback(host), "{host}");
         }
-        check("https://h", true);
     }
 }
