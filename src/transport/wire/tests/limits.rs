@@ -111,6 +111,22 @@ fn the_reply_stalls() {
 }
 
 #[test]
+fn a_stall_is_told_from_silence_also_after_a_reply_without_a_body() {
+    let server = Server::start(|mut peer, _| {
+        peer.request();
+        peer.send("HTTP/1.1 204 No Content\r\n\r\n");
+        peer.request();
+        peer.send("HTTP/1.1 200 OK\r\nconten");
+        peer.wait_for_close();
+    });
+    let transport = transport(&server.url());
+    ask(&transport).unwrap();
+    let limits = Limits { idle: SHORT, ..long() };
+    check(&transport, limits, TimeoutKind::Idle, Phase::Written);
+    assert_eq!(server.accepted(), 1);
+}
+
+#[test]
 fn the_attempt_ends_in_every_phase() {
     let soon = || Limits {
         deadline: clock::now() + SHORT,
