@@ -33,7 +33,7 @@ pub use tool::{Tool, ToolChoice};
 pub use tool_call::{CustomCall, FunctionCall, ToolCall};
 pub use usage::Usage;
 
-// More than the engine uses is `pub` inside: `internals` shows it.
+// `internals` shows more of it than the engine uses.
 #[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub))]
 pub(crate) mod assembler;
 pub(crate) mod body;

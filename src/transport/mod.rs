@@ -1,6 +1,8 @@
-//! The outside world, behind one trait: a request goes to an endpoint, a reply's head and body come back.
+//! The way to the service, behind one trait: a request goes to an endpoint, a reply's head and body come back.
 //!
-//! [`Transport`] has two implementations: `wire` over ureq, and `scripted` in memory for tests.
+//! Two implementations come with the library: HTTP over ureq, which every blaster uses unless told otherwise, and
+//! [`testing::Scripted`](crate::testing::Scripted) in memory. For one of your own implement [`Transport`] and hand it
+//! to [`Builder::transport`](crate::Builder::transport); what goes wrong below HTTP is told as a [`Fault`].
 
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -18,7 +20,7 @@ pub(crate) use wire::UreqTransport;
 mod auth;
 mod gate;
 pub(crate) mod scripted;
-// As `pub` as `internals` needs it.
+// `internals` shows it.
 #[cfg_attr(not(feature = "internals"), allow(unreachable_pub))]
 pub(crate) mod sse;
 pub(crate) mod target;
