@@ -39,13 +39,13 @@ use connect::{NoResolver, WireConnector};
 use headers::Template;
 use names::Names;
 
-pub use tls::CaFileError;
+pub(crate) use tls::CaFileError;
 
 mod call;
 mod connect;
 mod dial;
 mod fault;
-pub mod headers;
+pub(crate) mod headers;
 mod names;
 mod socket;
 #[cfg(test)]
@@ -54,7 +54,7 @@ mod tls;
 
 /// An endpoint, as the transport needs to know it.
 #[derive(Clone, Debug)]
-pub struct EndpointWire {
+pub(crate) struct EndpointWire {
     /// The deployment's name in the configuration, for messages.
     pub name: Arc<str>,
     /// Where it is asked.
@@ -69,7 +69,7 @@ pub struct EndpointWire {
 
 /// Settings of the transport as a whole.
 #[derive(Clone)]
-pub struct WireSettings {
+pub(crate) struct WireSettings {
     /// `http://` or `https://` URL of a proxy for all hosts but loopback, with `user:password@` if it asks for them.
     ///
     /// Without it the environment decides: `ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY` (the first that is set), and
@@ -85,7 +85,7 @@ pub struct WireSettings {
 
 /// Default of [`WireSettings::buffer_size`]: the heads of real replies take 1 to 3 KiB. The client's own default of
 /// 128 KiB would come to 2 GB for 4,000 connections.
-pub const BUFFER_SIZE: usize = 16 * 1024;
+pub(crate) const BUFFER_SIZE: usize = 16 * 1024;
 
 const LEAST_BUFFER_SIZE: usize = 1024;
 
@@ -95,7 +95,7 @@ const MAX_IDLE: Duration = Duration::from_secs(60);
 /// Why a transport cannot be set up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum WireError {
+pub(crate) enum WireError {
     /// The proxy's URL cannot be used.
     #[error("proxy: an http:// or https:// URL is needed, such as \"http://proxy.example:8080\"")]
     Proxy,
@@ -135,7 +135,7 @@ impl fmt::Debug for WireSettings {
 
 /// The transport over real sockets.
 #[derive(Debug)]
-pub struct UreqTransport {
+pub(crate) struct UreqTransport {
     endpoints: Box<[Endpoint]>,
 }
 
@@ -158,7 +158,7 @@ impl UreqTransport {
     ///
     /// # Errors
     /// Where the settings or an endpoint cannot be used.
-    pub fn new(specs: Vec<EndpointWire>, settings: &WireSettings) -> Result<Self, WireError> {
+    pub(crate) fn new(specs: Vec<EndpointWire>, settings: &WireSettings) -> Result<Self, WireError> {
         let proxy = proxy(settings)?;
         let tls_config = tls::config(settings.ca_file.as_deref())?;
         let buffer_size = settings.buffer_size.max(LEAST_BUFFER_SIZE);
