@@ -17,12 +17,21 @@ pub mod config;
 pub mod limiter;
 pub mod plan;
 
+mod answer;
+mod cache;
+mod deployment;
 mod dice;
 mod fleet;
 mod fleet_error;
 mod journal;
 mod server;
 mod settings;
+mod faults;
+mod gate;
+mod reply;
+mod request;
+mod schema;
+mod spoil;
 mod world;
 
 pub use config::{
@@ -35,4 +44,5 @@ pub use journal::{Counters, End, JournalEntry, JournalView, Mark, Totals};
 pub use limiter::{Dip, LimiterForm, Limits};
 pub use server::Death;
 pub use settings::{DEFAULT_JOURNAL_CAPACITY, DEFAULT_MAX_BODY, FleetSettings};
-pub use world::{DeploymentSummary, World, WorldSummary};
+pub use deployment::DeploymentSummary;
+pub use world::{World, WorldSummary};

@@ -11,6 +11,10 @@
 //! 4. `connect`, `dial`, `names`: new connections, through a proxy and TLS where need be
 //! 5. `tls`, `fault`: whom we trust, and what went wrong
 //!
+//! # What is logged
+//! The client logs each request without its credentials at `debug`, and dumps what it reads and writes, bodies
+//! included, at `trace` (targets `ureq` and `ureq_proto`). Credentials are added below it, so no level shows them.
+//!
 //! # What it costs
 //! An endpoint keeps at most [`EndpointWire::max_connections`] idle connections, a minute each at most (longer ones
 //! are closed when the endpoint is next asked). A connection takes one file descriptor and, once used, two buffers
@@ -74,8 +78,8 @@ pub(crate) struct WireSettings {
     /// PEM file of the certificate authorities to trust instead of the built-in ones (Mozilla's, or the operating
     /// system's with feature `platform-verifier`).
     pub ca_file: Option<PathBuf>,
-    /// Size in bytes of each connection's input buffer, into which the head of a reply must fit, and of its output
-    /// buffer, into which each line of a request's head must fit three quarters. At least 1,024.
+    /// Size in bytes of each connection's input and output buffer, at least 1,024. The head of a reply must fit into
+    /// it, and one header of a request into three quarters of it.
     pub buffer_size: usize,
 }
 
