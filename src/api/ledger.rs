@@ -10,12 +10,16 @@ use super::Operation;
 
 /// The attempts of one job, in the order in which they were made.
 ///
-/// The number of entries is the number of requests that left the machine for this job, always.
+/// The number of [attempts](Ledger::attempts) is the number of requests that left the machine for this job,
+/// always. What failed before a byte was written (connection refused, name not resolved) is kept
+/// [apart](Ledger::not_sent).
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Ledger {
     attempts: Vec<Attempt>,
     /// Attempts beyond [`Ledger::KEPT`], counted but not kept.
     dropped: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_sent: Vec<Attempt>,
 }
 
 /// One request that left the machine.
@@ -70,10 +74,22 @@ impl Ledger {
         self.attempts.is_empty()
     }
 
-    /// The latest attempt that was kept.
+    /// The latest attempt that left the machine.
     #[must_use]
     pub fn last(&self) -> Option<&Attempt> {
         self.attempts.last()
+    }
+
+    /// Attempts that failed before anything left the machine, oldest first (at most [`Ledger::KEPT`]).
+    #[must_use]
+    pub fn not_sent(&self) -> &[Attempt] {
+        &self.not_sent
+    }
+
+    pub(crate) fn push_not_sent(&mut self, attempt: Attempt) {
+        if self.not_sent.len() < Self::KEPT {
+            self.not_sent.push(attempt);
+        }
     }
 
     pub(crate) fn push(&mut self, attempt: Attempt) {
@@ -90,7 +106,9 @@ impl Ledger {
 impl fmt::Display for Ledger {
     /// One line per attempt.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, attempt) in self.attempts.iter().enumerate() {
+        let mut all: Vec<&Attempt> = self.attempts.iter().chain(&self.not_sent).collect();
+        all.sort_by_key(|attempt| attempt.offset);
+        for (index, attempt) in all.iter().enumerate() {
             if index > 0 {
                 writeln!(f)?;
             }

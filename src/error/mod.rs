@@ -1,3 +1,306 @@
-//! What can go wrong.
+//! What can go wrong, and what to do about it.
 
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::api::clip::clip;
+use crate::api::{ChatCompletion, Headers, Ledger};
+
+pub use config::{ConfigError, Problem};
+pub use reply::BadReply;
+pub use request::RequestError;
+pub use stream::{Incomplete, StreamProblem};
+pub use submit::SubmitError;
+
+mod config;
 pub mod fault;
+pub(crate) mod reply;
+mod request;
+mod stream;
+mod submit;
+
+/// Result of this crate's calls.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call brought no answer.
+///
+/// [`Error::kind`] tells the kinds apart without matching; [`Error::ledger`] tells what was tried,
+/// [`Error::upstream`] what the service said last.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration cannot be used. Nothing was started.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+
+    /// The request cannot be sent as it is, e.g. a parameter set twice. Nothing was sent.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+
+    /// No deployment serves this model. Nothing was sent.
+    #[error("no deployment serves the model {model:?}; there are: {}", list(.known))]
+    UnknownModel {
+        /// What was asked for.
+        model: String,
+        /// What is served.
+        known: Vec<Arc<str>>,
+    },
+
+    /// The service refused the request for what it holds: malformed, too long, filtered. No other deployment was
+    /// asked, and sending it again will not help.
+    #[error("the request was refused: {}", .0.reason)]
+    Refused(Box<Trail>),
+
+    /// As many attempts failed as `max_job_retry` allows.
+    #[error("gave up after {} failed attempts; last: {}", .0.failures, .0.reason)]
+    Exhausted(Box<Trail>),
+
+    /// Every deployment that could be asked (or three of them) answered 500, or with something that makes no
+    /// sense. Often the request is at fault: Azure answers some malformed requests with 500.
+    #[error("every deployment asked failed on this request; last: {}", .0.reason)]
+    ServerErrors(Box<Trail>),
+
+    /// Every deployment that serves the request is disabled; each with its reason.
+    #[error("no deployment can serve this: {}", reasons(.endpoints))]
+    NoEndpoint {
+        /// Name of each deployment and why it is disabled.
+        endpoints: Vec<(Arc<str>, String)>,
+        /// What was tried before.
+        trail: Box<Trail>,
+    },
+
+    /// The job's own timeout ran out, in the queue or on the way.
+    #[error("no answer within {:.3} s: {}", .timeout.as_secs_f64(), .trail.reason)]
+    Timeout {
+        /// The job's timeout.
+        timeout: Duration,
+        /// What was tried.
+        trail: Box<Trail>,
+    },
+
+    /// There is an answer, but no text in it: tool calls, a refusal, a filtered or an empty message. Only the
+    /// calls that return text end so; the whole answer is inside.
+    #[error("the answer holds no text: {why}")]
+    NoText {
+        /// What it holds instead.
+        why: String,
+        /// The answer.
+        completion: Box<ChatCompletion>,
+    },
+
+    /// A stream broke after part of it had been handed out, so that it could not be tried again.
+    #[error("the stream broke: {}", .trail.reason)]
+    StreamBroken {
+        /// What had been received, put together; none for a raw stream.
+        partial: Option<Box<ChatCompletion>>,
+        /// What was tried.
+        trail: Box<Trail>,
+    },
+
+    /// The job was cancelled.
+    #[error("cancelled")]
+    Cancelled(Box<Trail>),
+
+    /// The blaster was closed before the job was done, or before it was submitted.
+    #[error("the blaster is shut down")]
+    ShutDown(Box<Trail>),
+
+    /// The queue is full: from `try_submit`, from `submit_timeout` when its time is over, and from `submit` on a
+    /// worker's own thread, which must not wait for itself.
+    #[error("the queue is full")]
+    QueueFull,
+
+    /// A blocking call was made on one of the blaster's own worker threads (from a callback): the worker would
+    /// wait for itself. Submit and let somebody else wait.
+    #[error("a blocking call on a worker thread of the same blaster would wait for itself; submit instead")]
+    WouldDeadlock,
+
+    /// Something panicked while the job was worked on: a stream's callback, or the event hook.
+    #[error("panicked: {what}")]
+    Panicked {
+        /// The panic's message.
+        what: String,
+        /// What was tried.
+        trail: Box<Trail>,
+    },
+
+    /// The result was taken before: a handle gives it once.
+    #[error("the result of this job was taken before")]
+    Taken,
+
+    /// No worker thread could be started.
+    #[error("starting worker threads: {0}")]
+    Start(std::io::Error),
+
+    /// The way to the service could not be set up, e.g. a CA file that cannot be read.
+    #[error("{0}")]
+    Setup(String),
+}
+
+/// The kinds of [`Error`], without what they hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[allow(missing_docs)] // each is explained at the variant of the same name
+pub enum ErrorKind {
+    Config,
+    Request,
+    UnknownModel,
+    Refused,
+    Exhausted,
+    ServerErrors,
+    NoEndpoint,
+    Timeout,
+    NoText,
+    StreamBroken,
+    Cancelled,
+    ShutDown,
+    QueueFull,
+    WouldDeadlock,
+    Panicked,
+    Taken,
+    Start,
+    Setup,
+}
+
+/// What was tried for a job, and what the service said last.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Trail {
+    /// Each request that left the machine.
+    pub ledger: Ledger,
+    /// The service's last reply that was no success.
+    pub upstream: Option<Upstream>,
+    /// The last problem, in words.
+    pub reason: String,
+    /// Failed attempts that counted against `max_job_retry`.
+    pub failures: u32,
+}
+
+/// A reply as it was received.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Upstream {
+    /// HTTP status.
+    pub status: u16,
+    /// HTTP headers.
+    pub headers: Headers,
+    /// The body, at most its first 64 KiB.
+    pub body: Vec<u8>,
+}
+
+impl Upstream {
+    pub(crate) fn new(status: u16, headers: Headers, body: Vec<u8>) -> Self {
+        Upstream { status, headers, body }
+    }
+
+    /// The body as text, bad UTF-8 replaced.
+    #[must_use]
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("body", &clip(&self.text(), 300))
+            .finish()
+    }
+}
+
+impl Error {
+    /// Which kind it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::Config(_) => ErrorKind::Config,
+            Error::Request(_) => ErrorKind::Request,
+            Error::UnknownModel { .. } => ErrorKind::UnknownModel,
+            Error::Refused(_) => ErrorKind::Refused,
+            Error::Exhausted(_) => ErrorKind::Exhausted,
+            Error::ServerErrors(_) => ErrorKind::ServerErrors,
+            Error::NoEndpoint { .. } => ErrorKind::NoEndpoint,
+            Error::Timeout { .. } => ErrorKind::Timeout,
+            Error::NoText { .. } => ErrorKind::NoText,
+            Error::StreamBroken { .. } => ErrorKind::StreamBroken,
+            Error::Cancelled(_) => ErrorKind::Cancelled,
+            Error::ShutDown(_) => ErrorKind::ShutDown,
+            Error::QueueFull => ErrorKind::QueueFull,
+            Error::WouldDeadlock => ErrorKind::WouldDeadlock,
+            Error::Panicked { .. } => ErrorKind::Panicked,
+            Error::Taken => ErrorKind::Taken,
+            Error::Start(_) => ErrorKind::Start,
+            Error::Setup(_) => ErrorKind::Setup,
+        }
+    }
+
+    /// What was tried; none where the error came before there was a job.
+    #[must_use]
+    pub fn ledger(&self) -> Option<&Ledger> {
+        if let Error::NoText { completion, .. } = self {
+            return Some(completion.ledger());
+        }
+        self.trail().map(|trail| &trail.ledger)
+    }
+
+    /// What the service said last, where it said anything but success.
+    #[must_use]
+    pub fn upstream(&self) -> Option<&Upstream> {
+        self.trail()?.upstream.as_ref()
+    }
+
+    /// Whether the same request may succeed when it is submitted again later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self.kind(),
+            ErrorKind::Exhausted
+                | ErrorKind::ServerErrors
+                | ErrorKind::NoEndpoint
+                | ErrorKind::Timeout
+                | ErrorKind::StreamBroken
+                | ErrorKind::QueueFull
+        )
+    }
+
+    fn trail(&self) -> Option<&Trail> {
+        match self {
+            Error::Refused(trail)
+            | Error::Exhausted(trail)
+            | Error::ServerErrors(trail)
+            | Error::Cancelled(trail)
+            | Error::ShutDown(trail)
+            | Error::NoEndpoint { trail, .. }
+            | Error::Timeout { trail, .. }
+            | Error::StreamBroken { trail, .. }
+            | Error::Panicked { trail, .. } => Some(trail),
+            _ => None,
+        }
+    }
+}
+
+fn list(names: &[Arc<str>]) -> String {
+    /// More would drown the message.
+    const SHOWN: usize = 20;
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    let shown: Vec<&str> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
+    let more = if names.len() > SHOWN {
+        format!(" and {} more", names.len() - SHOWN)
+    } else {
+        String::new()
+    };
+    format!("{}{more}", shown.join(", "))
+}
+
+fn reasons(endpoints: &[(Arc<str>, String)]) -> String {
+    let each: Vec<String> = endpoints
+        .iter()
+        .map(|(name, reason)| format!("{name}: {reason}"))
+        .collect();
+    each.join("; ")
+}

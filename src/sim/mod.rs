@@ -5,11 +5,13 @@
 //! carries that out. Between them stands [`plan`].
 //!
 //! # Reading order
-//! 1. [`config`]: what a world is made of
-//! 2. [`plan`]: what goes in and what comes out
-//! 3. [`World`]: routes, keys, quotas, faults, answers – in the order in which a request meets them
-//! 4. [`limiter`]: how quotas are counted; usable alone, in virtual time
-//! 5. `reply`: bodies, streams, errors and headers as Azure writes them
+//! 1. [`SimFleet`]: a world behind sockets, and what can be asked about it while it runs
+//! 2. [`config`]: what a world is made of
+//! 3. [`plan`]: what goes in and what comes out
+//! 4. [`World`]: routes, keys, quotas, faults, answers – in the order in which a request meets them
+//! 5. [`limiter`]: how quotas are counted; usable alone, in virtual time
+//! 6. `reply`: bodies, streams, errors and headers as Azure writes them
+//! 7. `server`: sockets; `journal`: who was asked what, and how it went
 
 pub mod config;
 pub mod limiter;
@@ -20,10 +22,15 @@ mod cache;
 mod deployment;
 mod dice;
 mod faults;
+mod fleet;
+mod fleet_error;
 mod gate;
+mod journal;
 mod reply;
 mod request;
 mod schema;
+mod server;
+mod settings;
 mod spoil;
 mod world;
 
@@ -35,5 +42,10 @@ pub use config::{
     RetryAfter, SimConfig, SimConfigError, SimDeployment, SimFault, SimKey, SimOperation, Sku, Spread, When,
 };
 pub use deployment::DeploymentSummary;
+pub use fleet::{SimEndpoint, SimFleet};
+pub use fleet_error::FleetError;
+pub use journal::{Counters, End, JournalEntry, JournalView, Mark, Totals};
 pub use limiter::{Dip, LimiterForm, Limits};
+pub use server::Death;
+pub use settings::{DEFAULT_JOURNAL_CAPACITY, DEFAULT_MAX_BODY, FleetSettings};
 pub use world::{World, WorldSummary};

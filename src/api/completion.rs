@@ -1,0 +1,504 @@
+//! What a chat model answered.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::json::{count, index, null_as_default};
+use super::{
+    ChatMessage, Content, Delta, ErrorObject, FinishReason, Ledger, NoText, Role, ToolCall, ToolCallDelta, Usage,
+};
+use crate::error::BadReply;
+
+/// What a chat model answered, and how the answer was come by.
+///
+/// Read leniently: `null` for what is absent, unknown fields ignored; everything that was received stays in
+/// [`raw`](Self::raw). Where the answer came as a stream, `raw` is put together from its frames.
+///
+/// ```
+/// use azure_openai_blaster::api::{ChatCompletion, ChatMessage, ChatRequest, FinishReason};
+///
+/// let body = r#"{"choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hello!"}}]}"#;
+/// let completion = ChatCompletion::parse(body.as_bytes())?;
+/// assert_eq!(completion.text(), Some("Hello!"));
+/// assert_eq!(completion.finish_reason(), Some(&FinishReason::Stop));
+///
+/// // The answer becomes the next turn.
+/// let next = ChatRequest::new([ChatMessage::user("Hi"), completion.message(), ChatMessage::user("And now?")]);
+/// # assert!(next.check().is_ok());
+/// # Ok::<(), azure_openai_blaster::error::BadReply>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct ChatCompletion {
+    /// The service's name for this answer; may be empty.
+    pub id: String,
+    /// The model and version that answered (not the deployment); may be empty.
+    pub model: String,
+    /// When it was made, in seconds since the Unix epoch; 0 where it is not told.
+    pub created: u64,
+    /// Names the configuration of the backend.
+    pub system_fingerprint: Option<String>,
+    /// The tier that was used.
+    pub service_tier: Option<String>,
+    /// The answers by index; at least one.
+    pub choices: Vec<Choice>,
+    usage: Option<Usage>,
+    raw: Box<str>,
+    ledger: Ledger,
+}
+
+/// One of the answers.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Choice {
+    /// Its position, from 0.
+    pub index: u32,
+    /// The message, without what only a reply may hold (annotations, filter results).
+    pub message: ChatMessage,
+    /// Why it ended, where that is told.
+    pub finish_reason: Option<FinishReason>,
+}
+
+impl ChatCompletion {
+    /// Reads the body of a reply with status 200.
+    ///
+    /// # Errors
+    /// Where it is no answer: empty, HTML, not JSON or not of this shape, an `error` at its top (an error nested
+    /// in the filter results is none), no choice, or a choice without a message that was not filtered.
+    pub fn parse(body: &[u8]) -> Result<Self, BadReply> {
+        let Ok(body) = std::str::from_utf8(body) else {
+            return Err(BadReply::new("the reply is not UTF-8", body));
+        };
+        let bad = |reason: &str| Err(BadReply::new(reason, body.as_bytes()));
+        match body.trim_ascii_start().bytes().next() {
+            None => return bad("the reply is empty"),
+            Some(b'<') => return bad("the reply is HTML instead of JSON"),
+            Some(_) => {}
+        }
+        let reply: WireReply = match serde_json::from_str(body) {
+            Ok(reply) => reply,
+            Err(error) => return bad(&format!("the reply is no chat completion: {error}")),
+        };
+        if let Some(error) = reply.error.and_then(ErrorObject::read) {
+            return bad(&format!("the reply is an error: {error}"));
+        }
+        match reply.choices.as_deref() {
+            None => return bad("the reply has no choices"),
+            Some([]) => return bad("the reply's list of choices is empty"),
+            Some(choices) => {
+                let whole =
+                    |c: &WireChoice| c.message.is_some() || c.finish_reason == Some(FinishReason::ContentFilter);
+                if let Some(choice) = choices.iter().find(|choice| !whole(choice)) {
+                    return bad(&format!("choice {} has no message", choice.index));
+                }
+            }
+        }
+        Ok(reply.into_completion(body))
+    }
+
+    /// Reads what the assembler has written, which may lack choices.
+    pub(crate) fn assembled(raw: &str) -> Result<Self, BadReply> {
+        match serde_json::from_str::<WireReply>(raw) {
+            Ok(reply) => Ok(reply.into_completion(raw)),
+            Err(error) => Err(BadReply::new(error.to_string(), raw.as_bytes())),
+        }
+    }
+
+    /// Text of the first choice; may be empty. None where there is none, as beside tool calls.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        self.choices.first()?.message.text()
+    }
+
+    /// Text of the first choice, taken; empty where there is none.
+    pub(crate) fn into_text(mut self) -> String {
+        match self
+            .choices
+            .first_mut()
+            .and_then(|choice| choice.message.content.take())
+        {
+            Some(Content::Text(text)) => text,
+            Some(parts) => parts.as_text().unwrap_or_default().to_owned(),
+            None => String::new(),
+        }
+    }
+
+    /// The answer as the pieces of a stream, one for each choice: a service may answer whole although a stream
+    /// was asked for.
+    pub(crate) fn to_deltas(&self) -> Vec<Delta> {
+        let raw: Arc<str> = Arc::from(&*self.raw);
+        let call = |(index, call): (usize, &ToolCall)| ToolCallDelta {
+            index: index as u32,
+            id: Some(call.id.clone()),
+            name: Some(call.name().to_owned()),
+            arguments: match (&call.function, &call.custom) {
+                (Some(function), _) => function.arguments.clone(),
+                (None, Some(custom)) => custom.input.clone(),
+                (None, None) => String::new(),
+            },
+        };
+        let delta = |choice: &Choice| Delta {
+            choice: choice.index,
+            role: Some(choice.message.role.clone()),
+            content: choice.message.text().filter(|text| !text.is_empty()).map(str::to_owned),
+            refusal: choice.message.refusal.clone().filter(|text| !text.is_empty()),
+            tool_calls: choice.message.tool_calls.iter().enumerate().map(call).collect(),
+            finish_reason: choice.finish_reason.clone(),
+            raw: Arc::clone(&raw),
+        };
+        self.choices.iter().map(delta).collect()
+    }
+
+    /// Message of the first choice, ready to be sent back as the conversation's next turn.
+    #[must_use]
+    pub fn message(&self) -> ChatMessage {
+        let Some(choice) = self.choices.first() else {
+            return ChatMessage::assistant("");
+        };
+        let mut message = choice.message.clone();
+        // The service takes `null` only beside something else.
+        let says_something = !message.tool_calls.is_empty() || message.refusal.is_some() || !message.extra.is_empty();
+        if message.content.is_none() && !says_something {
+            message.content = Some(Content::Text(String::new()));
+        }
+        message
+    }
+
+    /// Tool calls of the first choice; empty where it asks for none.
+    #[must_use]
+    pub fn tool_calls(&self) -> &[ToolCall] {
+        self.choices.first().map_or(&[], |choice| &choice.message.tool_calls)
+    }
+
+    /// Why the first choice would not answer, in the model's words.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&str> {
+        self.choices.first()?.message.refusal.as_deref()
+    }
+
+    /// Why the first choice ended.
+    #[must_use]
+    pub fn finish_reason(&self) -> Option<&FinishReason> {
+        self.choices.first()?.finish_reason.as_ref()
+    }
+
+    /// What it cost; none where that is not told, as by a stream that was not asked for it.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    /// Why there is no text for a caller who wants nothing else; none where [`text`](Self::text) is what was asked
+    /// for, be it cut at the limit of tokens.
+    #[must_use]
+    pub fn no_text(&self) -> Option<NoText> {
+        let finish = self.finish_reason();
+        if finish == Some(&FinishReason::ContentFilter) {
+            return Some(NoText::Filtered);
+        }
+        if self.text().is_some_and(|text| !text.is_empty()) {
+            return None;
+        }
+        let calls = matches!(finish, Some(FinishReason::ToolCalls | FinishReason::FunctionCall));
+        Some(if calls || !self.tool_calls().is_empty() {
+            NoText::ToolCalls
+        } else if self.refusal().is_some_and(|refusal| !refusal.is_empty()) {
+            NoText::Refused
+        } else if finish == Some(&FinishReason::Length) {
+            NoText::Length
+        } else {
+            NoText::Empty
+        })
+    }
+
+    /// The reply's JSON as received; that of a stream is put together from its frames.
+    #[must_use]
+    pub fn raw(&self) -> &str {
+        &self.raw
+    }
+
+    /// The reply's JSON, read as a type of your own, for fields that have no accessor here.
+    ///
+    /// # Errors
+    /// Where it is not of the type `T`.
+    pub fn raw_json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(&self.raw)
+    }
+
+    /// The attempts that it took; the last one brought this answer.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    pub(crate) fn with_ledger(mut self, ledger: Ledger) -> Self {
+        self.ledger = ledger;
+        self
+    }
+}
+
+#[derive(Deserialize)]
+struct WireReply<'a> {
+    #[serde(default, deserialize_with = "null_as_default")]
+    id: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    model: String,
+    #[serde(default, deserialize_with = "count")]
+    created: u64,
+    system_fingerprint: Option<String>,
+    service_tier: Option<String>,
+    choices: Option<Vec<WireChoice>>,
+    usage: Option<Usage>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct WireChoice {
+    #[serde(default, deserialize_with = "index")]
+    index: u32,
+    message: Option<WireMessage>,
+    finish_reason: Option<FinishReason>,
+}
+
+/// What of a message may be sent back.
+#[derive(Default, Deserialize)]
+struct WireMessage {
+    role: Option<Role>,
+    content: Option<Content>,
+    refusal: Option<String>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    tool_calls: Vec<ToolCall>,
+    function_call: Option<Value>,
+    audio: Option<Value>,
+}
+
+impl WireReply<'_> {
+    fn into_completion(self, raw: &str) -> ChatCompletion {
+        let mut choices: Vec<Choice> = self
+            .choices
+            .unwrap_or_default()
+            .into_iter()
+            .map(|choice| Choice {
+                index: choice.index,
+                message: choice.message.unwrap_or_default().into_message(),
+                finish_reason: choice.finish_reason,
+            })
+            .collect();
+        choices.sort_by_key(|choice| choice.index);
+        ChatCompletion {
+            id: self.id,
+            model: self.model,
+            created: self.created,
+            system_fingerprint: self.system_fingerprint,
+            service_tier: self.service_tier,
+            choices,
+            usage: self.usage,
+            raw: raw.into(),
+            ledger: Ledger::default(),
+        }
+    }
+}
+
+impl WireMessage {
+    fn into_message(mut self) -> ChatMessage {
+        for call in &mut self.tool_calls {
+            call.extra.remove("index"); // some services repeat the stream's index here, and refuse it in a request
+        }
+        let mut extra = Map::new();
+        if let Some(call) = self.function_call {
+            extra.insert("function_call".to_owned(), call);
+        }
+        // A reply's audio holds the sound; a request names it by its id.
+        if let Some(id) = self.audio.as_mut().and_then(|audio| audio.get_mut("id")) {
+            extra.insert("audio".to_owned(), serde_json::json!({ "id": id.take() }));
+        }
+        ChatMessage {
+            role: self.role.unwrap_or(Role::Assistant),
+            content: self.content,
+            name: None,
+            refusal: self.refusal,
+            tool_calls: self.tool_calls,
+            tool_call_id: None,
+            extra,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A reply with one choice, of which `message` and `finish` are given.
+    fn reply(message: Value, finish: &str) -> ChatCompletion {
+        let body = json!({"choices": [{"index": 0, "message": message, "finish_reason": finish}]});
+        ChatCompletion::parse(body.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_captured_reply_is_read_whole() {
+        // The capture of wire §2.3, with its filter results shortened.
+        let body = r#"{"choices":[{"content_filter_results":{"hate":{"filtered":false,"severity":"safe"}},"finish_reason":"length","index":0,"logprobs":null,"message":{"annotations":[],"content":"Hello! It looks like","refusal":null,"role":"assistant"}}],
+"created":1756749680,"id":"chatcmpl-1","model":"gpt-4.1-2025-04-14","object":"chat.completion",
+"prompt_filter_results":[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"}}}],
+"system_fingerprint":"fp_c79ab13e31",
+"usage":{"completion_tokens":5,"completion_tokens_details":{"accepted_prediction_tokens":0,"audio_tokens":0,"reasoning_tokens":2,"rejected_prediction_tokens":0},"prompt_tokens":8,"prompt_tokens_details":{"audio_tokens":0,"cached_tokens":1},"total_tokens":13}}"#;
+        let completion = ChatCompletion::parse(body.as_bytes()).unwrap();
+        assert_eq!(completion.id, "chatcmpl-1");
+        assert_eq!(completion.model, "gpt-4.1-2025-04-14");
+        assert_eq!(completion.created, 1_756_749_680);
+        assert_eq!(completion.system_fingerprint.as_deref(), Some("fp_c79ab13e31"));
+        assert_eq!(completion.text(), Some("Hello! It looks like"));
+        assert_eq!(completion.finish_reason(), Some(&FinishReason::Length));
+        assert_eq!(completion.no_text(), None);
+        let usage = completion.usage().unwrap();
+        assert_eq!(
+            (usage.total_tokens, usage.cached_tokens(), usage.reasoning_tokens()),
+            (13, 1, 2)
+        );
+        assert_eq!(completion.raw(), body);
+        assert_eq!(
+            completion.raw_json::<Value>().unwrap()["prompt_filter_results"][0]["prompt_index"],
+            0
+        );
+        assert_eq!(completion.message(), ChatMessage::assistant("Hello! It looks like"));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_refused_with_its_reason() {
+        let many = "<html>".repeat(100_000);
+        for (body, reason) in [
+            ("", "the reply is empty"),
+            (" \r\n", "the reply is empty"),
+            (&*many, "the reply is HTML instead of JSON"),
+            ("no healthy upstream", "the reply is no chat completion: expected ident"),
+            ("{\"choices\":[", "the reply is no chat completion: EOF"),
+            ("{}", "the reply has no choices"),
+            (r#"{"choices":null}"#, "the reply has no choices"),
+            (r#"{"choices":[]}"#, "the reply's list of choices is empty"),
+            (
+                r#"{"choices":{}}"#,
+                "the reply is no chat completion: invalid type: map",
+            ),
+            (r#"{"choices":[{"finish_reason":"stop"}]}"#, "choice 0 has no message"),
+            (
+                r#"{"choices":[{"index":1,"text":"legacy"}]}"#,
+                "choice 1 has no message",
+            ),
+            (
+                r#"{"choices":[{"message":{"content":5}}]}"#,
+                "the reply is no chat completion: invalid type: integer `5`",
+            ),
+            (
+                r#"{"error":{"code":"rate_limit_exceeded","message":"slow"},"choices":[]}"#,
+                "the reply is an error: rate_limit_exceeded: slow",
+            ),
+            (r#"{"error":"text"}"#, "the reply is an error: error: text"),
+            (
+                r#"{"statusCode":401,"message":"Unauthorized"}"#,
+                "the reply has no choices",
+            ),
+        ] {
+            let bad = ChatCompletion::parse(body.as_bytes()).unwrap_err();
+            assert!(bad.reason().starts_with(reason), "{bad}");
+            assert!(bad.to_string().len() < 600, "{bad}");
+        }
+        let bad = ChatCompletion::parse(b"{\xff}").unwrap_err();
+        assert_eq!(bad.reason(), "the reply is not UTF-8");
+    }
+
+    #[test]
+    fn nulls_and_nested_errors_are_no_errors() {
+        let body = r#"{"id":null,"model":null,"created":null,"usage":null,"error":null,"system_fingerprint":null,"choices":[{"index":null,
+            "content_filter_results":{"error":{"code":"content_filter_error","message":"The contents are not filtered"}},
+            "message":{"role":null,"content":"x","tool_calls":null,"refusal":null},"finish_reason":null}]}"#;
+        let completion = ChatCompletion::parse(body.as_bytes()).unwrap();
+        assert_eq!(completion.text(), Some("x"));
+        assert_eq!((completion.usage(), completion.finish_reason()), (None, None));
+    }
+
+    #[test]
+    fn a_filtered_choice_may_lack_its_message() {
+        let body = r#"{"choices":[{"index":0,"finish_reason":"content_filter"}]}"#;
+        let completion = ChatCompletion::parse(body.as_bytes()).unwrap();
+        assert_eq!(completion.no_text(), Some(NoText::Filtered));
+    }
+
+    #[test]
+    fn the_first_choice_is_that_of_index_0() {
+        let body = r#"{"choices":[{"index":1,"message":{"content":"b"}},{"index":0,"message":{"content":"a"}}]}"#;
+        assert_eq!(ChatCompletion::parse(body.as_bytes()).unwrap().text(), Some("a"));
+    }
+
+    #[test]
+    fn the_reason_for_no_text_is_told() {
+        let call = json!([{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]);
+        for (message, finish, expected) in [
+            (json!({"content": "x"}), "stop", None),
+            (json!({"content": "x"}), "length", None),
+            (json!({"content": "x", "tool_calls": call}), "tool_calls", None),
+            (json!({"content": "half"}), "content_filter", Some(NoText::Filtered)),
+            (
+                json!({"content": null, "tool_calls": call}),
+                "tool_calls",
+                Some(NoText::ToolCalls),
+            ),
+            (
+                json!({"content": "", "tool_calls": call}),
+                "stop",
+                Some(NoText::ToolCalls),
+            ),
+            (
+                json!({"content": null, "function_call": {}}),
+                "function_call",
+                Some(NoText::ToolCalls),
+            ),
+            (json!({"content": null, "refusal": "no"}), "stop", Some(NoText::Refused)),
+            (json!({"content": ""}), "length", Some(NoText::Length)),
+            (json!({"content": ""}), "stop", Some(NoText::Empty)),
+            (json!({}), "novel", Some(NoText::Empty)),
+        ] {
+            assert_eq!(reply(message.clone(), finish).no_text(), expected, "{message} {finish}");
+        }
+    }
+
+    #[test]
+    fn the_next_turn_holds_only_what_a_request_may_hold() {
+        for (received, sent) in [
+            (
+                json!({"role": "assistant", "content": "x", "annotations": [], "refusal": null, "context": {"intent": "i"}, "reasoning_content": "r"}),
+                json!({"role": "assistant", "content": "x"}),
+            ),
+            (
+                json!({"content": null, "tool_calls": [{"index": 0, "id": "1", "type": "function", "function": {"name": "f", "arguments": "{"}, "signature": "s"}]}),
+                json!({"role": "assistant", "content": null, "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{"}, "signature": "s"}]}),
+            ),
+            (
+                json!({"content": null, "tool_calls": [{"id": "1", "type": "custom", "custom": {"name": "c", "input": "i"}}]}),
+                json!({"role": "assistant", "content": null, "tool_calls": [{"id": "1", "type": "custom", "custom": {"name": "c", "input": "i"}}]}),
+            ),
+            (
+                json!({"content": null, "refusal": "no"}),
+                json!({"role": "assistant", "content": null, "refusal": "no"}),
+            ),
+            (
+                json!({"content": null, "audio": {"id": "a1", "data": "AAAA", "expires_at": 1, "transcript": "t"}}),
+                json!({"role": "assistant", "content": null, "audio": {"id": "a1"}}),
+            ),
+            (
+                json!({"content": null, "function_call": {"name": "f", "arguments": "{}"}}),
+                json!({"role": "assistant", "content": null, "function_call": {"name": "f", "arguments": "{}"}}),
+            ),
+            // The service refuses `null` where nothing stands beside it.
+            (json!({"content": null}), json!({"role": "assistant", "content": ""})),
+        ] {
+            let message = reply(received, "stop").message();
+            assert_eq!(serde_json::to_value(message).unwrap(), sent);
+        }
+    }
+}

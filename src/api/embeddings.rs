@@ -1,0 +1,354 @@
+//! Texts as vectors.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::body::BodyWriter;
+use super::floats::Floats;
+use super::json::null_as_default;
+use super::members::Members;
+use super::{ErrorObject, Ledger, Method, Operation, Options, Prepared, Priority, Usage};
+use crate::error::{BadReply, RequestError};
+
+/// A request for the vectors of one or more texts. A builder by value, as
+/// [`ChatRequest`](super::ChatRequest) is.
+///
+/// ```
+/// use azure_openai_blaster::api::EmbeddingRequest;
+///
+/// let request = EmbeddingRequest::new(["first text", "second text"]).model("text-embedding-3-small").dimensions(256);
+/// assert!(request.check().is_ok());
+/// ```
+#[derive(Clone, Debug)]
+pub struct EmbeddingRequest {
+    input: Input,
+    encoding: EncodingFormat,
+    members: Members,
+    options: Options,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+enum Input {
+    Texts(Vec<String>),
+    Tokens(Vec<Vec<u32>>),
+}
+
+/// How vectors travel; [`Embeddings`] are the same for both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum EncodingFormat {
+    /// `base64`: a third of the bytes, which is why it is asked for unless you say otherwise. A service that does
+    /// not know it sends the other one.
+    #[default]
+    Base64,
+    /// `float`: lists of numbers.
+    Float,
+}
+
+/// Fields that the library reads.
+const RESERVED: [&str; 3] = ["input", "model", "encoding_format"];
+
+impl EmbeddingRequest {
+    /// A request for the vectors of these texts, of which there must be at least one (Azure takes up to 2,048).
+    pub fn new<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Self {
+        Self::with_input(Input::Texts(texts.into_iter().map(Into::into).collect()))
+    }
+
+    /// A request for the vectors of texts that have been turned into tokens.
+    pub fn tokens(texts: impl IntoIterator<Item = Vec<u32>>) -> Self {
+        Self::with_input(Input::Tokens(texts.into_iter().collect()))
+    }
+
+    fn with_input(input: Input) -> Self {
+        EmbeddingRequest {
+            input,
+            encoding: EncodingFormat::default(),
+            members: Members::default(),
+            options: Options::default(),
+        }
+    }
+
+    /// The model, by the name under which deployments serve it. Without one any deployment may answer.
+    #[must_use]
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        self.options.model = Some(model.into().into());
+        self
+    }
+
+    /// Length of the vectors, for models that can shorten them.
+    #[must_use]
+    pub fn dimensions(mut self, dimensions: u32) -> Self {
+        self.members.set("dimensions", &dimensions);
+        self
+    }
+
+    /// How vectors travel.
+    #[must_use]
+    pub fn encoding_format(mut self, format: EncodingFormat) -> Self {
+        self.encoding = format;
+        self
+    }
+
+    /// The end user, for the service's detection of abuse.
+    #[must_use]
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.members.set("user", &user.into());
+        self
+    }
+
+    /// Longest time from submission to the end of the reply.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// How urgent the request is.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.options.priority = priority;
+        self
+    }
+
+    /// Adds an HTTP header, as [`ChatRequest::header`](super::ChatRequest::header) does.
+    #[must_use]
+    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        if let Err(problem) = self.options.header(name.as_ref(), value.as_ref()) {
+            self.members.fail(problem);
+        }
+        self
+    }
+
+    /// Sets any other field of the API, as [`ChatRequest::extra`](super::ChatRequest::extra) does.
+    #[must_use]
+    pub fn extra(mut self, key: impl Into<String>, value: impl Serialize) -> Self {
+        self.members.extra(key.into(), &value, &RESERVED);
+        self
+    }
+
+    /// Whether the request can be sent; the same check is made when it is submitted.
+    ///
+    /// # Errors
+    /// The first problem.
+    pub fn check(&self) -> Result<(), RequestError> {
+        self.members.check()?;
+        let is_empty = match &self.input {
+            Input::Texts(texts) => texts.is_empty(),
+            Input::Tokens(texts) => texts.is_empty(),
+        };
+        if is_empty {
+            return Err(RequestError::NoInput);
+        }
+        Ok(())
+    }
+
+    /// Checks the request and brings it into the form in which it waits.
+    pub(crate) fn prepare(&self) -> Result<Prepared, RequestError> {
+        self.check()?;
+        let operation = Operation::Embeddings;
+        let mut body = BodyWriter::new(&operation, 256);
+        body.value("input", &self.input)?;
+        body.value("encoding_format", &self.encoding)?;
+        self.members.write(&mut body);
+        Ok(Prepared {
+            operation,
+            method: Method::Post,
+            body: body.finish(),
+            options: self.options.clone(),
+        })
+    }
+}
+
+impl From<&str> for EmbeddingRequest {
+    fn from(text: &str) -> Self {
+        EmbeddingRequest::new([text])
+    }
+}
+
+impl From<String> for EmbeddingRequest {
+    fn from(text: String) -> Self {
+        EmbeddingRequest::new([text])
+    }
+}
+
+impl<T: Into<String>> From<Vec<T>> for EmbeddingRequest {
+    fn from(texts: Vec<T>) -> Self {
+        EmbeddingRequest::new(texts)
+    }
+}
+
+impl<T: Into<String>, const N: usize> From<[T; N]> for EmbeddingRequest {
+    fn from(texts: [T; N]) -> Self {
+        EmbeddingRequest::new(texts)
+    }
+}
+
+/// The vectors of an [`EmbeddingRequest`]'s texts.
+///
+/// The reply's JSON is not kept beside them, for it may be large; who needs it makes a raw request.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Embeddings {
+    /// One vector for each text, in the order of the texts.
+    pub vectors: Vec<Vec<f32>>,
+    /// The model that answered; may be empty.
+    pub model: String,
+    usage: Option<Usage>,
+    ledger: Ledger,
+}
+
+impl Embeddings {
+    /// Reads the body of a reply with status 200.
+    ///
+    /// # Errors
+    /// Where it is not JSON of that shape, has an `error` at its top or no vectors, or where the vectors' indices do
+    /// not say which text is whose.
+    pub fn parse(body: &[u8]) -> Result<Self, BadReply> {
+        let bad = |reason: String| BadReply::new(reason, body);
+        let reply: WireReply<'_> =
+            serde_json::from_slice(body).map_err(|error| bad(format!("the reply holds no embeddings: {error}")))?;
+        if let Some(error) = reply.error.and_then(ErrorObject::read) {
+            return Err(bad(format!("the reply is an error: {error}")));
+        }
+        let mut data = reply.data;
+        if data.is_empty() {
+            return Err(bad("the reply holds no embeddings".to_owned()));
+        }
+        data.sort_by_key(|item| item.index);
+        if data.iter().enumerate().any(|(place, item)| item.index != place) {
+            return Err(bad(format!(
+                "the indices of {} embeddings are not 0 to {}",
+                data.len(),
+                data.len() - 1
+            )));
+        }
+        Ok(Embeddings {
+            vectors: data.into_iter().map(|item| item.embedding.0).collect(),
+            model: reply.model,
+            usage: reply.usage,
+            ledger: Ledger::default(),
+        })
+    }
+
+    /// What it cost.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    /// The attempts that it took.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    pub(crate) fn with_ledger(mut self, ledger: Ledger) -> Self {
+        self.ledger = ledger;
+        self
+    }
+}
+
+#[derive(Deserialize)]
+struct WireReply<'a> {
+    #[serde(default, deserialize_with = "null_as_default")]
+    data: Vec<WireVector>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    model: String,
+    usage: Option<Usage>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct WireVector {
+    index: usize,
+    embedding: Floats,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::body::Defaults;
+
+    fn body(request: &EmbeddingRequest) -> String {
+        let mut out = Vec::new();
+        let defaults = Defaults {
+            temperature: Some(0.5),
+            max_completion_tokens: Some(5),
+        };
+        request.prepare().unwrap().body.render(Some("m"), defaults, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_request_is_written_without_the_defaults_of_chat() {
+        for (request, expected) in [
+            (
+                EmbeddingRequest::new(["a", "b"])
+                    .dimensions(3)
+                    .user("u")
+                    .extra("x", [1]),
+                r#"{"input":["a","b"],"encoding_format":"base64","dimensions":3,"user":"u","x":[1],"model":"m"}"#,
+            ),
+            (
+                EmbeddingRequest::tokens([vec![1, 2]]).encoding_format(EncodingFormat::Float),
+                r#"{"input":[[1,2]],"encoding_format":"float","model":"m"}"#,
+            ),
+        ] {
+            assert_eq!(body(&request), expected);
+        }
+    }
+
+    #[test]
+    fn a_request_that_would_be_refused_is_found_out() {
+        for (request, expected) in [
+            (EmbeddingRequest::new(Vec::<String>::new()), RequestError::NoInput),
+            (
+                EmbeddingRequest::from("a").extra("input", "b"),
+                RequestError::Reserved {
+                    key: "input".to_owned(),
+                },
+            ),
+            (
+                EmbeddingRequest::from("a").extra("user", "b").user("c"),
+                RequestError::Clash { key: "user".to_owned() },
+            ),
+        ] {
+            assert_eq!(request.prepare().unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn vectors_come_in_the_order_of_the_texts() {
+        let body = br#"{"object":"list","data":[{"object":"embedding","index":1,"embedding":[2.0]},{"index":0,"embedding":"AACAPw=="}],
+            "model":"text-embedding-3-small","usage":{"prompt_tokens":4,"total_tokens":4}}"#;
+        let embeddings = Embeddings::parse(body).unwrap();
+        assert_eq!(embeddings.vectors, [[1.0], [2.0]]);
+        assert_eq!(embeddings.model, "text-embedding-3-small");
+        assert_eq!(embeddings.usage().unwrap().prompt_tokens, 4);
+    }
+
+    #[test]
+    fn a_reply_without_usable_vectors_is_refused() {
+        for (body, reason) in [
+            ("", "EOF"),
+            ("<html>", "expected value"),
+            ("{}", "no embeddings"),
+            (r#"{"data":null}"#, "no embeddings"),
+            (r#"{"data":[],"error":{"code":"x","message":"y"}}"#, "x: y"),
+            (r#"{"data":[{"index":0,"embedding":"?"}]}"#, "base64"),
+            (r#"{"data":[{"index":1,"embedding":[]}]}"#, "indices"),
+            (
+                r#"{"data":[{"index":0,"embedding":[]},{"index":0,"embedding":[]}]}"#,
+                "indices",
+            ),
+        ] {
+            let bad = Embeddings::parse(body.as_bytes()).unwrap_err();
+            assert!(bad.reason().contains(reason), "{body}: {bad}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! A vector of numbers as embeddings carry it: a list, or base64 of little-endian 32-bit floats.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, de};
+
+/// A vector, read from either encoding.
+pub(crate) struct Floats(pub(crate) Vec<f32>);
+
+impl<'de> Deserialize<'de> for Floats {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FloatsVisitor;
+
+        impl<'de> de::Visitor<'de> for FloatsVisitor {
+            type Value = Floats;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of numbers, or base64 of 32-bit floats")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Floats, E> {
+                decode(text).map(Floats).ok_or_else(|| {
+                    E::custom(format_args!(
+                        "{} characters that are no base64 of 32-bit floats",
+                        text.len()
+                    ))
+                })
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, numbers: A) -> Result<Floats, A::Error> {
+                Deserialize::deserialize(de::value::SeqAccessDeserializer::new(numbers)).map(Floats)
+            }
+        }
+
+        deserializer.deserialize_any(FloatsVisitor)
+    }
+}
+
+/// Decodes base64 (RFC 4648 §4, the padding may be missing) of 32-bit floats.
+///
+/// Returns None for: a character outside the alphabet, padding elsewhere than at the end, a last group of one
+/// character, a number of bytes that is no multiple of 4.
+fn decode(text: &str) -> Option<Vec<f32>> {
+    let digits = text.trim_end_matches('=').as_bytes();
+    if text.len() - digits.len() > 2 || digits.len() % 4 == 1 {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(digits.len() / 4 * 3 + 2);
+    for group in digits.chunks(4) {
+        let mut bits = 0_u32;
+        for digit in group {
+            bits = bits << 6 | u32::from(value(*digit)?);
+        }
+        // A short last group stands for one byte less than it has digits.
+        bits <<= 6 * (4 - group.len());
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..group.len()]);
+    }
+    let (floats, rest) = bytes.as_chunks::<4>();
+    rest.is_empty()
+        .then(|| floats.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+}
+
+fn value(digit: u8) -> Option<u8> {
+    match digit {
+        b'A'..=b'Z' => Some(digit - b'A'),
+        b'a'..=b'z' => Some(digit - b'a' + 26),
+        b'0'..=b'9' => Some(digit - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn encode(floats: &[f32]) -> String {
+        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let bytes: Vec<u8> = floats.iter().flat_map(|float| float.to_le_bytes()).collect();
+        let mut text = String::new();
+        for group in bytes.chunks(3) {
+            let mut block = [0; 4];
+            block[1..=group.len()].copy_from_slice(group);
+            let bits = u32::from_be_bytes(block);
+            for place in 0..4 {
+                let digit = ALPHABET[(bits >> (18 - 6 * place) & 63) as usize];
+                text.push(if place > group.len() { '=' } else { digit as char });
+            }
+        }
+        text
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(floats in proptest::collection::vec(-1e30_f32..1e30, 0..9)) {
+            prop_assert_eq!(decode(&encode(&floats)), Some(floats));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in ".*") {
+            let _ = decode(&text);
+        }
+    }
+
+    #[test]
+    fn a_known_vector_is_read_from_both_encodings() {
+        // 1.0 and -2.5 as python's base64.b64encode(struct.pack("<2f", 1.0, -2.5)) writes them.
+        for json in [r#""AACAPwAAIMA=""#, r#""AACAPwAAIMA""#, "[1.0, -2.5]", "[1, -2.5]"] {
+            let floats: Floats = serde_json::from_str(json).unwrap();
+            assert_eq!(floats.0, [1.0, -2.5], "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_base64_of_floats_is_refused() {
+        for text in [
+            "A",
+            "AA",
+            "AAA",
+            "AACA=PwA",
+            "AACAPw===",
+            "AACAPé==",
+            "AAC_Pw==",
+            "AACAP w=",
+        ] {
+            assert_eq!(decode(text), None, "{text}");
+        }
+    }
+}

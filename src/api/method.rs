@@ -1,0 +1,13 @@
+//! How a request is made.
+
+/// HTTP methods that the engine passes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    /// `GET`, sent without a body
+    Get,
+    /// `POST`
+    #[default]
+    Post,
+    /// `DELETE`, sent without a body
+    Delete,
+}

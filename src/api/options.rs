@@ -1,0 +1,95 @@
+//! What a request says to this library rather than to the service.
+
+use std::time::Duration;
+
+use super::{Headers, Priority};
+use crate::error::RequestError;
+
+/// How a request is to be routed and treated; nothing of it is part of the body.
+///
+/// Small, because a job keeps it while it waits, and a million may wait.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Options {
+    /// The public name of the model; none goes to any deployment.
+    pub(crate) model: Option<Box<str>>,
+    /// Longest time from submission to the end of the reply.
+    pub(crate) timeout: Option<Duration>,
+    /// Class of the job.
+    pub(crate) priority: Priority,
+    /// Requests of the same session prefer the same deployment.
+    pub(crate) session: Option<Box<str>>,
+    /// Headers of this request.
+    headers: Option<Box<Headers>>,
+}
+
+/// Headers that the transport sets itself: from the credentials of the deployment that is picked, and from the
+/// body. A second one would reach a deployment that it was not meant for, or break the framing.
+const OWNED: [&str; 12] = [
+    "api-key",
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "host",
+    "connection",
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+    "expect",
+    "te",
+    "upgrade",
+];
+
+impl Options {
+    /// Adds a header of the caller's.
+    pub(crate) fn header(&mut self, name: &str, value: &str) -> Result<(), RequestError> {
+        if OWNED.iter().any(|owned| name.eq_ignore_ascii_case(owned)) {
+            return Err(RequestError::Header {
+                reason: format!("header {name:?} is set by the library itself and cannot be set per request"),
+            });
+        }
+        self.add_header(name, value)
+    }
+
+    /// Says what the body is, where that is not JSON.
+    pub(crate) fn content_type(&mut self, value: &str) -> Result<(), RequestError> {
+        self.add_header("content-type", value)
+    }
+
+    /// Headers of this request, taken out.
+    pub(crate) fn take_headers(&mut self) -> Option<Box<Headers>> {
+        self.headers.take()
+    }
+
+    /// Headers of this request, `content-type` among them only where the body is not JSON.
+    #[cfg(test)]
+    pub(crate) fn headers(&self) -> Option<&Headers> {
+        self.headers.as_deref()
+    }
+
+    fn add_header(&mut self, name: &str, value: &str) -> Result<(), RequestError> {
+        let headers = self.headers.get_or_insert_default();
+        headers
+            .insert(name, value)
+            .map_err(|reason| RequestError::Header { reason })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_that_the_library_owns_is_refused() {
+        let mut options = Options::default();
+        assert!(options.header("Api-Key", "canary").is_err());
+        assert!(options.header("HOST", "elsewhere").is_err());
+        assert!(options.header("x-ms-spillover-deployment", "standard").is_ok());
+        let names: Vec<_> = options.headers().into_iter().flat_map(Headers::iter).collect();
+        assert_eq!(names, [("x-ms-spillover-deployment", "standard")]);
+    }
+
+    #[test]
+    fn options_stay_small() {
+        assert!(size_of::<Options>() <= 64, "{}", size_of::<Options>());
+    }
+}

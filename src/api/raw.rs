@@ -1,0 +1,265 @@
+//! Any operation, as bytes and headers.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::body::RequestBody;
+use super::{Headers, Ledger, Method, Operation, Options, Prepared, Priority};
+use crate::error::RequestError;
+
+/// A request of any operation, whose body passes through as it is.
+///
+/// Of a JSON object only the top-level `model` is read: it picks the deployment, whose own name takes its place,
+/// at the end. All other members keep their bytes and their order. To a chat request a deployment's configured defaults are
+/// added, and a streaming one asks for its usage, each where the body leaves it open.
+///
+/// ```
+/// use azure_openai_blaster::api::{Operation, RawRequest};
+///
+/// let request = RawRequest::post(Operation::Responses, r#"{"model": "gpt-5", "input": "Hello"}"#);
+/// assert!(request.check().is_ok());
+/// ```
+#[derive(Clone, Debug)]
+pub struct RawRequest {
+    operation: Operation,
+    method: Method,
+    body: Vec<u8>,
+    content_type: Option<String>,
+    options: Options,
+    problem: Option<RequestError>,
+}
+
+impl RawRequest {
+    /// A request with a body: JSON, unless [`content_type`](Self::content_type) says otherwise.
+    pub fn post(operation: Operation, body: impl Into<Vec<u8>>) -> Self {
+        Self::new(Method::Post, operation, body.into())
+    }
+
+    /// A request to read something, such as `responses/{id}`.
+    #[must_use]
+    pub fn get(operation: Operation) -> Self {
+        Self::new(Method::Get, operation, Vec::new())
+    }
+
+    /// A request to delete something.
+    #[must_use]
+    pub fn delete(operation: Operation) -> Self {
+        Self::new(Method::Delete, operation, Vec::new())
+    }
+
+    fn new(method: Method, operation: Operation, body: Vec<u8>) -> Self {
+        RawRequest {
+            operation,
+            method,
+            body,
+            content_type: None,
+            options: Options::default(),
+            problem: None,
+        }
+    }
+
+    /// What the body is, such as `multipart/form-data; boundary=…`. Anything but JSON is sent untouched, and its
+    /// model must be told by [`model`](Self::model).
+    #[must_use]
+    pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
+        self.content_type = Some(content_type.into());
+        self
+    }
+
+    /// The model that picks the deployment, in place of the body's own.
+    #[must_use]
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        self.options.model = Some(model.into().into());
+        self
+    }
+
+    /// Longest time from submission to the end of the reply.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// How urgent the request is.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.options.priority = priority;
+        self
+    }
+
+    /// Requests with the same key prefer the same deployment. Never sent.
+    #[must_use]
+    pub fn session(mut self, key: impl Into<String>) -> Self {
+        self.options.session = Some(key.into().into());
+        self
+    }
+
+    /// Adds an HTTP header, as [`ChatRequest::header`](super::ChatRequest::header) does.
+    #[must_use]
+    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        if let Err(problem) = self.options.header(name.as_ref(), value.as_ref()) {
+            self.problem.get_or_insert(problem);
+        }
+        self
+    }
+
+    /// What is asked.
+    #[must_use]
+    pub fn operation(&self) -> &Operation {
+        &self.operation
+    }
+
+    /// Whether the request can be sent; the same check is made when it is submitted.
+    ///
+    /// # Errors
+    /// The first problem.
+    pub fn check(&self) -> Result<(), RequestError> {
+        self.prepare().map(drop)
+    }
+
+    /// Checks the request and brings it into the form in which it waits.
+    pub(crate) fn prepare(&self) -> Result<Prepared, RequestError> {
+        if let Some(problem) = &self.problem {
+            return Err(problem.clone());
+        }
+        let mut options = self.options.clone();
+        let body = match &self.content_type {
+            Some(content_type) if !is_json(content_type) => {
+                options.content_type(content_type)?;
+                RequestBody::opaque(self.body.clone())
+            }
+            _ => {
+                let (body, model) = RequestBody::from_json(&self.operation, &self.body)?;
+                options.model = options.model.or(model.map(Into::into));
+                body
+            }
+        };
+        Ok(Prepared {
+            operation: self.operation.clone(),
+            method: self.method,
+            body,
+            options,
+        })
+    }
+}
+
+/// Whether a content type is JSON.
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+/// A reply as received.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RawReply {
+    /// HTTP status.
+    pub status: u16,
+    /// HTTP headers.
+    pub headers: Headers,
+    /// The body, whole.
+    pub body: Vec<u8>,
+    ledger: Ledger,
+}
+
+impl RawReply {
+    pub(crate) fn new(status: u16, headers: Headers, body: Vec<u8>) -> Self {
+        RawReply {
+            status,
+            headers,
+            body,
+            ledger: Ledger::default(),
+        }
+    }
+
+    pub(crate) fn with_ledger(mut self, ledger: Ledger) -> Self {
+        self.ledger = ledger;
+        self
+    }
+
+    /// The body, read as JSON.
+    ///
+    /// # Errors
+    /// Where it is not JSON, or not of the type `T`.
+    pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(&self.body)
+    }
+
+    /// The body as text.
+    ///
+    /// # Errors
+    /// Where it is not UTF-8.
+    pub fn text(&self) -> Result<&str, std::str::Utf8Error> {
+        std::str::from_utf8(&self.body)
+    }
+
+    /// The attempts that it took.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::body::Defaults;
+
+    fn sent(request: &RawRequest) -> (Option<String>, Vec<u8>) {
+        let prepared = request.prepare().unwrap();
+        let mut out = Vec::new();
+        prepared.body.render(Some("east"), Defaults::default(), &mut out);
+        (prepared.options.model.map(String::from), out)
+    }
+
+    #[test]
+    fn the_model_of_a_json_body_picks_the_deployment() {
+        let request = RawRequest::post(Operation::Responses, r#"{"model":"gpt-5","input":"x"}"#);
+        let body = br#"{"input":"x","model":"east"}"#.to_vec();
+        assert_eq!(sent(&request), (Some("gpt-5".to_owned()), body.clone()));
+        assert_eq!(sent(&request.model("other")), (Some("other".to_owned()), body));
+    }
+
+    #[test]
+    fn what_is_not_json_is_sent_untouched_with_its_content_type() {
+        let request = RawRequest::post(Operation::Responses, r#"{"model":"m"}"#).content_type("text/plain");
+        assert_eq!(sent(&request), (None, br#"{"model":"m"}"#.to_vec()));
+        let options = request.prepare().unwrap().options;
+        assert_eq!(
+            options.headers().and_then(|headers| headers.get("content-type")),
+            Some("text/plain")
+        );
+    }
+
+    #[test]
+    fn json_by_any_spelling_is_json() {
+        let request = RawRequest::post(Operation::Responses, r#"{"model":"m"}"#);
+        for content_type in ["application/json", "Application/JSON; charset=utf-8"] {
+            let prepared = request.clone().content_type(content_type).prepare().unwrap();
+            assert_eq!(prepared.options.model.as_deref(), Some("m"), "{content_type}");
+            assert!(prepared.options.headers().is_none(), "{content_type}");
+        }
+    }
+
+    #[test]
+    fn a_request_without_a_body_has_none() {
+        let request = RawRequest::get(Operation::other("responses/resp_1").unwrap());
+        assert_eq!(sent(&request), (None, Vec::new()));
+        assert_eq!(request.prepare().unwrap().method, Method::Get);
+    }
+
+    #[test]
+    fn mistakes_are_reported_on_submission() {
+        let post = |body: &str| RawRequest::post(Operation::Responses, body);
+        assert!(matches!(post("{").check(), Err(RequestError::BadBody { .. })));
+        assert!(matches!(
+            post("{}").header("Authorization", "x").check(),
+            Err(RequestError::Header { .. })
+        ));
+        assert!(matches!(
+            post("").content_type("a\r\nb: c").check(),
+            Err(RequestError::Header { .. })
+        ));
+    }
+}

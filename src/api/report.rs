@@ -1,0 +1,175 @@
+//! The state of an endpoint as shown to people and monitoring.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+/// Whether an endpoint is given work, and if not, why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Condition {
+    /// It is given work.
+    Ready,
+    /// It rests until a given moment, after a refusal (429) or a failure.
+    CoolingDown,
+    /// Too many failures in a row; every 5 s one request tries whether it is back.
+    Ejected,
+    /// It cannot serve (wrong key, no such deployment, a Retry-After beyond `cooldown_max_s`), or was switched
+    /// off; every 60 s one request tries whether it is back, but not where it was switched off by hand.
+    Disabled,
+    /// One request is finding out whether it is back.
+    Probing,
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Condition::Ready => "ready",
+            Condition::CoolingDown => "cooling down",
+            Condition::Ejected => "ejected",
+            Condition::Disabled => "disabled",
+            Condition::Probing => "probing",
+        })
+    }
+}
+
+/// A snapshot of one endpoint. Holds no secret.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct EndpointReport {
+    /// `name` of the deployment.
+    pub name: Arc<str>,
+    /// `model` of the deployment: the deployment name that stands in the URL.
+    pub model: Arc<str>,
+    /// Whether it is given work.
+    pub condition: Condition,
+    /// Why it is not given work.
+    pub reason: Option<String>,
+    /// Time until it is given work, or tried, again; none where it is ready or only `enable()` brings it back.
+    #[serde(rename = "left_s", serialize_with = "seconds")]
+    pub left: Option<Duration>,
+    /// Requests under way.
+    pub in_flight: u32,
+    /// Most requests under way at once.
+    pub max_in_flight: u32,
+    /// `weight` of the deployment.
+    pub weight: u32,
+    /// Its part of the weights of all deployments, 0 to 1.
+    pub share: f64,
+    /// What its requests came to.
+    pub totals: Totals,
+    /// Failures in a row.
+    pub failure_streak: u32,
+    /// Half of the recent answers took no longer than this, from sending to their end.
+    #[serde(rename = "latency_p50_s", serialize_with = "seconds")]
+    pub latency_p50: Option<Duration>,
+    /// 99 of 100 recent answers took no longer than this.
+    #[serde(rename = "latency_p99_s", serialize_with = "seconds")]
+    pub latency_p99: Option<Duration>,
+    /// The service's own figures, as its latest reply told them.
+    pub told: Told,
+    /// The newest errors, oldest first, at most eight.
+    pub errors: Vec<String>,
+}
+
+/// Requests by what they came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Requests given to the endpoint, those under way included.
+    pub sent: u64,
+    /// Answered well.
+    pub succeeded: u64,
+    /// Refused for want of quota or capacity (429).
+    pub throttled: u64,
+    /// Failed: no connection, timeouts, 5xx, replies that make no sense.
+    pub failed: u64,
+    /// Refused for what the request holds (400, content filter, …), which is the request's own fault.
+    pub refused: u64,
+    /// Refused because the endpoint cannot serve it (401, 403, 404).
+    pub unusable: u64,
+    /// Ended from our side: cancelled, shut down.
+    pub abandoned: u64,
+}
+
+/// Rate-limit headers of the latest reply; none where the service did not send them (provisioned deployments
+/// send only `utilization`). For display: they are counted in windows of different lengths and may be negative.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Told {
+    /// `x-ratelimit-limit-requests`
+    pub limit_requests: Option<i64>,
+    /// `x-ratelimit-limit-tokens`
+    pub limit_tokens: Option<i64>,
+    /// `x-ratelimit-remaining-requests`
+    pub remaining_requests: Option<i64>,
+    /// `x-ratelimit-remaining-tokens`
+    pub remaining_tokens: Option<i64>,
+    /// `azure-openai-deployment-utilization`, in percent.
+    pub utilization: Option<f64>,
+}
+
+impl Told {
+    /// Reads the headers of a reply; whatever is missing or no number is none.
+    pub(crate) fn read(headers: &super::Headers) -> Self {
+        let number = |name| headers.get(name)?.trim().parse().ok();
+        Told {
+            limit_requests: number("x-ratelimit-limit-requests"),
+            limit_tokens: number("x-ratelimit-limit-tokens"),
+            remaining_requests: number("x-ratelimit-remaining-requests"),
+            remaining_tokens: number("x-ratelimit-remaining-tokens"),
+            utilization: headers
+                .get("azure-openai-deployment-utilization")
+                .and_then(|value| value.trim().trim_end_matches('%').parse().ok())
+                .filter(|value: &f64| value.is_finite()),
+        }
+    }
+}
+
+impl fmt::Display for EndpointReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.condition)?;
+        if let Some(left) = self.left {
+            write!(f, " for {:.1} s", left.as_secs_f64())?;
+        }
+        if let Some(reason) = &self.reason {
+            write!(f, " ({reason})")?;
+        }
+        let totals = self.totals;
+        write!(
+            f,
+            "; {} of {} in flight; sent {}, answered {}, throttled {}, failed {}",
+            self.in_flight, self.max_in_flight, totals.sent, totals.succeeded, totals.throttled, totals.failed
+        )?;
+        for (count, word) in [
+            (totals.refused, "refused"),
+            (totals.unusable, "unusable"),
+            (totals.abandoned, "abandoned"),
+        ] {
+            if count > 0 {
+                write!(f, ", {word} {count}")?;
+            }
+        }
+        write!(f, "; share {:.0} %", self.share * 100.0)?;
+        if let (Some(p50), Some(p99)) = (self.latency_p50, self.latency_p99) {
+            write!(f, "; p50 {:.3} s, p99 {:.3} s", p50.as_secs_f64(), p99.as_secs_f64())?;
+        }
+        if let (Some(left), Some(limit)) = (self.told.remaining_tokens, self.told.limit_tokens) {
+            write!(f, "; told {left} of {limit} tokens left")?;
+        }
+        if let Some(utilization) = self.told.utilization {
+            write!(f, "; told {utilization:.1} % utilised")?;
+        }
+        if let Some(error) = self.errors.last() {
+            write!(f, "; last error: {error}")?;
+        }
+        Ok(())
+    }
+}
+
+fn seconds<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.as_secs_f64()).serialize(serializer)
+}

@@ -1,0 +1,619 @@
+//! What a reply means: the one place where facts become an [`Outcome`].
+//!
+//! | sign | outcome |
+//! |---|---|
+//! | 429; a code that says so in a 503, a 200 or an error frame | throttled: costs nothing, the endpoint rests |
+//! | 429 or 403 for want of money (`insufficient_quota`), 401, 402, 403, 407 | the deployment is unusable |
+//! | 404 `DeploymentNotFound`, "model does not exist"; 410; an api-version that is refused; any redirect | the deployment is unusable |
+//! | 404 otherwise, 405, `OperationNotSupported` | this operation is unusable on this deployment |
+//! | 404 for something that the request names (`previous_response_not_found`, …), 400, 411, 413, 414, 415, 422, 431, other 4xx | the request is refused; no other endpoint would do better |
+//! | 408, 409, 421, 424, 425, 502, 503, 504, other 5xx; no connection, timeout, cut reply | failed, the endpoint is to blame |
+//! | 500, 499, an empty or senseless 2xx, a reply too large | failed, nobody knows who is to blame |
+//!
+//! A 500 is unclear because Azure answers malformed bodies with it. A 503 that names a delay still counts as a
+//! failure: a deployment that has died behind a gateway with a fixed `Retry-After` would otherwise hold its jobs for
+//! ever. The header `x-should-retry`, which official SDKs heed, is ignored: it speaks of the same server, and whether
+//! another one may serve the job is what is decided here.
+
+use std::time::SystemTime;
+
+use super::outcome::{Blame, Outcome, Scope, Throttle};
+use super::retry_after::{exhausted_axis, header_delay, named_wait};
+use crate::api::error_object::{ErrorObject, clip, one_line};
+use crate::api::{Headers, Operation};
+use crate::error::fault::{Fault, FaultKind};
+
+/// Longest reason in an outcome, in characters: it stands in ledgers, which are kept by the thousand.
+pub const REASON_MAX: usize = 300;
+
+/// A reply as it came, for [`classify`].
+#[derive(Clone, Copy, Debug)]
+pub struct ReplyFacts<'a> {
+    /// HTTP status.
+    pub status: u16,
+    /// HTTP headers.
+    pub headers: &'a Headers,
+    /// The body, or its first 64 KiB; empty where there is none.
+    pub body: &'a [u8],
+    /// What was asked.
+    pub operation: &'a Operation,
+    /// The time of day when the reply came, which dates in headers count from.
+    pub wall: SystemTime,
+}
+
+/// What a reply means that is not a 2xx with the body that was asked for; who reads a good body judges it himself.
+///
+/// Never gives [`Outcome::Success`]: a 2xx that comes here is one whose body is empty, an error or not understood.
+#[must_use]
+pub fn classify(facts: &ReplyFacts<'_>) -> Outcome {
+    let status = facts.status;
+    match status {
+        200..=299 => classify_2xx(facts),
+        300..=399 => Outcome::Unusable {
+            scope: Scope::Deployment,
+            reason: format!("{} and redirects are not followed", redirect(status, facts.headers)),
+        },
+        _ => {
+            let error = ErrorObject::parse(facts.body);
+            let reason = describe(status, &error);
+            match judge(status, &error, facts.headers, facts.wall, reason) {
+                Outcome::Unusable {
+                    scope: Scope::Operation,
+                    reason,
+                } => Outcome::Unusable {
+                    scope: Scope::Operation,
+                    reason: clip(format!("no {} here: {reason}", facts.operation), REASON_MAX),
+                },
+                outcome => outcome,
+            }
+        }
+    }
+}
+
+/// What an error event means that came where content was expected: in a stream before its first content, or as the
+/// body of a 200. Azure answers streams so instead of with a 429. `headers` are those of the reply's head.
+#[must_use]
+pub fn classify_error_frame(error: &ErrorObject, headers: &Headers, wall: SystemTime) -> Outcome {
+    let status = implied_status(error).unwrap_or_else(|| {
+        // On a 200 only a refusal names a delay.
+        if header_delay(headers, wall).is_some() {
+            429
+        } else {
+            500
+        }
+    });
+    let said = [&error.code, &error.kind]
+        .into_iter()
+        .flatten()
+        .chain(Some(&error.message).filter(|message| !message.is_empty()));
+    let reason = said.fold("error in place of content".to_owned(), |text, part| text + ": " + part);
+    judge(status, error, headers, wall, clip(reason, REASON_MAX))
+}
+
+/// What a request means that brought no (whole) reply.
+#[must_use]
+pub fn classify_fault(fault: &Fault) -> Outcome {
+    let blame = match fault.kind {
+        FaultKind::Dns
+        | FaultKind::Refused
+        | FaultKind::Connect
+        | FaultKind::Tls
+        | FaultKind::Timeout(_)
+        | FaultKind::Closed
+        | FaultKind::Protocol => Blame::Endpoint,
+        FaultKind::TooLarge => Blame::Unclear,
+        FaultKind::Stale => Blame::Nobody,
+        FaultKind::Cancelled => return Outcome::Abandoned,
+    };
+    Outcome::Failed {
+        blame,
+        reason: one_line(&fault.to_string(), REASON_MAX),
+    }
+}
+
+/// What a 2xx means whose body makes no sense, e.g. JSON without choices.
+#[must_use]
+pub fn bad_reply(reason: impl AsRef<str>) -> Outcome {
+    Outcome::Failed {
+        blame: Blame::Unclear,
+        reason: one_line(reason.as_ref(), REASON_MAX),
+    }
+}
+
+/// A 2xx that its reader could not use.
+fn classify_2xx(facts: &ReplyFacts<'_>) -> Outcome {
+    if let Some(error) = serde_json::from_slice(facts.body)
+        .ok()
+        .as_ref()
+        .and_then(ErrorObject::in_frame)
+    {
+        return classify_error_frame(&error, facts.headers, facts.wall);
+    }
+    let head = head(facts.status);
+    if facts.body.trim_ascii().is_empty() {
+        return bad_reply(format!("{head} with an empty body"));
+    }
+    bad_reply(format!(
+        "{head} with a body that is no answer: {}",
+        ErrorObject::parse(facts.body).message
+    ))
+}
+
+/// The decision table for replies that are errors.
+fn judge(status: u16, error: &ErrorObject, headers: &Headers, wall: SystemTime, reason: String) -> Outcome {
+    if status == 429 || status == 503 && error.is_any(&THROTTLED) {
+        if error.is_any(&UNPAID) {
+            return unusable(Scope::Deployment, reason);
+        }
+        let axis = exhausted_axis(headers, error);
+        return Outcome::Throttled(Throttle {
+            wait: named_wait(headers, error, axis, wall),
+            axis,
+            reason,
+        });
+    }
+    if (400..500).contains(&status) {
+        // These say what is wrong more exactly than their status, which varies.
+        let no_model = status == 404 && error.says("does not exist") && error.says("the model ");
+        if names_no_deployment(error) || refuses_api_version(error) || no_model {
+            return unusable(Scope::Deployment, reason);
+        }
+        if error.is_any(&["OperationNotSupported"]) {
+            return unusable(Scope::Operation, reason);
+        }
+    }
+    match status {
+        401 | 402 | 403 | 407 | 410 => unusable(Scope::Deployment, reason),
+        404 if names_missing_item(error) => Outcome::Refused { reason },
+        404 | 405 => unusable(Scope::Operation, reason),
+        408 | 409 | 421 | 424 | 425 => failed(Blame::Endpoint, reason),
+        // A gateway that believes we have left; long requests bring it about as well as sick backends.
+        499 | 500 => failed(Blame::Unclear, reason),
+        400..=498 => Outcome::Refused { reason },
+        501..=599 => failed(Blame::Endpoint, reason),
+        _ => failed(Blame::Unclear, reason),
+    }
+}
+
+/// Codes and types of throttling, in all six families of Azure's 429 and the OpenAI vendor's.
+const THROTTLED: [&str; 6] = [
+    "429",
+    "RateLimitReached",
+    "rate_limit_exceeded",
+    "rate_limit_reached",
+    "too_many_requests",
+    "NoCapacity",
+];
+
+/// Codes of an account that cannot pay: waiting does not help.
+const UNPAID: [&str; 3] = ["insufficient_quota", "billing_not_active", "billing_hard_limit_reached"];
+
+/// The status that a reply with this error would have had, had it not come inside a 200.
+fn implied_status(error: &ErrorObject) -> Option<u16> {
+    if error.is_any(&THROTTLED) || error.is_any(&UNPAID) {
+        return Some(429);
+    }
+    let code = error.code.as_deref().unwrap_or_default();
+    if let Some(status) = code.parse().ok().filter(|status| (400..600).contains(status)) {
+        return Some(status);
+    }
+    match code {
+        "Timeout" => return Some(408),
+        "PermissionDenied" | "AuthenticationTypeDisabled" | "invalid_api_key" => return Some(401),
+        "ServiceUnavailable" | "service_unavailable" => return Some(503),
+        "server_error" | "InternalServerError" => return Some(500),
+        _ => {}
+    }
+    let refused = error.filtered
+        || names_no_deployment(error)
+        || refuses_api_version(error)
+        || error.is_any(&[
+            "invalid_request_error",
+            "OperationNotSupported",
+            "context_length_exceeded",
+            "BadRequest",
+        ])
+        || code.starts_with("invalid_")
+        || code.starts_with("unsupported_");
+    refused.then_some(400)
+}
+
+/// Whether the deployment (or, at the OpenAI vendor, the model) does not exist.
+fn names_no_deployment(error: &ErrorObject) -> bool {
+    error.is_any(&["DeploymentNotFound", "model_not_found"])
+        || error.says("could not find an existing deployment")
+        || error.says("the api deployment for this resource does not exist")
+}
+
+/// Whether the configured api-version is the trouble, which all requests to the deployment share.
+fn refuses_api_version(error: &ErrorObject) -> bool {
+    error.says("api version not supported")
+        || error.says("api-version query parameter is not allowed")
+        || error.says("unsupported api version")
+}
+
+/// Whether a 404 is about something that the request names, a stored response or a file, and not about the path.
+fn names_missing_item(error: &ErrorObject) -> bool {
+    let code = error.code.as_deref().unwrap_or_default();
+    error.param.is_some() || code.ends_with("_not_found") || error.says(" with id ")
+}
+
+fn unusable(scope: Scope, reason: String) -> Outcome {
+    Outcome::Unusable { scope, reason }
+}
+
+fn failed(blame: Blame, reason: String) -> Outcome {
+    Outcome::Failed { blame, reason }
+}
+
+/// `429 RateLimitReached: Your requests to …`, within [`REASON_MAX`].
+fn describe(status: u16, error: &ErrorObject) -> String {
+    let mut text = head(status);
+    let code = error.code.as_deref().or(error.kind.as_deref());
+    if let Some(code) = code.filter(|code| code.parse() != Ok(status)) {
+        text = format!("{status} {code}");
+    }
+    // Gateways title their pages so.
+    if !error.message.is_empty() && error.message != text {
+        text.push_str(": ");
+        text.push_str(&error.message);
+    }
+    clip(text, REASON_MAX)
+}
+
+/// Status and its name: `502 Bad Gateway`.
+fn head(status: u16) -> String {
+    let name = ureq::http::StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason());
+    match name {
+        Some(name) => format!("{status} {name}"),
+        None => status.to_string(),
+    }
+}
+
+/// `302 Found to login.example.com`: the host alone, for path and query may hold anything.
+fn redirect(status: u16, headers: &Headers) -> String {
+    let head = head(status);
+    let Some(location) = headers.get("location") else {
+        return head;
+    };
+    let host = location.split_once("//").map(|(_, rest)| {
+        let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+        let authority = &rest[..end];
+        authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+    });
+    match host.filter(|host| !host.is_empty()) {
+        Some(host) => format!("{head} to {}", one_line(host, REASON_MAX / 2)),
+        None => format!("{head} to another path"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::balance::outcome::Axis;
+    use crate::balance::retry_after::WAIT_MAX;
+    use crate::error::fault::{Phase, TimeoutKind};
+
+    const WALL: SystemTime = SystemTime::UNIX_EPOCH;
+
+    /// Names and values of headers.
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+    /// What a row expects, without the wording.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Kind {
+        Throttled(Axis, Option<u64>),
+        Blamed(Blame),
+        Unusable(Scope),
+        Refused,
+        Abandoned,
+    }
+    use Kind::{Abandoned, Blamed, Refused, Throttled};
+
+    const DEPLOYMENT: Kind = Kind::Unusable(Scope::Deployment);
+    const OPERATION: Kind = Kind::Unusable(Scope::Operation);
+
+    /// The kind of an outcome, and its reason.
+    fn kind(outcome: Outcome) -> (Kind, String) {
+        match outcome {
+            Outcome::Throttled(throttle) => {
+                let ms = throttle.wait.map(|wait| wait.as_millis() as u64);
+                (Throttled(throttle.axis, ms), throttle.reason)
+            }
+            Outcome::Failed { blame, reason } => (Blamed(blame), reason),
+            Outcome::Unusable { scope, reason } => (Kind::Unusable(scope), reason),
+            Outcome::Refused { reason } => (Refused, reason),
+            Outcome::Abandoned => (Abandoned, String::new()),
+            Outcome::Success => panic!("classified as a success"),
+        }
+    }
+
+    fn headers(pairs: Pairs<'_>) -> Headers {
+        let mut headers = Headers::new();
+        for (name, value) in pairs {
+            headers.insert(name, value).unwrap();
+        }
+        headers
+    }
+
+    fn reply(status: u16, pairs: Pairs<'_>, body: &str) -> (Kind, String) {
+        kind(classify(&ReplyFacts {
+            status,
+            headers: &headers(pairs),
+            body: body.as_bytes(),
+            operation: &Operation::ChatCompletions,
+            wall: WALL,
+        }))
+    }
+
+    fn check(origin: &str, status: u16, pairs: Pairs<'_>, body: &str, expected: Kind, words: &str) {
+        let (kind, reason) = reply(status, pairs, body);
+        assert_eq!(kind, expected, "{origin}: {status} {body}");
+        assert!(reason.contains(words), "{origin}: {reason:?} does not say {words:?}");
+        assert!(
+            reason.starts_with(&status.to_string()) || kind == OPERATION,
+            "{origin}: {reason:?}"
+        );
+    }
+
+    #[test]
+    #[rustfmt::skip] // a table
+    fn a_request_that_is_at_fault_is_refused_and_harms_no_endpoint() {
+        let rows: &[(&str, u16, &str, &str)] = &[
+            ("wire 4.2", 400, r#"{"error":{"message":"The response was filtered","type":null,"param":"prompt","code":"content_filter","status":400}}"#, "400 content_filter: The response was filtered"),
+            ("wire 4.2", 400, r#"{"error":{"message":"This model's maximum context length is 128000 tokens.","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#, "context_length_exceeded"),
+            ("wire 4.2", 400, r#"{"error":{"message":"Unsupported value: 'temperature'","type":"invalid_request_error","param":"temperature","code":"unsupported_value"}}"#, "unsupported_value"),
+            ("a 400 without a body", 400, "", "400 Bad Request"),
+            ("a missing model is told by 404 alone", 400, r#"{"error":{"message":"the file that the model needs does not exist","code":null}}"#, "400 Bad Request"),
+            ("needs a length", 411, "", "411 Length Required"),
+            ("wire 4.4", 413, r#"{"error":{"code":"tokens_limits_reached","message":"Request body too large"}}"#, "413 tokens_limits_reached"),
+            ("wire 4.8", 414, "", ""),
+            ("wire 4.8", 415, "", ""),
+            ("wire 4.8", 422, r#"{"detail":[{"msg":"field required"}]}"#, "field required"),
+            ("wire 4.4", 431, "<html><title>Request Header Fields Too Large</title></html>", "431 Request Header Fields Too Large"),
+            ("unknown 4xx", 418, "", ""),
+            ("unknown 4xx", 451, "", ""),
+            ("unknown 4xx", 498, "", "498"),
+            ("an item that the request names", 404, r#"{"error":{"message":"Previous response with id 'resp_1' not found.","type":"invalid_request_error","param":"previous_response_id","code":"previous_response_not_found"}}"#, "previous_response_not_found"),
+            ("an item that the request names", 404, r#"{"error":{"message":"Response with id 'resp_1' not found.","type":"invalid_request_error","param":null,"code":null}}"#, "resp_1"),
+        ];
+        for (origin, status, body, words) in rows {
+            check(origin, *status, &[], body, Refused, words);
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip] // a table
+    fn a_deployment_that_is_configured_wrongly_is_taken_out() {
+        let rows: &[(&str, u16, Pairs<'_>, &str, &str)] = &[
+            ("wire 4.3", 401, &[], r#"{"error":{"code":"401","message":"Access denied due to invalid subscription key or wrong API endpoint."}}"#, "401 Unauthorized: Access denied"),
+            ("wire 4.3", 401, &[], r#"{"statusCode":401,"message":"Unauthorized. Access token is missing"}"#, "Access token is missing"),
+            ("wire 4.3", 401, &[], r#"{"error":{"code":"PermissionDenied","message":"Principal does not have access to API/Operation."}}"#, "PermissionDenied"),
+            ("wire 4.3", 403, &[], r#"{"error":{"code":"403","message": "Access denied due to Virtual Network/Firewall rules."}}"#, "Firewall"),
+            ("wire 4.3", 403, &[], r#"{"error":{"code":"AuthenticationTypeDisabled","message": "Key based authentication is disabled for this resource."}}"#, "AuthenticationTypeDisabled"),
+            ("no money", 402, &[], "", "402 Payment Required"),
+            ("a proxy between", 407, &[], "", "407"),
+            ("a retired model", 410, &[], "", "410 Gone"),
+            ("wire 4.4", 404, &[], r#"{"error":{"code":"DeploymentNotFound","message":"The API deployment for this resource does not exist."}}"#, "DeploymentNotFound"),
+            ("OpenAI vendor", 404, &[], r#"{"error":{"message":"The model `x` does not exist or you do not have access to it.","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#, "model_not_found"),
+            ("vLLM", 404, &[], r#"{"object":"error","message":"The model `x` does not exist.","type":"NotFoundError","param":"model","code":404}"#, "does not exist"),
+            ("wire 3.4", 400, &[], r#"{"error":{"type":"invalid_request_error","message":"Could not find an existing deployment to match the model in the request"}}"#, "existing deployment"),
+            ("wire 4.2", 400, &[], r#"{"error":{"code":"BadRequest","message":"API version not supported"}}"#, "API version not supported"),
+            ("wire 1.1", 400, &[], r#"{"error":{"code":"BadRequest","message":"api-version query parameter is not allowed when using /v1 path"}}"#, "not allowed"),
+            ("OpenAI vendor", 429, &[("retry-after", "1")], r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#, "insufficient_quota"),
+            ("design 4 invariant 5", 302, &[("location", "https://login.example.com/a?token=canary")], "", "302 Found to login.example.com and redirects"),
+            ("redirect", 307, &[("location", "//u:canary@h.example:8443?x=canary")], "", "to h.example:8443 and"),
+            ("redirect", 308, &[("location", "/canary")], "", "to another path"),
+            ("redirect without a target", 301, &[], "", "301 Moved Permanently and"),
+        ];
+        for (origin, status, pairs, body, words) in rows {
+            check(origin, *status, pairs, body, DEPLOYMENT, words);
+            let (_, reason) = reply(*status, pairs, body);
+            assert!(!reason.contains("canary"), "{reason}");
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip] // a table
+    fn an_operation_that_a_deployment_does_not_know_leaves_its_others_alone() {
+        let rows: &[(&str, u16, &str, &str)] = &[
+            ("wire 4.4", 404, r#"{"error":{"code":"404","message": "Resource not found"}}"#, "no chat/completions here: 404 Not Found: Resource not found"),
+            ("nginx", 404, "<html><head><title>404 Not Found</title></head></html>", "404 Not Found"),
+            ("empty", 404, "", "404 Not Found"),
+            ("OpenAI vendor", 404, r#"{"error":{"message":"Invalid URL (POST /v1/foo)","type":"invalid_request_error","param":null,"code":null}}"#, "Invalid URL"),
+            ("wire 4.8", 405, "", "405 Method Not Allowed"),
+            ("wire 4.2", 400, r#"{"error":{"code":"OperationNotSupported","message":"The chatCompletion operation does not work with the specified model, X."}}"#, "OperationNotSupported"),
+        ];
+        for (origin, status, body, words) in rows {
+            check(origin, *status, &[], body, OPERATION, words);
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip] // a table
+    fn a_failure_is_blamed_on_the_endpoint_only_where_the_request_can_not_be_its_cause() {
+        let rows: &[(&str, u16, &str, Blame, &str)] = &[
+            ("wire 4.4", 408, r#"{"error":{"code":"Timeout","message":"The operation was timeout."}}"#, Blame::Endpoint, "408 Timeout: The operation was timeout."),
+            ("wire 4.8", 409, "", Blame::Endpoint, "409 Conflict"),
+            ("misdirected", 421, "", Blame::Endpoint, ""),
+            ("wire 4.4", 424, r#"{"error":{"code":"model_error","message":"m"}}"#, Blame::Endpoint, "model_error"),
+            ("too early", 425, "", Blame::Endpoint, ""),
+            ("wire 4.8, as a gateway sees it", 499, "", Blame::Unclear, "499"),
+            ("wire 4.4", 500, r#"{"error":{"message":"The server had an error while processing your request.","type":"server_error","param":null,"code":null}}"#, Blame::Unclear, "500 server_error: The server"),
+            ("wire 4.4", 500, r#"{"error":{"code":"InternalServerError","message":"m"}}"#, Blame::Unclear, "InternalServerError"),
+            ("wire 4.1 variety 4", 502, "<html><title>502 Bad Gateway</title></html>", Blame::Endpoint, "502 Bad Gateway"),
+            ("wire 4.1 variety 4", 503, "no healthy upstream", Blame::Endpoint, "503 Service Unavailable: no healthy upstream"),
+            ("wire 4.8", 504, "", Blame::Endpoint, "504 Gateway Timeout"),
+            ("other 5xx", 501, "", Blame::Endpoint, ""),
+            ("other 5xx", 529, "", Blame::Endpoint, "529"),
+            ("no status of HTTP", 600, "", Blame::Unclear, "600"),
+            ("wire 4.6", 503, r#"{"error":{"code":"ServiceUnavailable","message":"Retry after 5 seconds"}}"#, Blame::Endpoint, ""),
+            ("peers", 204, "", Blame::Unclear, "204 No Content with an empty body"),
+            ("peers", 200, " \n", Blame::Unclear, "200 OK with an empty body"),
+            ("peers", 200, "<html><title>Sign in</title></html>", Blame::Unclear, "no answer: Sign in"),
+            ("unexpected 2xx", 202, r#"{"id":"x"}"#, Blame::Unclear, "202 Accepted"),
+        ];
+        for (origin, status, body, blame, words) in rows {
+            check(origin, *status, &[], body, Blamed(*blame), words);
+        }
+        // The answer of a dead deployment behind a gateway is no reason to wait for ever.
+        check(
+            "503 with a delay",
+            503,
+            &[("retry-after", "30")],
+            "",
+            Blamed(Blame::Endpoint),
+            "503",
+        );
+    }
+
+    #[test]
+    #[rustfmt::skip] // a table
+    fn all_six_families_of_429_throttle() {
+        const A: &str = r#"{"error":{"code":"RateLimitReached","message":"Your requests to d for gpt-4o in Sweden Central have exceeded the token rate limit for your current OpenAI S0 pricing tier. This request was for ChatCompletions_Create under Azure OpenAI API version 2025-01-01-preview. Please retry after 2 seconds. To increase your default rate limit, visit: https://aka.ms/oai/quotaincrease."}}"#;
+        const B: &str = r#"{"error":{"code":"429","message": "Requests to the ChatCompletions_Create Operation under Azure OpenAI API version 2024-02-15-preview have exceeded call rate limit of your current OpenAI S0 pricing tier. Please retry after 86400 seconds. Please go here: https://aka.ms/oai/quotaincrease if you would like to further increase the default rate limit."}}"#;
+        const C: &str = r#"{"error":{"code":"429","message": "Rate limit is exceeded. Try again in 2 seconds."}}"#;
+        const D: &str = r#"{ "error": { "type":"too_many_requests", "code":"rate_limit_exceeded", "message":"Your requests to x for y in z have exceeded token rate limit.", "param":null } }"#;
+        const E: &str = r#"{"error":{"type":"too_many_requests","code":"rate_limit_reached","message":"Requests have exceeded the throughput limit on your Provisioned-Managed deployment."}}"#;
+        const F: &str = r#"{"error":{"code":"NoCapacity","message":"The system is currently experiencing high demand and cannot process your request. Please retry after 20 seconds."}}"#;
+        let rows: &[(&str, u16, Pairs<'_>, &str, Kind, &str)] = &[
+            ("wire 4.5 a", 429, &[("retry-after", "2")], A, Throttled(Axis::Tokens, Some(2_000)), "429 RateLimitReached: Your requests to d"),
+            ("wire 4.5 b", 429, &[], B, Throttled(Axis::Requests, Some(86_400_000)), "429 Too Many Requests: Requests to the"),
+            ("wire 4.5 c", 429, &[], C, Throttled(Axis::Unknown, Some(2_000)), "Rate limit is exceeded"),
+            ("wire 4.5 d", 429, &[("retry-after", "1"), ("retry-after-ms", "0")], D, Throttled(Axis::Tokens, Some(1_000)), "429 rate_limit_exceeded"),
+            ("wire 4.5 e", 429, &[("retry-after-ms", "1234")], E, Throttled(Axis::Throughput, Some(1_234)), "rate_limit_reached"),
+            ("wire 4.5 f", 429, &[], F, Throttled(Axis::Capacity, Some(20_000)), "NoCapacity"),
+            ("f as 503", 503, &[], F, Throttled(Axis::Capacity, Some(20_000)), "503 NoCapacity"),
+            ("nothing said", 429, &[], "", Throttled(Axis::Unknown, None), "429 Too Many Requests"),
+            ("a page", 429, &[], "<html><title>Slow down</title></html>", Throttled(Axis::Unknown, None), "Slow down"),
+        ];
+        for (origin, status, pairs, body, expected, words) in rows {
+            check(origin, *status, pairs, body, *expected, words);
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip] // a table
+    fn an_error_in_place_of_content_means_what_its_own_status_would_have_meant() {
+        let rows: &[(&str, Pairs<'_>, &str, Kind)] = &[
+            ("wire 3.4", &[("retry-after", "7")], r#"{"type":"error","error":{"type":"too_many_requests","code":"rate_limit_exceeded","message":"Your requests to m for m in r have exceeded token rate limit.","param":null}}"#, Throttled(Axis::Tokens, Some(7_000))),
+            ("wire 3.4, details null", &[("retry-after", "7")], r#"{"type":"response.failed","response":{"error":null}}"#, Throttled(Axis::Unknown, Some(7_000))),
+            ("wire 3.4, no delay", &[], r#"{"type":"response.failed","response":{"error":null}}"#, Blamed(Blame::Unclear)),
+            ("wire 3.4", &[], r#"{"error":{"message":"m","type":"server_error","param":null,"code":null}}"#, Blamed(Blame::Unclear)),
+            ("wire 3.4", &[("retry-after", "7")], r#"{"type":"error","error":{"type":"invalid_request_error","message":"Could not find an existing deployment to match the model in the request"}}"#, DEPLOYMENT),
+            ("a text", &[], r#"{"error":"upstream died"}"#, Blamed(Blame::Unclear)),
+            ("refused", &[], r#"{"error":{"code":"content_filter","message":"m"}}"#, Refused),
+            ("refused", &[], r#"{"error":{"code":"context_length_exceeded","message":"m"}}"#, Refused),
+            ("refused", &[], r#"{"error":{"code":null,"type":"invalid_request_error","message":"m"}}"#, Refused),
+            ("refused", &[], r#"{"error":{"code":"invalid_prompt","message":"m"}}"#, Refused),
+            ("a status as code", &[], r#"{"error":{"code":503,"message":"m"}}"#, Blamed(Blame::Endpoint)),
+            ("a status as code", &[], r#"{"error":{"code":"401","message":"m"}}"#, DEPLOYMENT),
+            ("no key", &[], r#"{"error":{"code":"invalid_api_key","message":"m"}}"#, DEPLOYMENT),
+            ("timeout", &[], r#"{"error":{"code":"Timeout","message":"m"}}"#, Blamed(Blame::Endpoint)),
+            ("no operation", &[], r#"{"error":{"code":"OperationNotSupported","message":"m"}}"#, OPERATION),
+            ("no money", &[], r#"{"error":{"code":"insufficient_quota","message":"m"}}"#, DEPLOYMENT),
+            ("no capacity", &[], r#"{"error":{"code":"NoCapacity","message":"m"}}"#, Throttled(Axis::Capacity, None)),
+        ];
+        for (origin, pairs, frame, expected) in rows {
+            let error = ErrorObject::in_frame(&serde_json::from_str(frame).unwrap()).unwrap();
+            let (in_stream, reason) = kind(classify_error_frame(&error, &headers(pairs), WALL));
+            assert_eq!(in_stream, *expected, "{origin}: {frame}");
+            assert!(reason.starts_with("error in place of content"), "{reason}");
+            assert_eq!(
+                reply(200, pairs, frame).0,
+                *expected,
+                "{origin} as a whole body: {frame}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_request_without_a_reply_is_blamed_by_how_it_failed() {
+        let rows = [
+            (FaultKind::Dns, Blamed(Blame::Endpoint)),
+            (FaultKind::Refused, Blamed(Blame::Endpoint)),
+            (FaultKind::Connect, Blamed(Blame::Endpoint)),
+            (FaultKind::Tls, Blamed(Blame::Endpoint)),
+            (FaultKind::Timeout(TimeoutKind::FirstByte), Blamed(Blame::Endpoint)),
+            (FaultKind::Closed, Blamed(Blame::Endpoint)),
+            (FaultKind::Protocol, Blamed(Blame::Endpoint)),
+            (FaultKind::TooLarge, Blamed(Blame::Unclear)),
+            (FaultKind::Stale, Blamed(Blame::Nobody)),
+            (FaultKind::Cancelled, Abandoned),
+        ];
+        for (fault, expected) in rows {
+            let (kind, reason) = kind(classify_fault(&Fault::new(fault, Phase::Written, "while talking")));
+            assert_eq!(kind, expected, "{fault:?}");
+            if kind != Abandoned {
+                assert_eq!(reason, format!("{fault}: while talking"));
+            }
+        }
+    }
+
+    #[test]
+    fn no_reason_shows_a_key_or_grows_beyond_its_bound() {
+        let body = r#"{"error":{"message":"Incorrect API key provided: sk-canary. You can find your API key at https://example.com.","code":"invalid_api_key"}}"#;
+        let (_, reason) = reply(401, &[], body);
+        assert_eq!(
+            reason,
+            "401 invalid_api_key: Incorrect API key provided: (hidden) You can find your API key at https://example.com."
+        );
+        let long = format!(r#"{{"error":{{"message":"{}","code":"x"}}}}"#, "word ".repeat(2_000));
+        assert_eq!(reply(400, &[], &long).1.chars().count(), REASON_MAX + 1);
+        let fault = Fault::new(FaultKind::Connect, Phase::NotWritten, "Bearer sk-canary\n".repeat(99));
+        let (_, reason) = kind(classify_fault(&fault));
+        assert!(!reason.contains("canary") && !reason.contains('\n'), "{reason}");
+    }
+
+    /// Bodies near the real ones, and anything at all.
+    fn body() -> impl Strategy<Value = Vec<u8>> {
+        let words =
+            "(429|500|DeploymentNotFound|NoCapacity|server_error|content_filter|rate_limit_exceeded|[a-z_]{0,20})";
+        let text = "(Please retry after [0-9]{1,30} seconds|does not exist|sk-[a-z]{1,9}|\\PC{0,40})";
+        prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..200),
+            (words, words, text).prop_map(|(code, kind, message)| {
+                let error = serde_json::json!({"error": {"code": code, "type": kind, "message": message}});
+                error.to_string().into_bytes()
+            }),
+            (words, text)
+                .prop_map(|(code, message)| format!("{{\"code\":{code},\"message\":\"{message}\"").into_bytes()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_reply_is_classified_and_every_wait_and_reason_is_bounded(
+            status in any::<u16>(),
+            names in proptest::collection::vec(0usize..6, 0..5),
+            value in "[ -~]{0,24}|[0-9]{1,30}|-[0-9]{1,5}",
+            body in body(),
+        ) {
+            const NAMES: [&str; 6] = [
+                "retry-after", "retry-after-ms", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens",
+                "x-ratelimit-type", "location",
+            ];
+            let pairs: Vec<_> = names.iter().map(|&name| (NAMES[name], value.as_str())).collect();
+            let headers = headers(&pairs);
+            let facts = ReplyFacts { status, headers: &headers, body: &body, operation: &Operation::Embeddings, wall: WALL };
+            let outcome = classify(&facts);
+            if let Outcome::Throttled(throttle) = &outcome {
+                prop_assert!(throttle.wait.is_none_or(|wait| wait > Duration::ZERO && wait <= WAIT_MAX));
+            }
+            let (kind, reason) = kind(outcome);
+            prop_assert!(kind != Abandoned);
+            prop_assert!(!reason.is_empty() && reason.chars().count() <= REASON_MAX + 1, "{}", reason);
+            prop_assert!(!reason.contains(|c: char| c.is_control()), "{:?}", reason);
+            let read = ErrorObject::parse(&body);
+            if let (Some(kind), text) = (&read.kind, &read.message) {
+                prop_assert!(!kind.contains("sk-") && !text.split(' ').any(|word| word.starts_with("sk-")), "{:?}", read);
+            }
+        }
+    }
+}

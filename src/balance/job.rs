@@ -1,0 +1,75 @@
+//! What the balancer remembers of a job between its attempts.
+
+use super::EndpointId;
+
+/// A job's history as far as decisions need it; empty until an attempt fails.
+#[derive(Debug)]
+pub struct JobState {
+    id: u64,
+    history: Option<Box<History>>,
+}
+
+#[derive(Debug, Default)]
+struct History {
+    /// Failed attempts that count against `max_job_retry`.
+    failures: u32,
+    /// Where it failed.
+    failed_at: Vec<EndpointId>,
+    /// Attempts answered by a 500 or a senseless reply, with the epoch of the endpoint then: whose fault it was
+    /// shows when the job succeeds elsewhere.
+    unclear: Vec<Suspect>,
+}
+
+/// An endpoint that answered a job in a way that may be the endpoint's fault or the job's.
+#[derive(Clone, Debug)]
+pub(super) struct Suspect {
+    pub(super) endpoint: EndpointId,
+    pub(super) epoch: u32,
+    pub(super) reason: String,
+}
+
+impl JobState {
+    /// A job that has not been tried. `id` tells it from others.
+    pub fn new(id: u64) -> Self {
+        JobState { id, history: None }
+    }
+
+    /// What was given to [`JobState::new`].
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Failed attempts so far, waits for quota and failed probes not counted.
+    pub fn failures(&self) -> u32 {
+        self.history.as_ref().map_or(0, |history| history.failures)
+    }
+
+    pub(super) fn has_failed_at(&self, endpoint: EndpointId) -> bool {
+        self.history
+            .as_ref()
+            .is_some_and(|history| history.failed_at.contains(&endpoint))
+    }
+
+    pub(super) fn note_failure(&mut self, endpoint: EndpointId, counts: bool) {
+        let history = self.history.get_or_insert_default();
+        history.failures += u32::from(counts);
+        if !history.failed_at.contains(&endpoint) {
+            history.failed_at.push(endpoint);
+        }
+    }
+
+    pub(super) fn suspect(&mut self, suspect: Suspect) {
+        self.history.get_or_insert_default().unclear.push(suspect);
+    }
+
+    pub(super) fn suspects(&self) -> &[Suspect] {
+        self.history.as_ref().map_or(&[], |history| &history.unclear)
+    }
+
+    pub(super) fn take_suspects(&mut self) -> Vec<Suspect> {
+        self.history
+            .as_mut()
+            .map(|history| std::mem::take(&mut history.unclear))
+            .unwrap_or_default()
+    }
+}

@@ -1,0 +1,56 @@
+//! The right to send one request to one endpoint.
+
+use std::time::Instant;
+
+use super::EndpointId;
+use crate::api::Operation;
+
+/// Permission to send one request to one endpoint, given by `pick` and handed back to `settle`.
+///
+/// A plain token: whoever holds it must hand it back, or the endpoint's place in flight is lost. The engine
+/// wraps it so that even a panic hands it back.
+#[must_use = "a lease that is not settled keeps its endpoint's place occupied for ever"]
+#[derive(Debug)]
+pub struct Lease {
+    pub(super) endpoint: EndpointId,
+    pub(super) role: Role,
+    /// Which of its endpoint's leases it is.
+    pub(super) number: u64,
+    /// The endpoint's epoch when the lease was given: failures of one epoch count once.
+    pub(super) epoch: u32,
+    pub(super) operation: Operation,
+    pub(super) at: Instant,
+}
+
+/// What a request is to its endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// One of many.
+    Regular,
+    /// The one request that goes first after a failure's cooldown.
+    Trial,
+    /// Finds out whether an ejected or disabled endpoint is back; costs its job no attempt.
+    Probe,
+}
+
+impl Lease {
+    /// Where the request goes.
+    pub fn endpoint(&self) -> EndpointId {
+        self.endpoint
+    }
+
+    /// What is asked.
+    pub fn operation(&self) -> &Operation {
+        &self.operation
+    }
+
+    /// What the request is to its endpoint.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// When the lease was given.
+    pub fn at(&self) -> Instant {
+        self.at
+    }
+}

@@ -1,0 +1,318 @@
+//! A whole configuration.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::complaint::{Complaints, Spot};
+use super::{DeploymentConfig, ProxyUrl, Strategy, defaults, from_env, parse, rules, write};
+use crate::error::ConfigError;
+
+/// Everything that a blaster is told before it starts: the deployments and the settings of the pool.
+///
+/// A file or text is validated as it is read. A configuration made by calls is free to change until
+/// [`BlasterConfig::validate`] has looked at it, which building a blaster does. `Serialize` writes what a
+/// configuration file would say, with `(hidden)` for keys, header values and a proxy's password; `Debug` hides the
+/// same.
+///
+/// ```
+/// use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig};
+///
+/// let east = DeploymentConfig::new("east", "https://east.openai.azure.com", "gpt-4o").auth(Auth::key("not-a-real-key"));
+/// let config = BlasterConfig::new([east]).num_workers(12);
+/// assert!(config.validate().is_ok());
+/// assert!(config.clone().num_workers(0).validate().is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct BlasterConfig {
+    /// How an endpoint is chosen among those that are ready.
+    pub strategy: Strategy,
+    /// Worker threads, 1 to 16384; none: see [`BlasterConfig::workers`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_workers: Option<usize>,
+    /// Failed attempts, the first one included, after which a job is given up: 1 to 100. Waiting for quota or a
+    /// cooldown costs none. Default: [`defaults::MAX_JOB_RETRY`].
+    pub max_job_retry: u32,
+    /// Jobs that wait, 1 to 10 million; a submitter waits for room when there are as many. Default:
+    /// [`defaults::QUEUE_CAPACITY`].
+    pub queue_capacity: usize,
+    /// Consecutive failures that take an endpoint out until a probe succeeds: 1 to 1000. Default:
+    /// [`defaults::AUTO_DISABLE_THRESHOLD`].
+    pub auto_disable_threshold: u32,
+    /// Longest time to resolve, connect and finish the TLS handshake; like the four after it above zero and at most
+    /// a day. Default: [`defaults::CONNECT_TIMEOUT`].
+    #[serde(rename = "connect_timeout_s", serialize_with = "write::seconds")]
+    pub connect_timeout: Duration,
+    /// Longest time from the end of a request to the first byte of its reply. Default:
+    /// [`defaults::FIRST_BYTE_TIMEOUT`].
+    #[serde(rename = "first_byte_timeout_s", serialize_with = "write::seconds")]
+    pub first_byte_timeout: Duration,
+    /// Longest silence after the first byte. Default: [`defaults::IDLE_TIMEOUT`].
+    #[serde(rename = "idle_timeout_s", serialize_with = "write::seconds")]
+    pub idle_timeout: Duration,
+    /// Longest time of one request from connecting to the last byte. Default: [`defaults::ATTEMPT_TIMEOUT`].
+    #[serde(rename = "attempt_timeout_s", serialize_with = "write::seconds")]
+    pub attempt_timeout: Duration,
+    /// Longest time from a job's submission to its end; none: no limit.
+    #[serde(
+        rename = "job_timeout_s",
+        serialize_with = "write::maybe_seconds",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub job_timeout: Option<Duration>,
+    /// Longest Retry-After that is waited for, above zero and at most 31 days; a longer one disables the endpoint,
+    /// which is then probed. Default: [`defaults::COOLDOWN_MAX`].
+    #[serde(rename = "cooldown_max_s", serialize_with = "write::seconds")]
+    pub cooldown_max: Duration,
+    /// HTTP proxy for every deployment; none: what the environment says (`HTTPS_PROXY`, `NO_PROXY`, …).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<ProxyUrl>,
+    /// Certificates (PEM) to trust instead of the built-in or the platform's; a relative path starts at the working
+    /// directory.
+    #[serde(serialize_with = "write::maybe_path", skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// Whether `http://` endpoints may be on other machines; keys then travel in the clear. Default: false.
+    pub allow_http: bool,
+    /// The deployments to send to: 1 to 10000.
+    pub deployments: Vec<DeploymentConfig>,
+}
+
+impl BlasterConfig {
+    /// Largest configuration file, in bytes; ten thousand deployments take a third of it.
+    pub const FILE_MAX: usize = 16 << 20;
+
+    /// Those deployments and every default.
+    pub fn new(deployments: impl IntoIterator<Item = DeploymentConfig>) -> Self {
+        BlasterConfig {
+            strategy: Strategy::default(),
+            num_workers: None,
+            max_job_retry: defaults::MAX_JOB_RETRY,
+            queue_capacity: defaults::QUEUE_CAPACITY,
+            auto_disable_threshold: defaults::AUTO_DISABLE_THRESHOLD,
+            connect_timeout: defaults::CONNECT_TIMEOUT,
+            first_byte_timeout: defaults::FIRST_BYTE_TIMEOUT,
+            idle_timeout: defaults::IDLE_TIMEOUT,
+            attempt_timeout: defaults::ATTEMPT_TIMEOUT,
+            job_timeout: None,
+            cooldown_max: defaults::COOLDOWN_MAX,
+            proxy: None,
+            ca_file: None,
+            allow_http: false,
+            deployments: deployments.into_iter().collect(),
+        }
+    }
+
+    /// Reads a configuration file's text; `${NAME}` is taken from the process's environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
+        parse(text, None, &environment)
+    }
+
+    /// Reads a configuration file, of at most [`BlasterConfig::FILE_MAX`] bytes; `${NAME}` is taken from the
+    /// process's environment.
+    ///
+    /// # Errors
+    /// Why the file cannot be read, or everything that is wrong with it.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let path = path.as_ref();
+        let file = path.display().to_string();
+        let bytes = read_at_most(path, Self::FILE_MAX).map_err(|error| ConfigError::Unreadable {
+            file: file.clone(),
+            kind: error.kind(),
+            cause: error.to_string(),
+        })?;
+        match str::from_utf8(&bytes) {
+            Ok(text) => parse(text, Some(&file), &environment),
+            Err(error) => {
+                let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+                let mut complaints = Complaints::default();
+                complaints.beside(Spot::default(), good.len(), || "the file must be UTF-8".into());
+                Err(complaints.into_error(Some(&file), &good, &[]))
+            }
+        }
+    }
+
+    /// Reads the file that the variable `BLASTER_CONFIG` names; without it, takes one deployment from
+    /// `AZURE_OPENAI_ENDPOINT`, `AZURE_OPENAI_API_KEY`, `AZURE_OPENAI_DEPLOYMENT` and, where it is set,
+    /// `OPENAI_API_VERSION`.
+    ///
+    /// # Errors
+    /// Which variable is not set, why the file cannot be read, or everything that is wrong with what they say.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        from_env::read(&environment)
+    }
+
+    /// Checks every range and rule, as reading a file does.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let mut complaints = Complaints::default();
+        rules::check(self, &mut |spot, said| complaints.about(spot, None, said));
+        if complaints.is_empty() {
+            Ok(())
+        } else {
+            Err(complaints.into_error(None, "", &self.deployments))
+        }
+    }
+
+    /// How many workers there are to be: `num_workers`, or [`defaults::WORKERS_PER_DEPLOYMENT`] for each deployment
+    /// and at most [`defaults::WORKERS_AT_MOST`].
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.num_workers.unwrap_or_else(|| {
+            let wanted = self.deployments.len().saturating_mul(defaults::WORKERS_PER_DEPLOYMENT);
+            wanted.min(defaults::WORKERS_AT_MOST)
+        })
+    }
+
+    /// What it says that has no effect in this release, a sentence each; empty where all of it counts.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let limited = named(&self.deployments, |d| d.rpm_limit.is_some() || d.tpm_limit.is_some());
+        if let Some(names) = limited {
+            warnings.push(format!(
+                "rpm_limit and tpm_limit are not enforced in this release (deployments: {names})"
+            ));
+        }
+        let disabled = named(&self.deployments, |d| d.auth.unavailable().is_some());
+        if let Some(names) = disabled {
+            warnings.push(format!(
+                "Entra ID sign-in comes with a later release, and what needs it is disabled (deployments: {names})"
+            ));
+        }
+        warnings
+    }
+
+    /// Sets how an endpoint is chosen.
+    #[must_use]
+    pub fn strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = strategy;
+        self
+    }
+
+    /// Sets the number of worker threads: 1 to 16384.
+    #[must_use]
+    pub fn num_workers(mut self, workers: usize) -> Self {
+        self.num_workers = Some(workers);
+        self
+    }
+
+    /// Sets after how many failed attempts a job is given up: 1 to 100.
+    #[must_use]
+    pub fn max_job_retry(mut self, attempts: u32) -> Self {
+        self.max_job_retry = attempts;
+        self
+    }
+
+    /// Sets how many jobs may wait: 1 to 10 million.
+    #[must_use]
+    pub fn queue_capacity(mut self, jobs: usize) -> Self {
+        self.queue_capacity = jobs;
+        self
+    }
+
+    /// Sets how many consecutive failures take an endpoint out: 1 to 1000.
+    #[must_use]
+    pub fn auto_disable_threshold(mut self, failures: u32) -> Self {
+        self.auto_disable_threshold = failures;
+        self
+    }
+
+    /// Sets the longest time to connect.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets the longest time to the first byte of a reply.
+    #[must_use]
+    pub fn first_byte_timeout(mut self, timeout: Duration) -> Self {
+        self.first_byte_timeout = timeout;
+        self
+    }
+
+    /// Sets the longest silence after the first byte.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
+    /// Sets the longest time of one request.
+    #[must_use]
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
+    }
+
+    /// Sets the longest time of a job.
+    #[must_use]
+    pub fn job_timeout(mut self, timeout: Duration) -> Self {
+        self.job_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the longest Retry-After that is waited for.
+    #[must_use]
+    pub fn cooldown_max(mut self, longest: Duration) -> Self {
+        self.cooldown_max = longest;
+        self
+    }
+
+    /// Sets the HTTP proxy.
+    #[must_use]
+    pub fn proxy(mut self, proxy: impl Into<ProxyUrl>) -> Self {
+        self.proxy = Some(proxy.into());
+        self
+    }
+
+    /// Sets the file of certificates to trust.
+    #[must_use]
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(path.into());
+        self
+    }
+
+    /// Allows `http://` endpoints on other machines, or not.
+    #[must_use]
+    pub fn allow_http(mut self, allow: bool) -> Self {
+        self.allow_http = allow;
+        self
+    }
+}
+
+/// A variable that is not Unicode counts as not set: no key or URL can be made of it.
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn read_at_most(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > most {
+        let cause = format!("larger than a configuration may be ({most} bytes)");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, cause));
+    }
+    Ok(bytes)
+}
+
+/// The names of the deployments that `are` so, the first few of them; none where there is none.
+fn named(deployments: &[DeploymentConfig], are: impl Fn(&DeploymentConfig) -> bool) -> Option<String> {
+    const SHOWN: usize = 5;
+    let names: Vec<_> = deployments.iter().filter(|d| are(d)).map(|d| d.name.as_str()).collect();
+    let shown = names.get(..SHOWN).unwrap_or(&names).join(", ");
+    match names.len() {
+        0 => None,
+        count if count > SHOWN => Some(format!("{shown} and {} more", count - SHOWN)),
+        _ => Some(shown),
+    }
+}

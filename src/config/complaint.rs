@@ -1,0 +1,131 @@
+//! What is found wrong on the way from text to configuration.
+
+use std::collections::HashSet;
+
+use super::deployment::DeploymentConfig;
+use super::json::line_and_column;
+use super::keys::Key;
+use crate::error::{ConfigError, Problem};
+
+/// Something that a complaint can be about: the whole, a deployment, or one key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Spot {
+    /// Position in `deployments`; none for what stands beside it.
+    pub deployment: Option<usize>,
+    /// The key; none for the object itself.
+    pub key: Option<&'static str>,
+}
+
+/// Everything that is wrong with one configuration. The first [`ConfigError::LISTED`] complaints of the text are kept,
+/// the others counted: a file of nonsense may hold a million.
+#[derive(Debug, Default)]
+pub(super) struct Complaints {
+    /// By position.
+    kept: Vec<Complaint>,
+    total: usize,
+    spots: HashSet<Spot>,
+}
+
+#[derive(Debug)]
+struct Complaint {
+    spot: Spot,
+    at: Option<usize>,
+    said: String,
+}
+
+impl Spot {
+    /// The deployment at that position, as a whole.
+    pub(super) fn deployment(index: usize) -> Self {
+        Spot {
+            deployment: Some(index),
+            ..Spot::default()
+        }
+    }
+
+    /// That key of the object that this is.
+    pub(super) fn key(self, key: &Key) -> Self {
+        Spot {
+            key: Some(key.name),
+            ..self
+        }
+    }
+
+    /// In words, e.g. `deployments[1] "backup": weight`.
+    fn subject(self, deployments: &[DeploymentConfig]) -> String {
+        let mut subject = String::new();
+        if let Some(index) = self.deployment {
+            subject = format!("deployments[{index}]");
+            if let Some(deployment) = deployments.get(index).filter(|d| !d.name.is_empty()) {
+                subject += &format!(" {}", quoted(&deployment.name));
+            }
+        }
+        if let Some(key) = self.key {
+            if !subject.is_empty() {
+                subject += ": ";
+            }
+            subject += key;
+        }
+        subject
+    }
+}
+
+impl Complaints {
+    /// Complains about what stands at `spot`, once: a second complaint about it, or about a key of it, follows from
+    /// the first and is dropped. What is `said` follows the key ("must be …").
+    pub(super) fn about(&mut self, spot: Spot, at: Option<usize>, said: impl Into<String>) {
+        let object = Spot { key: None, ..spot };
+        if !self.spots.contains(&object) && self.spots.insert(spot) {
+            self.keep(spot, at, || said.into());
+        }
+    }
+
+    /// Complains about something beside the known keys of the object at `spot`; what is `said` is a whole phrase.
+    pub(super) fn beside(&mut self, spot: Spot, at: impl Into<Option<usize>>, said: impl FnOnce() -> String) {
+        self.keep(spot, at.into(), said);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+
+    /// The error that says it all. `text` is what positions count in, `deployments` lend their names.
+    pub(super) fn into_error(self, file: Option<&str>, text: &str, deployments: &[DeploymentConfig]) -> ConfigError {
+        let more = self.total - self.kept.len();
+        let problems = self.kept.into_iter().map(|complaint| {
+            let subject = complaint.spot.subject(deployments);
+            let joint = match complaint.spot {
+                _ if subject.is_empty() => "",
+                Spot { key: Some(_), .. } => " ",
+                _ => ": ",
+            };
+            Problem {
+                position: complaint.at.map(|at| line_and_column(text, at)),
+                text: format!("{subject}{joint}{}", complaint.said),
+                subject,
+            }
+        });
+        ConfigError::Invalid {
+            file: file.map(str::to_owned),
+            problems: problems.collect(),
+            more,
+        }
+    }
+
+    fn keep(&mut self, spot: Spot, at: Option<usize>, said: impl FnOnce() -> String) {
+        self.total += 1;
+        let index = self.kept.partition_point(|complaint| complaint.at <= at);
+        if index < ConfigError::LISTED {
+            self.kept.truncate(ConfigError::LISTED - 1);
+            self.kept.insert(index, Complaint { spot, at, said: said() });
+        }
+    }
+}
+
+/// A text as it may stand in a message: in quotes, control characters escaped, cut after 80 characters.
+pub(super) fn quoted(text: &str) -> String {
+    const SHOWN: usize = 80;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}

@@ -1,0 +1,204 @@
+//! One deployment to send to.
+
+use std::time::Duration;
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use super::{Auth, Kind, defaults, write};
+use crate::api::Secret;
+
+/// One deployment to send to: an entry of `deployments` in a configuration file.
+///
+/// The fields are free to change until [`BlasterConfig::validate`](super::BlasterConfig::validate) has looked at them.
+/// `Serialize` writes what a configuration file would say, with `(hidden)` for the key and for header values.
+///
+/// ```
+/// use azure_openai_blaster::config::{Auth, DeploymentConfig};
+///
+/// let east = DeploymentConfig::new("east", "https://east.openai.azure.com", "gpt-4o")
+///     .auth(Auth::key("not-a-real-key"))
+///     .weight(3);
+/// assert!(!format!("{east:?}").contains("not-a-real-key"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct DeploymentConfig {
+    /// Name in logs, reports and ledgers: 1 to 128 characters, unlike every other deployment's.
+    #[serde(serialize_with = "write::text")]
+    pub name: String,
+    /// Base URL of the resource, without query and without a `/` at its end ([`DeploymentConfig::new`] drops it).
+    #[serde(serialize_with = "write::text")]
+    pub endpoint: String,
+    /// How to sign in.
+    #[serde(rename = "api_key")]
+    pub auth: Auth,
+    /// The deployment's name in the resource, which goes into the URL: 1 to 256 characters.
+    #[serde(serialize_with = "write::text")]
+    pub model: String,
+    /// `v1` for the `/openai/v1/` surface, else a date, e.g. `2024-10-21` or `2025-01-01-preview`. Without meaning
+    /// for [`Kind::OpenAi`]. Default: [`defaults::API_VERSION`].
+    #[serde(serialize_with = "write::text")]
+    pub api_version: String,
+    /// Whose API it speaks.
+    pub kind: Kind,
+    /// Share of the requests, in proportion to the other weights: 1 to 1000. Default: [`defaults::WEIGHT`].
+    pub weight: u32,
+    /// Public model names that it answers for; empty means its own `model` alone (see
+    /// [`DeploymentConfig::served_models`]).
+    #[serde(serialize_with = "write::texts", skip_serializing_if = "Vec::is_empty")]
+    pub serves: Vec<String>,
+    /// Most requests at once, 1 to 16384; none: by its weight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_in_flight: Option<usize>,
+    /// Longest time of one request, above zero and at most a day; none: the configuration's `attempt_timeout`.
+    #[serde(
+        rename = "timeout_s",
+        serialize_with = "write::maybe_seconds",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub timeout: Option<Duration>,
+    /// Headers sent with every request, at most 8, none of them one that the library sets itself. Their values
+    /// never show.
+    #[serde(serialize_with = "headers", skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, Secret)>,
+    /// Sampling temperature, 0 to 2, sent where the request sets none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Most tokens of an answer, 1 or more, sent where the request sets no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_completion_tokens: Option<u32>,
+    /// Requests a minute, 1 or more. Has no effect in this release.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rpm_limit: Option<u32>,
+    /// Tokens a minute, 1 or more. Has no effect in this release.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tpm_limit: Option<u32>,
+}
+
+impl DeploymentConfig {
+    /// The deployment `model` of the resource at `endpoint`, without a credential and with every default.
+    pub fn new(name: impl Into<String>, endpoint: impl Into<String>, model: impl Into<String>) -> Self {
+        let mut endpoint: String = endpoint.into();
+        endpoint.truncate(endpoint.trim_end_matches('/').len());
+        DeploymentConfig {
+            name: name.into(),
+            endpoint,
+            auth: Auth::None,
+            model: model.into(),
+            api_version: defaults::API_VERSION.into(),
+            kind: Kind::default(),
+            weight: defaults::WEIGHT,
+            serves: Vec::new(),
+            max_in_flight: None,
+            timeout: None,
+            headers: Vec::new(),
+            temperature: None,
+            max_completion_tokens: None,
+            rpm_limit: None,
+            tpm_limit: None,
+        }
+    }
+
+    /// Sets how to sign in.
+    #[must_use]
+    pub fn auth(mut self, auth: Auth) -> Self {
+        self.auth = auth;
+        self
+    }
+
+    /// Sets the version of the API: `v1` or a date.
+    #[must_use]
+    pub fn api_version(mut self, version: impl Into<String>) -> Self {
+        self.api_version = version.into();
+        self
+    }
+
+    /// Sets whose API it speaks.
+    #[must_use]
+    pub fn kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Sets its share of the requests: 1 to 1000.
+    #[must_use]
+    pub fn weight(mut self, weight: u32) -> Self {
+        self.weight = weight;
+        self
+    }
+
+    /// Sets the public model names that it answers for, instead of its own.
+    #[must_use]
+    pub fn serves<M: Into<String>>(mut self, models: impl IntoIterator<Item = M>) -> Self {
+        self.serves = models.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets how many requests it may have at once: 1 to 16384.
+    #[must_use]
+    pub fn max_in_flight(mut self, requests: usize) -> Self {
+        self.max_in_flight = Some(requests);
+        self
+    }
+
+    /// Sets the longest time of one request: above zero, at most a day.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Adds a header to every request.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets the temperature, 0 to 2, for requests that set none.
+    #[must_use]
+    pub fn temperature(mut self, temperature: f64) -> Self {
+        self.temperature = Some(temperature);
+        self
+    }
+
+    /// Sets the most tokens of an answer, 1 or more, for requests that set no limit.
+    #[must_use]
+    pub fn max_completion_tokens(mut self, tokens: u32) -> Self {
+        self.max_completion_tokens = Some(tokens);
+        self
+    }
+
+    /// Sets the limit of requests a minute, which has no effect in this release.
+    #[must_use]
+    pub fn rpm_limit(mut self, requests: u32) -> Self {
+        self.rpm_limit = Some(requests);
+        self
+    }
+
+    /// Sets the limit of tokens a minute, which has no effect in this release.
+    #[must_use]
+    pub fn tpm_limit(mut self, tokens: u32) -> Self {
+        self.tpm_limit = Some(tokens);
+        self
+    }
+
+    /// The model names that it answers for: those of `serves`, or its own; never none.
+    #[must_use]
+    pub fn served_models(&self) -> &[String] {
+        if self.serves.is_empty() {
+            std::slice::from_ref(&self.model)
+        } else {
+            &self.serves
+        }
+    }
+}
+
+fn headers<S: Serializer>(headers: &[(String, Secret)], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(headers.len()))?;
+    for (name, value) in headers {
+        map.serialize_entry(name, value)?;
+    }
+    map.end()
+}

@@ -1,0 +1,145 @@
+//! What was written: the keys of a configuration file, each with its value and its place, and nothing made of it.
+
+use super::complaint::{Complaints, Spot, quoted};
+use super::json::{Node, Sort};
+use super::keys::{DEPLOYMENT, DEPLOYMENTS, DEPLOYMENTS_MAX, Key, Standing, TOP};
+use super::nearest::nearest;
+
+/// A configuration file as it stands.
+#[derive(Debug)]
+pub(super) struct File<'t> {
+    pub top: Fields<'t>,
+    /// As many as the list has, at most [`DEPLOYMENTS_MAX`]; one that is no object has no fields.
+    pub deployments: Vec<Fields<'t>>,
+}
+
+/// The known keys of one object and what stands at them.
+#[derive(Debug, Default)]
+pub(super) struct Fields<'t> {
+    /// Where the object begins.
+    at: usize,
+    found: Vec<(&'static Key, Node<'t>)>,
+}
+
+impl<'t> File<'t> {
+    /// Reads `text`; none where it has no object to read keys from.
+    pub(super) fn read(text: &'t str, complaints: &mut Complaints) -> Option<Self> {
+        let whole = Spot::default();
+        let root = match Node::root(text) {
+            Ok(root) => root,
+            Err(error) => {
+                complaints.beside(whole, error.at, || error.why);
+                return None;
+            }
+        };
+        let Some(entries) = root.entries() else {
+            let hint = match root.sort() {
+                Sort::List => " (a list of deployments stands in {\"deployments\": […]})",
+                _ => "",
+            };
+            let found = root.sort().name();
+            let said = || format!("the file must be an object, got {found}{hint}");
+            complaints.beside(whole, root.at(), said);
+            return None;
+        };
+        let top = Fields::read(root.at(), entries, whole, complaints);
+        let deployments = read_deployments(&top, complaints);
+        Some(File { top, deployments })
+    }
+
+    /// Where that spot is: a key's value, or the object that lacks it.
+    pub(super) fn place(&self, spot: Spot) -> usize {
+        let fields = spot.deployment.and_then(|index| self.deployments.get(index));
+        let fields = fields.unwrap_or(&self.top);
+        fields.named(spot.key).map_or(fields.at, Node::at)
+    }
+}
+
+fn read_deployments<'t>(top: &Fields<'t>, complaints: &mut Complaints) -> Vec<Fields<'t>> {
+    let Some(list) = top.get(&DEPLOYMENTS) else {
+        return Vec::new();
+    };
+    let spot = Spot::default().key(&DEPLOYMENTS);
+    let Some(items) = list.items() else {
+        let said = format!("must be {}, got {}", DEPLOYMENTS.form, list.sort().name());
+        complaints.about(spot, Some(list.at()), said);
+        return Vec::new();
+    };
+    if items.len() > DEPLOYMENTS_MAX {
+        let said = format!("must be {}, got {}", DEPLOYMENTS.form, items.len());
+        complaints.about(spot, Some(list.at()), said);
+    }
+    let read = |(index, item): (usize, Node<'t>)| {
+        let spot = Spot::deployment(index);
+        match item.entries() {
+            Some(entries) => Fields::read(item.at(), entries, spot, complaints),
+            None => {
+                let said = format!("must be an object, got {}", item.sort().name());
+                complaints.about(spot, Some(item.at()), said);
+                Fields {
+                    at: item.at(),
+                    found: Vec::new(),
+                }
+            }
+        }
+    };
+    items.into_iter().take(DEPLOYMENTS_MAX).enumerate().map(read).collect()
+}
+
+impl<'t> Fields<'t> {
+    /// Sorts the entries of the object that begins at `at` into known keys and complaints.
+    fn read(at: usize, entries: Vec<(Node<'t>, Node<'t>)>, spot: Spot, complaints: &mut Complaints) -> Self {
+        let known = if spot.deployment.is_some() { DEPLOYMENT } else { TOP };
+        let mut found: Vec<(&'static Key, Node<'t>)> = Vec::new();
+        for (written, value) in entries {
+            // A key with half of a surrogate pair is no text, and certainly unknown.
+            let name = written.text().unwrap_or_else(|| written.raw().to_owned());
+            let Some(&key) = known.iter().find(|key| key.name == name) else {
+                complaints.beside(spot, written.at(), || unknown(&name, spot));
+                continue;
+            };
+            if found.iter().any(|(other, _)| other.name == key.name) {
+                let said = || format!("key {} is given twice", quoted(&name));
+                complaints.beside(spot, written.at(), said);
+                continue;
+            }
+            if key.standing == Standing::Later {
+                let said = "is refused: it comes with a later release";
+                complaints.about(spot.key(key), Some(written.at()), said);
+            }
+            found.push((key, value));
+        }
+        Fields { at, found }
+    }
+
+    /// What stands at `key`.
+    pub(super) fn get(&self, key: &Key) -> Option<Node<'t>> {
+        self.named(Some(key.name))
+    }
+
+    fn named(&self, name: Option<&str>) -> Option<Node<'t>> {
+        let (_, node) = self.found.iter().find(|(key, _)| Some(key.name) == name)?;
+        Some(*node)
+    }
+}
+
+/// What to say about a key that the object at `spot` does not have.
+fn unknown(name: &str, spot: Spot) -> String {
+    let (known, elsewhere, place) = match spot.deployment {
+        None => (TOP, DEPLOYMENT, "it belongs into a deployment"),
+        Some(_) => (DEPLOYMENT, TOP, "it belongs beside `deployments`"),
+    };
+    let hint = if elsewhere.iter().any(|key| key.name == name) {
+        place.to_owned()
+    } else if let Some(near) = nearest(name, known.iter().map(|key| key.name)) {
+        format!("did you mean {}?", quoted(near))
+    } else {
+        let names: Vec<_> = known
+            .iter()
+            .filter(|key| key.standing != Standing::Later)
+            .map(|key| key.name)
+            .collect();
+        format!("known here: {}", names.join(", "))
+    };
+    format!("unknown key {}; {hint}", quoted(name))
+}

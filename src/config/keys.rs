@@ -1,0 +1,328 @@
+//! Every key of a configuration file: the one table that the reader knows keys by, that values are measured
+//! against, and that the tables of `docs/CONFIG.md` are printed from.
+
+use std::fmt;
+
+use super::{Kind, Strategy};
+
+/// One key.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub name: &'static str,
+    /// What may stand there.
+    pub form: Form,
+    /// Whether `null` may stand there too, for the default.
+    pub nullable: bool,
+    /// The value that holds without it, as JSON or in words.
+    pub default: &'static str,
+    /// One sentence for the docs.
+    pub meaning: &'static str,
+    pub standing: Standing,
+}
+
+/// What may stand at a key. `Display` says it so that it can follow "must be".
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
+    Whole {
+        min: u64,
+        max: u64,
+    },
+    /// Both ends belong to it.
+    Number {
+        min: f64,
+        max: f64,
+    },
+    /// More than zero.
+    Seconds {
+        max: u64,
+    },
+    Flag,
+    OneOf(&'static [&'static str]),
+    /// The rest are in words, as their rules have no common shape.
+    Text(&'static str),
+    List(&'static str),
+    Object(&'static str),
+}
+
+/// What this release makes of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Works,
+    /// Checked and kept, but without effect yet; [`BlasterConfig::warnings`](super::BlasterConfig::warnings) says so.
+    NoEffectYet,
+    /// Accepted for compatibility; will never have an effect.
+    Ignored,
+    /// Refused until the release that brings it.
+    Later,
+}
+
+impl Form {
+    pub(super) fn admits_whole(self, value: u64) -> bool {
+        matches!(self, Form::Whole { min, max } if (min..=max).contains(&value))
+    }
+
+    pub(super) fn admits_number(self, value: f64) -> bool {
+        matches!(self, Form::Number { min, max } if (min..=max).contains(&value))
+    }
+
+    pub(super) fn admits_time(self, value: std::time::Duration) -> bool {
+        matches!(self, Form::Seconds { max } if !value.is_zero() && value <= std::time::Duration::from_secs(max))
+    }
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Form::Whole { min, max } => write!(f, "a whole number from {min} to {max}"),
+            Form::Number {
+                min,
+                max: f64::INFINITY,
+            } => write!(f, "a number from {min} on"),
+            Form::Number { min, max } => write!(f, "a number from {min} to {max}"),
+            Form::Seconds { max } => write!(f, "a number of seconds above 0 and at most {max}"),
+            Form::Flag => f.write_str("true or false"),
+            Form::OneOf(names) => {
+                for (index, name) in names.iter().enumerate() {
+                    write!(f, "{}{name:?}", if index > 0 { " or " } else { "" })?;
+                }
+                Ok(())
+            }
+            Form::Text(words) | Form::List(words) | Form::Object(words) => f.write_str(words),
+        }
+    }
+}
+
+const DAY_S: u64 = 86_400;
+
+/// Largest value of a count that nothing else bounds.
+const COUNT_MAX: u64 = u32::MAX as u64;
+
+/// Most deployments of one configuration.
+pub(super) const DEPLOYMENTS_MAX: usize = 10_000;
+/// Longest name of a deployment, in characters.
+pub(super) const NAME_MAX: usize = 128;
+/// Longest name of a model, in characters.
+pub(super) const MODEL_MAX: usize = 256;
+/// Longest API key, in bytes.
+pub(super) const API_KEY_MAX: usize = 8192;
+/// Most headers of a deployment: the service takes ten custom headers and answers 431 to more; two are ours.
+pub(super) const HEADERS_MAX: usize = 8;
+
+/// Strategies of later releases.
+pub(super) const LATER_STRATEGIES: [&str; 4] = ["priority", "failover", "least_loaded", "two_choices"];
+
+const STRATEGIES: [&str; 2] = [Strategy::Weighted.name(), Strategy::RoundRobin.name()];
+const KINDS: [&str; 2] = [Kind::Azure.name(), Kind::OpenAi.name()];
+
+/// Makes a static of each key, and a table of all of them in this order. `+ null` is for `nullable`.
+macro_rules! keys {
+    ($table:ident: $(
+        $id:ident = $name:literal, $form:expr, $default:literal, $standing:ident $(+ $null:ident)?, $meaning:literal;
+    )*) => {
+        $(pub(super) static $id: Key = Key {
+            name: $name,
+            form: $form,
+            nullable: keys!(@nullable $($null)?),
+            default: $default,
+            meaning: $meaning,
+            standing: Standing::$standing,
+        };)*
+        pub(super) static $table: &[&Key] = &[$(&$id),*];
+    };
+    (@nullable) => { false };
+    (@nullable null) => { true };
+}
+
+keys! { TOP:
+    DEPLOYMENTS = "deployments", Form::List("a list of 1 to 10000 deployments"), "required", Works,
+        "The deployments to send to, each an object with the keys of the second table.";
+    STRATEGY = "strategy", Form::OneOf(&STRATEGIES), "\"weighted\"", Works,
+        "How an endpoint is chosen among those that are ready; `priority`, `failover`, `least_loaded` and \
+         `two_choices` come with a later release.";
+    NUM_WORKERS = "num_workers", Form::Whole { min: 1, max: 16_384 }, "64 × deployments, at most 1024", Works + null,
+        "Worker threads, which is also the most requests in flight.";
+    MAX_JOB_RETRY = "max_job_retry", Form::Whole { min: 1, max: 100 }, "5", Works,
+        "Failed attempts, the first one included, after which a job is given up; waiting for quota or a cooldown \
+         costs none.";
+    QUEUE_CAPACITY = "queue_capacity", Form::Whole { min: 1, max: 10_000_000 }, "100000", Works,
+        "Jobs that wait; a submitter waits for room when there are as many.";
+    AUTO_DISABLE_THRESHOLD = "auto_disable_threshold", Form::Whole { min: 1, max: 1000 }, "5", Works,
+        "Consecutive failures that take an endpoint out until a probe succeeds.";
+    CONNECT_TIMEOUT = "connect_timeout_s", Form::Seconds { max: DAY_S }, "5", Works,
+        "Longest time to resolve the name, connect and finish the TLS handshake.";
+    FIRST_BYTE_TIMEOUT = "first_byte_timeout_s", Form::Seconds { max: DAY_S }, "600", Works,
+        "Longest time from the end of a request to the first byte of its reply.";
+    IDLE_TIMEOUT = "idle_timeout_s", Form::Seconds { max: DAY_S }, "60", Works,
+        "Longest silence after the first byte.";
+    ATTEMPT_TIMEOUT = "attempt_timeout_s", Form::Seconds { max: DAY_S }, "600", Works,
+        "Longest time of one request from connecting to the last byte.";
+    JOB_TIMEOUT = "job_timeout_s", Form::Seconds { max: DAY_S }, "none", Works + null,
+        "Longest time from a job's submission to its end, waiting and every attempt included.";
+    COOLDOWN_MAX = "cooldown_max_s", Form::Seconds { max: 31 * DAY_S }, "3600", Works,
+        "Longest Retry-After that is waited for; a longer one disables the endpoint, which is then probed.";
+    PROXY = "proxy", Form::Text("a URL such as http://proxy.example:8080"),
+        "the environment's (`HTTPS_PROXY`, `NO_PROXY`, …)", Works + null,
+        "HTTP proxy for every deployment; may hold a user name and password.";
+    CA_FILE = "ca_file", Form::Text("the path of a PEM file"), "the built-in or the platform's roots", Works + null,
+        "Certificates to trust instead, in PEM; a relative path starts at the working directory.";
+    ALLOW_HTTP = "allow_http", Form::Flag, "false", Works,
+        "Whether `http://` endpoints may be on other machines; keys then travel in the clear.";
+    WORKER_POLLING_INTERVAL = "worker_polling_interval", Form::Number { min: 0.0, max: f64::INFINITY },
+        "none", Ignored + null,
+        "Accepted for files of the Python original; nothing here polls.";
+    QUOTA_GROUPS = "quota_groups", Form::Object("an object"), "none", Later,
+        "Limits that several deployments share.";
+}
+
+keys! { DEPLOYMENT:
+    NAME = "name", Form::Text("text of 1 to 128 characters without control characters"), "required", Works,
+        "Name in logs, reports and ledgers; no two deployments have the same.";
+    ENDPOINT = "endpoint", Form::Text("an absolute URL such as https://my-resource.openai.azure.com"),
+        "required", Works,
+        "Base URL of the resource, without query; `/openai/v1` at its end selects that surface; `http://` is for this \
+         machine alone unless `allow_http` is true.";
+    API_KEY = "api_key",
+        Form::Text("a key of 1 to 8192 printable ASCII characters without spaces, one of \"default\", \"az\", \
+            \"interactive\", \"managed\", \"workload\", \"client_secret\", or null"),
+        "required", Works + null,
+        "A key, best as `${ENV}`; `null` sends none; the names (in any letter case, empty means `default`) sign in \
+         with Entra ID, which comes with a later release: until then such a deployment is disabled.";
+    MODEL = "model",
+        Form::Text("text of 1 to 256 characters, without control characters and without `.` or `..` between slashes"),
+        "required", Works,
+        "The deployment's name in the resource, which goes into the URL; for `kind` `openai` the model.";
+    API_VERSION = "api_version", Form::Text("\"v1\" or a date such as \"2024-10-21\" or \"2025-01-01-preview\""),
+        "\"2025-01-01-preview\"", Works,
+        "`v1` selects the `/openai/v1/` surface; without effect for `kind` `openai`.";
+    KIND = "kind", Form::OneOf(&KINDS), "\"azure\"", Works,
+        "`openai` is any OpenAI-compatible base URL: the vendor as fallback, vLLM, ….";
+    WEIGHT = "weight", Form::Whole { min: 1, max: 1000 }, "1", Works,
+        "Share of the requests, in proportion to the other weights.";
+    SERVES = "serves", Form::List("a list of 1 or more model names, none of them empty"), "its own `model`", Works,
+        "Public model names that this deployment answers for.";
+    MAX_IN_FLIGHT = "max_in_flight", Form::Whole { min: 1, max: 16_384 },
+        "by weight: min(2 × its share of the workers, workers − half the others' shares), at least 1", Works + null,
+        "Most requests at once.";
+    TIMEOUT = "timeout_s", Form::Seconds { max: DAY_S }, "`attempt_timeout_s`", Works + null,
+        "Longest time of one request to this deployment.";
+    HEADERS = "headers", Form::Object("an object of at most 8 headers with text values"), "none", Works,
+        "Headers sent with every request to this deployment.";
+    TEMPERATURE = "temperature", Form::Number { min: 0.0, max: 2.0 }, "none", Works + null,
+        "Sent where the request sets none.";
+    MAX_COMPLETION_TOKENS = "max_completion_tokens", Form::Whole { min: 1, max: COUNT_MAX }, "none", Works + null,
+        "Sent where the request sets no limit.";
+    RPM_LIMIT = "rpm_limit", Form::Whole { min: 1, max: COUNT_MAX }, "none", NoEffectYet + null,
+        "Requests a minute.";
+    TPM_LIMIT = "tpm_limit", Form::Whole { min: 1, max: COUNT_MAX }, "none", NoEffectYet + null,
+        "Tokens a minute.";
+    PRIORITY = "priority", Form::Whole { min: 1, max: COUNT_MAX }, "1", Later,
+        "Tier; lower ones are used first.";
+    SKU = "sku", Form::OneOf(&["standard", "provisioned"]), "\"standard\"", Later,
+        "How the service accounts for use.";
+    QUOTA_GROUP = "quota_group", Form::Text("the name of a quota group"), "none", Later,
+        "The limits that it shares.";
+    QUOTA_WINDOW = "quota_window_s", Form::Seconds { max: DAY_S }, "60", Later,
+        "Window of the token limit.";
+    REQUEST_WINDOW = "request_window_s", Form::Seconds { max: DAY_S }, "10", Later,
+        "Window of the request limit.";
+    TOKEN_SCOPE = "token_scope", Form::Text("a scope"), "none", Later,
+        "Scope of Entra ID tokens.";
+    TENANT_ID = "tenant_id", Form::Text("a tenant"), "none", Later,
+        "Tenant to sign in to.";
+    CLIENT_ID = "client_id", Form::Text("an id"), "none", Later,
+        "Identity to sign in as.";
+}
+
+impl Key {
+    fn row(&self) -> String {
+        let (kind, range) = match self.form {
+            Form::Whole { max: COUNT_MAX, min } => ("integer", format!("{min} or more")),
+            Form::Whole { min, max } => ("integer", format!("{min} … {max}")),
+            Form::Number {
+                min,
+                max: f64::INFINITY,
+            } => ("number", format!("{min} or more")),
+            Form::Number { min, max } => ("number", format!("{min} … {max}")),
+            Form::Seconds { max } => ("number", format!("above 0, at most {max}")),
+            Form::Flag => ("boolean", self.form.to_string()),
+            Form::OneOf(_) | Form::Text(_) => ("string", self.form.to_string()),
+            Form::List(_) => ("list", self.form.to_string()),
+            Form::Object(_) => ("object", self.form.to_string()),
+        };
+        let kind = if self.nullable {
+            format!("{kind} or null")
+        } else {
+            kind.to_owned()
+        };
+        let remark = match self.standing {
+            Standing::Works | Standing::Ignored => "",
+            Standing::NoEffectYet => " **Accepted with a warning: has no effect in this release.**",
+            Standing::Later => " **Refused: comes with a later release.**",
+        };
+        format!(
+            "| `{}` | {kind} | {range} | {} | {}{remark} |\n",
+            self.name, self.default, self.meaning
+        )
+    }
+}
+
+/// A table of these keys in Markdown, as `docs/CONFIG.md` holds it.
+pub(super) fn table(keys: &[&Key]) -> String {
+    let head = "| key | type | allowed | default | meaning |\n|---|---|---|---|---|\n";
+    keys.iter().fold(head.to_owned(), |table, key| table + &key.row())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `docs` with the text between `<!-- begin NAME -->` and `<!-- end NAME -->` replaced.
+    fn replaced(docs: &str, name: &str, with: &str) -> String {
+        let (before, rest) = docs.split_once(&format!("<!-- begin {name} -->\n")).unwrap();
+        let (_, after) = rest.split_once(&format!("<!-- end {name} -->")).unwrap();
+        format!("{before}<!-- begin {name} -->\n{with}<!-- end {name} -->{after}")
+    }
+
+    #[test]
+    fn the_docs_print_this_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/CONFIG.md");
+        let docs = std::fs::read_to_string(path).unwrap();
+        let fresh = replaced(&docs, "top", &table(TOP));
+        let fresh = replaced(&fresh, "deployment", &table(DEPLOYMENT));
+        if docs != fresh && std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &fresh).unwrap();
+            return;
+        }
+        assert!(
+            docs == fresh,
+            "docs/CONFIG.md is behind the code: run this test with UPDATE_DOCS=1"
+        );
+    }
+
+    #[test]
+    fn no_key_stands_twice() {
+        for keys in [TOP, DEPLOYMENT] {
+            for (index, key) in keys.iter().enumerate() {
+                assert!(keys[..index].iter().all(|other| other.name != key.name), "{}", key.name);
+            }
+        }
+    }
+
+    #[test]
+    fn limits_named_in_words_are_those_that_are_checked() {
+        let rows = [
+            (&DEPLOYMENTS, DEPLOYMENTS_MAX),
+            (&NAME, NAME_MAX),
+            (&MODEL, MODEL_MAX),
+            (&API_KEY, API_KEY_MAX),
+            (&HEADERS, HEADERS_MAX),
+        ];
+        for (key, limit) in rows {
+            let words = key.form.to_string();
+            assert!(
+                words.split(' ').any(|word| word == limit.to_string()),
+                "{words}: {limit}"
+            );
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! What is meant: values of the right type, with the environment filled in. Ranges are left to [`rules`](super::rules),
+//! which configurations made by calls have to keep as well.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::complaint::{Complaints, Spot, quoted};
+use super::env::{Env, expand};
+use super::file::{Fields, File};
+use super::json::{Node, Sort};
+use super::keys::{self, Key, LATER_STRATEGIES};
+use super::{Auth, BlasterConfig, DeploymentConfig, Kind, ProxyUrl, Strategy};
+use crate::api::Secret;
+
+/// The configuration that `file` describes. Where something is missing or of a wrong type, there is a complaint and
+/// some other value in its place.
+pub(super) fn meaning(file: &File<'_>, env: Env<'_>, complaints: &mut Complaints) -> BlasterConfig {
+    let deployments = file.deployments.iter().enumerate().map(|(index, fields)| {
+        let spot = Spot::deployment(index);
+        deployment(&mut Reader {
+            file,
+            fields,
+            spot,
+            env,
+            complaints,
+        })
+    });
+    let deployments: Vec<_> = deployments.collect();
+    let spot = Spot::default();
+    let fields = &file.top;
+    top(
+        &mut Reader {
+            file,
+            fields,
+            spot,
+            env,
+            complaints,
+        },
+        deployments,
+    )
+}
+
+fn top(read: &mut Reader<'_, '_>, deployments: Vec<DeploymentConfig>) -> BlasterConfig {
+    let mut config = BlasterConfig::new(deployments);
+    read.require(&keys::DEPLOYMENTS);
+    set(&mut config.strategy, read.strategy());
+    config.num_workers = read.number(&keys::NUM_WORKERS);
+    set(&mut config.max_job_retry, read.number(&keys::MAX_JOB_RETRY));
+    set(&mut config.queue_capacity, read.number(&keys::QUEUE_CAPACITY));
+    set(
+        &mut config.auto_disable_threshold,
+        read.number(&keys::AUTO_DISABLE_THRESHOLD),
+    );
+    set(&mut config.connect_timeout, read.time(&keys::CONNECT_TIMEOUT));
+    set(&mut config.first_byte_timeout, read.time(&keys::FIRST_BYTE_TIMEOUT));
+    set(&mut config.idle_timeout, read.time(&keys::IDLE_TIMEOUT));
+    set(&mut config.attempt_timeout, read.time(&keys::ATTEMPT_TIMEOUT));
+    config.job_timeout = read.time(&keys::JOB_TIMEOUT);
+    set(&mut config.cooldown_max, read.time(&keys::COOLDOWN_MAX));
+    config.proxy = read.text(&keys::PROXY).map(ProxyUrl::new);
+    config.ca_file = read.text(&keys::CA_FILE).map(Into::into);
+    set(&mut config.allow_http, read.flag(&keys::ALLOW_HTTP));
+    read.polling_interval();
+    config
+}
+
+fn deployment(read: &mut Reader<'_, '_>) -> DeploymentConfig {
+    let name = read.required_text(&keys::NAME);
+    let endpoint = read.required_text(&keys::ENDPOINT);
+    let model = read.required_text(&keys::MODEL);
+    let mut config = DeploymentConfig::new(name, endpoint, model).auth(read.auth().unwrap_or(Auth::None));
+    set(&mut config.api_version, read.text(&keys::API_VERSION));
+    set(&mut config.kind, read.kind());
+    set(&mut config.weight, read.number(&keys::WEIGHT));
+    set(&mut config.serves, read.serves());
+    config.max_in_flight = read.number(&keys::MAX_IN_FLIGHT);
+    config.timeout = read.time(&keys::TIMEOUT);
+    set(&mut config.headers, read.headers());
+    config.temperature = read.number(&keys::TEMPERATURE);
+    config.max_completion_tokens = read.number(&keys::MAX_COMPLETION_TOKENS);
+    config.rpm_limit = read.number(&keys::RPM_LIMIT);
+    config.tpm_limit = read.number(&keys::TPM_LIMIT);
+    config
+}
+
+/// Leaves the default where nothing was written.
+fn set<T>(slot: &mut T, written: Option<T>) {
+    if let Some(value) = written {
+        *slot = value;
+    }
+}
+
+/// Takes values out of one object. Each method gives none where the key is absent, where a `null` asks for the
+/// default, and after a complaint.
+struct Reader<'a, 't> {
+    file: &'a File<'t>,
+    fields: &'a Fields<'t>,
+    spot: Spot,
+    env: Env<'a>,
+    complaints: &'a mut Complaints,
+}
+
+impl<'t> Reader<'_, 't> {
+    fn number<T: FromStr>(&mut self, key: &'static Key) -> Option<T> {
+        self.value(key, Node::number)
+    }
+
+    fn time(&mut self, key: &'static Key) -> Option<Duration> {
+        self.value(key, |node| Duration::try_from_secs_f64(node.number()?).ok())
+    }
+
+    fn flag(&mut self, key: &'static Key) -> Option<bool> {
+        self.value(key, Node::flag)
+    }
+
+    fn text(&mut self, key: &'static Key) -> Option<String> {
+        let written = self.value(key, Node::text)?;
+        self.expanded(key, &written)
+    }
+
+    fn required_text(&mut self, key: &'static Key) -> String {
+        self.require(key);
+        self.text(key).unwrap_or_default()
+    }
+
+    fn polling_interval(&mut self) {
+        let key = &keys::WORKER_POLLING_INTERVAL;
+        let written = self.value(key, |node| {
+            node.number().filter(|seconds| key.form.admits_number(*seconds))
+        });
+        if written.is_some() {
+            log::debug!("{} has no effect: nothing polls", key.name);
+        }
+    }
+
+    fn strategy(&mut self) -> Option<Strategy> {
+        let name = self.text(&keys::STRATEGY)?;
+        let strategy = Strategy::named(&name);
+        if strategy.is_none() {
+            let allowed = keys::STRATEGY.form;
+            let said = if LATER_STRATEGIES.contains(&name.as_str()) {
+                format!("{name:?} comes with a later release; allowed now: {allowed}")
+            } else {
+                format!("must be {allowed}, got {}", quoted(&name))
+            };
+            self.complain(&keys::STRATEGY, said);
+        }
+        strategy
+    }
+
+    fn kind(&mut self) -> Option<Kind> {
+        let name = self.text(&keys::KIND)?;
+        let kind = Kind::named(&name);
+        if kind.is_none() {
+            let said = format!("must be {}, got {}", keys::KIND.form, quoted(&name));
+            self.complain(&keys::KIND, said);
+        }
+        kind
+    }
+
+    fn auth(&mut self) -> Option<Auth> {
+        let key = &keys::API_KEY;
+        self.require(key);
+        let written = self.value(key, Node::text)?;
+        let text = self.expanded(key, &written)?;
+        if text.is_empty() && !written.is_empty() {
+            // Written out, an empty key asks for Entra ID; from the environment it is a variable that lacks its value.
+            self.complain(key, "names an environment variable that is empty".into());
+        }
+        Some(Auth::from_text(text))
+    }
+
+    fn serves(&mut self) -> Option<Vec<String>> {
+        let key = &keys::SERVES;
+        let items = self.value(key, |node| node.items().filter(|items| !items.is_empty()))?;
+        let mut names = Vec::new();
+        for item in items {
+            names.push(self.part(key, item, |found| format!("must be {}, got {found} in it", key.form))?);
+        }
+        Some(names)
+    }
+
+    fn headers(&mut self) -> Option<Vec<(String, Secret)>> {
+        let key = &keys::HEADERS;
+        let entries = self.value(key, Node::entries)?;
+        let mut headers = Vec::new();
+        for (name, value) in entries {
+            let name = name.text().unwrap_or_else(|| name.raw().to_owned());
+            let wrong = |found| format!("must have text for {}, got {found}", quoted(&name));
+            let value = self.part(key, value, wrong)?;
+            headers.push((name, Secret::new(value)));
+        }
+        Some(headers)
+    }
+
+    /// The text that is one `part` of the value at `key`; `wrong` says what is wrong if it is something else.
+    fn part(&mut self, key: &'static Key, part: Node<'t>, wrong: impl FnOnce(String) -> String) -> Option<String> {
+        let said = match part.text() {
+            Some(written) => match expand(&written, self.env) {
+                Ok(text) => return Some(text),
+                Err(error) => error.to_string(),
+            },
+            None => wrong(shown(key, part)),
+        };
+        self.complaints.about(self.spot.key(key), Some(part.at()), said);
+        None
+    }
+
+    /// What `read` makes of the value at `key`.
+    fn value<T>(&mut self, key: &'static Key, read: impl FnOnce(Node<'t>) -> Option<T>) -> Option<T> {
+        let node = self.fields.get(key)?;
+        if key.nullable && node.sort() == Sort::Null {
+            return None;
+        }
+        let value = read(node);
+        if value.is_none() {
+            self.complain(key, format!("must be {}, got {}", key.form, shown(key, node)));
+        }
+        value
+    }
+
+    fn require(&mut self, key: &'static Key) {
+        if self.fields.get(key).is_none() {
+            self.complain(key, format!("is required: {}", key.form));
+        }
+    }
+
+    fn expanded(&mut self, key: &'static Key, written: &str) -> Option<String> {
+        match expand(written, self.env) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                self.complain(key, error.to_string());
+                None
+            }
+        }
+    }
+
+    fn complain(&mut self, key: &'static Key, said: String) {
+        let spot = self.spot.key(key);
+        self.complaints.about(spot, Some(self.file.place(spot)), said);
+    }
+}
+
+/// A value of the wrong type, as it may be shown: one that may hold a secret is only called what it is.
+fn shown(key: &Key, node: Node<'_>) -> String {
+    let secret = [&keys::API_KEY, &keys::ENDPOINT, &keys::HEADERS, &keys::PROXY]
+        .iter()
+        .any(|hidden| hidden.name == key.name);
+    match node.sort() {
+        Sort::Number | Sort::Text if !secret => cut(node.raw()),
+        Sort::Flag | Sort::Null => node.raw().to_owned(),
+        sort => sort.name().to_owned(),
+    }
+}
+
+fn cut(raw: &str) -> String {
+    const SHOWN: usize = 60;
+    match raw.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &raw[..end]),
+        None => raw.to_owned(),
+    }
+}

@@ -1,0 +1,84 @@
+//! The deployments to send to and the settings of the pool, from a JSON file or by calls.
+//!
+#![doc = include_str!("../../docs/CONFIG.md")]
+// The tables say what errors say, where a URL stands without marks.
+#![allow(rustdoc::bare_urls)]
+//!
+//! ## Inside
+//!
+//! Reading a file takes two steps. `file` sees what was written: known keys, each with its place in the text.
+//! `meaning` makes of it what is meant, a [`BlasterConfig`] of typed values with the environment filled in, and
+//! `rules` holds it against what is allowed, as [`BlasterConfig::validate`] does for one made by calls. After that
+//! nothing needs checking again. All three complain instead of giving up, so that one error tells everything. The
+//! tables above are printed from `keys`, which the reader goes by too.
+
+pub use auth::{Auth, SignIn};
+pub use blaster::BlasterConfig;
+pub use deployment::DeploymentConfig;
+pub use kind::Kind;
+pub use proxy::ProxyUrl;
+pub use strategy::Strategy;
+
+mod auth;
+mod blaster;
+mod complaint;
+pub mod defaults;
+mod deployment;
+mod env;
+mod file;
+mod from_env;
+mod json;
+mod keys;
+mod kind;
+mod meaning;
+mod nearest;
+mod proxy;
+mod rules;
+mod strategy;
+mod url;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use crate::error::ConfigError;
+
+/// Every key with its type, range and default: the tables of `docs/CONFIG.md`, in Markdown.
+#[must_use]
+pub fn reference() -> String {
+    format!("{}\n{}", keys::table(keys::TOP), keys::table(keys::DEPLOYMENT))
+}
+
+/// Reads a configuration's text.
+///
+/// `file` is what errors call it. `env` looks up what `${NAME}` stands for. A byte order mark at the start is
+/// skipped. [`BlasterConfig::from_json`] and [`BlasterConfig::from_file`] are this with the process's environment.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse(
+    text: &str,
+    file: Option<&str>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<BlasterConfig, ConfigError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut complaints = complaint::Complaints::default();
+    if text.len() > BlasterConfig::FILE_MAX {
+        let most = BlasterConfig::FILE_MAX;
+        let said = || format!("the text must be at most {most} bytes, got {}", text.len());
+        complaints.beside(complaint::Spot::default(), 0, said);
+        return Err(complaints.into_error(file, text, &[]));
+    }
+    let Some(written) = file::File::read(text, &mut complaints) else {
+        return Err(complaints.into_error(file, text, &[]));
+    };
+    let config = meaning::meaning(&written, env, &mut complaints);
+    rules::check(&config, &mut |spot, said| {
+        complaints.about(spot, Some(written.place(spot)), said);
+    });
+    if complaints.is_empty() {
+        Ok(config)
+    } else {
+        Err(complaints.into_error(file, text, &config.deployments))
+    }
+}

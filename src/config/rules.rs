@@ -1,0 +1,204 @@
+//! What a configuration must keep to, wherever it comes from.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::complaint::{Spot, quoted};
+use super::keys::{self, Key};
+use super::{Auth, BlasterConfig, DeploymentConfig, Kind, url};
+use crate::api::Headers;
+
+/// Headers that the library sets itself, or that decide how a message is read.
+const OWN_HEADERS: [&str; 9] = [
+    "accept-encoding",
+    "api-key",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "transfer-encoding",
+];
+
+/// Calls `complain` with every breach: where, and what to say after the key's name.
+pub(super) fn check(config: &BlasterConfig, complain: &mut dyn FnMut(Spot, String)) {
+    let spot = Spot::default();
+    let mut judge = Judge { spot, complain };
+    judge.whole(&keys::MAX_JOB_RETRY, u64::from(config.max_job_retry));
+    judge.whole(&keys::QUEUE_CAPACITY, config.queue_capacity as u64);
+    judge.whole(&keys::AUTO_DISABLE_THRESHOLD, u64::from(config.auto_disable_threshold));
+    judge.time(&keys::CONNECT_TIMEOUT, config.connect_timeout);
+    judge.time(&keys::FIRST_BYTE_TIMEOUT, config.first_byte_timeout);
+    judge.time(&keys::IDLE_TIMEOUT, config.idle_timeout);
+    judge.time(&keys::ATTEMPT_TIMEOUT, config.attempt_timeout);
+    judge.time(&keys::COOLDOWN_MAX, config.cooldown_max);
+    if let Some(workers) = config.num_workers {
+        judge.whole(&keys::NUM_WORKERS, workers as u64);
+    }
+    if let Some(timeout) = config.job_timeout {
+        judge.time(&keys::JOB_TIMEOUT, timeout);
+    }
+    if let Some(proxy) = &config.proxy
+        && let Err(needed) = url::check_proxy(proxy.expose())
+    {
+        judge.must(&keys::PROXY, &format!("{needed}, got {:?}", proxy.to_string()));
+    }
+    if config.ca_file.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+        judge.must(&keys::CA_FILE, &format!("be {}, got \"\"", keys::CA_FILE.form));
+    }
+    if !(1..=keys::DEPLOYMENTS_MAX).contains(&config.deployments.len()) {
+        let needed = format!("be {}, got {}", keys::DEPLOYMENTS.form, config.deployments.len());
+        judge.must(&keys::DEPLOYMENTS, &needed);
+    }
+    let mut names: HashMap<&str, usize> = HashMap::new();
+    for (index, deployment) in config.deployments.iter().enumerate() {
+        let spot = Spot::deployment(index);
+        let mut judge = Judge {
+            spot,
+            complain: judge.complain,
+        };
+        let first = *names.entry(&deployment.name).or_insert(index);
+        if first != index && !deployment.name.is_empty() {
+            judge.must(
+                &keys::NAME,
+                &format!("be unique, and deployments[{first}] has it already"),
+            );
+        }
+        judge.deployment(deployment, config.allow_http);
+    }
+}
+
+/// Compares the values of one object with what its keys allow.
+struct Judge<'a> {
+    spot: Spot,
+    complain: &'a mut dyn FnMut(Spot, String),
+}
+
+impl Judge<'_> {
+    fn deployment(&mut self, config: &DeploymentConfig, allow_http: bool) {
+        self.text(&keys::NAME, &config.name, is_name(&config.name));
+        self.text(&keys::MODEL, &config.model, is_model(&config.model));
+        self.text(
+            &keys::API_VERSION,
+            &config.api_version,
+            is_api_version(&config.api_version),
+        );
+        if let Err(needed) = url::check_endpoint(&config.endpoint, config.kind == Kind::Azure, allow_http) {
+            self.must(
+                &keys::ENDPOINT,
+                &format!("{needed}, got {}", quoted(&url::shown(&config.endpoint))),
+            );
+        }
+        if let Auth::Key(key) = &config.auth
+            && !is_api_key(key.expose())
+        {
+            self.must(
+                &keys::API_KEY,
+                &format!("be {} (the value is not shown)", keys::API_KEY.form),
+            );
+        }
+        self.whole(&keys::WEIGHT, u64::from(config.weight));
+        if config.serves.iter().any(String::is_empty) {
+            self.must(&keys::SERVES, &format!("be {}, got \"\" in it", keys::SERVES.form));
+        }
+        if let Some(most) = config.max_in_flight {
+            self.whole(&keys::MAX_IN_FLIGHT, most as u64);
+        }
+        if let Some(timeout) = config.timeout {
+            self.time(&keys::TIMEOUT, timeout);
+        }
+        if let Some(temperature) = config.temperature
+            && !keys::TEMPERATURE.form.admits_number(temperature)
+        {
+            self.must(
+                &keys::TEMPERATURE,
+                &format!("be {}, got {temperature}", keys::TEMPERATURE.form),
+            );
+        }
+        let counts = [
+            (&keys::MAX_COMPLETION_TOKENS, config.max_completion_tokens),
+            (&keys::RPM_LIMIT, config.rpm_limit),
+            (&keys::TPM_LIMIT, config.tpm_limit),
+        ];
+        for (key, count) in counts {
+            if let Some(count) = count {
+                self.whole(key, u64::from(count));
+            }
+        }
+        self.headers(config);
+    }
+
+    fn headers(&mut self, config: &DeploymentConfig) {
+        let key = &keys::HEADERS;
+        if config.headers.len() > keys::HEADERS_MAX {
+            self.must(key, &format!("be {}, got {}", key.form, config.headers.len()));
+        }
+        for (index, (name, value)) in config.headers.iter().take(keys::HEADERS_MAX).enumerate() {
+            let is_named = |other: &str| other.eq_ignore_ascii_case(name);
+            if OWN_HEADERS.iter().any(|own| is_named(own)) {
+                self.must(key, &format!("not set {name:?}, which the library sets itself"));
+            } else if config.headers[..index].iter().any(|(other, _)| is_named(other)) {
+                self.must(key, &format!("not set {name:?} twice"));
+            } else if let Err(why) = Headers::new().insert(name, value.expose()) {
+                self.must(key, &format!("hold what HTTP allows: {why}"));
+            }
+        }
+    }
+
+    fn whole(&mut self, key: &Key, value: u64) {
+        if !key.form.admits_whole(value) {
+            self.must(key, &format!("be {}, got {value}", key.form));
+        }
+    }
+
+    fn time(&mut self, key: &Key, value: Duration) {
+        if !key.form.admits_time(value) {
+            self.must(key, &format!("be {}, got {}", key.form, value.as_secs_f64()));
+        }
+    }
+
+    fn text(&mut self, key: &Key, value: &str, is_right: bool) {
+        if !is_right {
+            self.must(key, &format!("be {}, got {}", key.form, quoted(value)));
+        }
+    }
+
+    fn must(&mut self, key: &Key, needed: &str) {
+        (self.complain)(self.spot.key(key), format!("must {needed}"));
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    is_line(text, keys::NAME_MAX)
+}
+
+/// A model's name goes into the URL. It is percent-encoded there, but a gateway that decodes too early must not be
+/// led out of the deployment's path.
+fn is_model(text: &str) -> bool {
+    let climbs = |segment: &str| matches!(segment, "." | "..");
+    is_line(text, keys::MODEL_MAX) && !text.split(['/', '\\']).any(climbs)
+}
+
+/// `v1`, or `YYYY-MM-DD` with or without `-preview`.
+fn is_api_version(text: &str) -> bool {
+    let date = text.strip_suffix("-preview").unwrap_or(text);
+    let digits = |part: &str, count| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
+    let is_date = match date.split('-').collect::<Vec<_>>()[..] {
+        [year, month, day] => {
+            let within = |part: &str, max: u8| part.parse().is_ok_and(|number| (1..=max).contains(&number));
+            digits(year, 4) && digits(month, 2) && digits(day, 2) && within(month, 12) && within(day, 31)
+        }
+        _ => false,
+    };
+    text == "v1" || is_date
+}
+
+fn is_api_key(text: &str) -> bool {
+    (1..=keys::API_KEY_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// Whether `text` is of 1 to `max` characters, none of them a control character.
+fn is_line(text: &str, max: usize) -> bool {
+    !text.is_empty() && text.chars().nth(max).is_none() && !text.chars().any(char::is_control)
+}

@@ -1,0 +1,39 @@
+//! How an endpoint is chosen among those that are ready.
+
+use serde::{Serialize, Serializer};
+
+/// The order in which ready endpoints are tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Strategy {
+    /// By `weight`, spread smoothly: of weights 3 and 1 every fourth request goes to the second.
+    #[default]
+    Weighted,
+    /// Each in turn, whatever its weight.
+    RoundRobin,
+}
+
+impl Strategy {
+    /// All strategies of this release, the default first.
+    pub const ALL: [Strategy; 2] = [Strategy::Weighted, Strategy::RoundRobin];
+
+    /// The strategy of that name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|strategy| strategy.name() == name)
+    }
+
+    /// The name that it has in a configuration file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Strategy::Weighted => "weighted",
+            Strategy::RoundRobin => "round_robin",
+        }
+    }
+}
+
+impl Serialize for Strategy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}

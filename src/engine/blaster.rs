@@ -1,0 +1,460 @@
+//! The face of the engine.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::api::{
+    ChatCompletion, ChatRequest, Delta, EmbeddingRequest, Embeddings, FinishReason, Options, Prepared, RawReply,
+    RawRequest,
+};
+use crate::balance::{EndpointId, SetId};
+use crate::clock;
+use crate::config::BlasterConfig;
+use crate::error::{Error, RequestError, Result, SubmitError};
+
+use super::builder::Builder;
+use super::core::NotTaken;
+use super::drain::DrainReport;
+use super::handle::JobHandle;
+use super::job::{Reply, ReplyKind, Request};
+use super::run_all::RunAll;
+use super::shared::{Patience, Shared};
+use super::state::EndpointState;
+use super::stream::{self, ChatStream, RawStream, Sink};
+
+/// A queue of jobs, a pool of worker threads, and the deployments that they are sent to.
+///
+/// Clones share all of it. When the last clone is dropped, the blaster is closed: whatever is not answered by
+/// then ends as [`Error::ShutDown`]. Use [`Blaster::drain`] to let it finish.
+#[derive(Clone)]
+pub struct Blaster {
+    shared: Arc<Shared>,
+    /// Closes when the last clone goes: the worker threads share `shared` and would keep it for ever.
+    _owner: Arc<Owner>,
+}
+
+struct Owner(Arc<Shared>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Blaster {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Blaster {
+            _owner: Arc::new(Owner(Arc::clone(&shared))),
+            shared,
+        }
+    }
+
+    /// A blaster as a JSON file describes it; see `docs/CONFIG.md`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with everything that is wrong with the file, [`Error::Setup`] for a CA file or proxy that
+    /// cannot be used, [`Error::Start`] where not even one thread can be started.
+    pub fn from_config(path: impl AsRef<Path>) -> Result<Self> {
+        Self::builder().config_file(path)?.build()
+    }
+
+    /// A blaster to be put together step by step.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Sends a chat and waits for its text. Takes messages, a text, or a whole [`ChatRequest`].
+    ///
+    /// # Errors
+    /// What the job ended with; [`Error::NoText`] where the answer holds none.
+    pub fn chat_completion(&self, request: impl Into<ChatRequest>) -> Result<String> {
+        self.refuse_on_worker()?;
+        self.submit_chat_completion(request)?.wait()
+    }
+
+    /// Queues a chat and returns a handle on its text. Waits for room in the queue.
+    ///
+    /// # Errors
+    /// [`SubmitError`], with the request.
+    pub fn submit_chat_completion(
+        &self,
+        request: impl Into<ChatRequest>,
+    ) -> Result<JobHandle<String>, SubmitError<ChatRequest>> {
+        self.submit_chat(request.into(), Patience::Endless, None, text)
+    }
+
+    /// Sends a chat and waits for the whole answer.
+    ///
+    /// # Errors
+    /// What the job ended with.
+    pub fn chat(&self, request: impl Into<ChatRequest>) -> Result<ChatCompletion> {
+        self.refuse_on_worker()?;
+        self.submit(request)?.wait()
+    }
+
+    /// Queues a chat and returns a handle on the whole answer. Waits for room in the queue (except on a worker's
+    /// own thread, where it returns [`SubmitError::Full`]).
+    ///
+    /// # Errors
+    /// [`SubmitError`], with the request.
+    pub fn submit(
+        &self,
+        request: impl Into<ChatRequest>,
+    ) -> Result<JobHandle<ChatCompletion>, SubmitError<ChatRequest>> {
+        self.submit_chat(request.into(), Patience::Endless, None, chat)
+    }
+
+    /// [`Blaster::submit`] that does not wait for room.
+    ///
+    /// # Errors
+    /// [`SubmitError`], with the request; [`SubmitError::Full`] where there is no room.
+    pub fn try_submit(
+        &self,
+        request: impl Into<ChatRequest>,
+    ) -> Result<JobHandle<ChatCompletion>, SubmitError<ChatRequest>> {
+        self.submit_chat(request.into(), Patience::None, None, chat)
+    }
+
+    /// [`Blaster::submit`] that waits for room for `timeout` at most.
+    ///
+    /// # Errors
+    /// [`SubmitError`], with the request; [`SubmitError::Full`] where there was no room in that time.
+    pub fn submit_timeout(
+        &self,
+        request: impl Into<ChatRequest>,
+        timeout: Duration,
+    ) -> Result<JobHandle<ChatCompletion>, SubmitError<ChatRequest>> {
+        self.submit_chat(request.into(), patience(timeout), None, chat)
+    }
+
+    /// Runs every request of an iterator, and yields each answer as it comes, with its request's position.
+    ///
+    /// Requests are taken from the iterator as there is room: at most twice as many as there are workers are
+    /// submitted and not yielded, so the iterator may be endless.
+    pub fn run_all<I>(&self, requests: I) -> RunAll<I::IntoIter>
+    where
+        I: IntoIterator,
+        I::Item: Into<ChatRequest>,
+    {
+        let workers = self.shared.with_core(|core| core.workers);
+        RunAll::new(self.clone(), requests.into_iter(), 2 * workers)
+    }
+
+    /// Sends a chat as a stream and returns its pieces as they come.
+    ///
+    /// # Errors
+    /// [`SubmitError`], with the request. What happens later is found in the stream.
+    pub fn stream(&self, request: impl Into<ChatRequest>) -> Result<ChatStream, SubmitError<ChatRequest>> {
+        let (sender, pieces) = stream::channel();
+        let request = request.into().stream(true);
+        let handle = self.submit_chat(request, Patience::Endless, Some(Sink::Deltas(sender)), chat)?;
+        Ok(ChatStream::new(pieces, handle))
+    }
+
+    /// Sends a chat as a stream and calls `each` with its pieces, on a worker's thread: it should be quick, and
+    /// must not wait for this blaster. `Break` ends the stream; the handle then yields what had been received by then,
+    /// whose choices lack a finish reason where they were not finished.
+    ///
+    /// # Errors
+    /// [`SubmitError`], with the request.
+    pub fn submit_streaming(
+        &self,
+        request: impl Into<ChatRequest>,
+        each: impl FnMut(&Delta) -> ControlFlow<()> + Send + 'static,
+    ) -> Result<JobHandle<ChatCompletion>, SubmitError<ChatRequest>> {
+        let sink = Sink::Callback(Box::new(each));
+        self.submit_chat(request.into().stream(true), Patience::Endless, Some(sink), chat)
+    }
+
+    /// Sends any operation as bytes and returns a handle on the reply's bytes. Errors, limits, retries and failover
+    /// are the same as for chats.
+    ///
+    /// # Errors
+    /// [`SubmitError`], with the request.
+    pub fn submit_raw(&self, request: RawRequest) -> Result<JobHandle<RawReply>, SubmitError<RawRequest>> {
+        match request.prepare() {
+            Ok(prepared) => {
+                let taken = self.take(prepared, ReplyKind::Raw, Patience::Endless, None);
+                Ok(JobHandle::new(
+                    give_back(taken, request)?,
+                    Arc::clone(&self.shared),
+                    raw,
+                ))
+            }
+            Err(error) => Err(invalid(request, error)),
+        }
+    }
+
+    /// Sends any operation as bytes, waits for the head of its reply and returns its bytes as they come.
+    ///
+    /// # Errors
+    /// What the job ended with before any content had come.
+    pub fn stream_raw(&self, request: RawRequest) -> Result<RawStream> {
+        self.refuse_on_worker()?;
+        let (sender, pieces) = stream::channel();
+        let taken = self.take(
+            request.prepare()?,
+            ReplyKind::Raw,
+            Patience::Endless,
+            Some(Sink::Raw(sender)),
+        );
+        let cell = give_back(taken, request)?;
+        RawStream::open(pieces, JobHandle::new(cell, Arc::clone(&self.shared), raw))
+    }
+
+    /// Asks for embeddings and waits for them.
+    ///
+    /// # Errors
+    /// What the job ended with.
+    pub fn embeddings(&self, request: impl Into<EmbeddingRequest>) -> Result<Embeddings> {
+        self.refuse_on_worker()?;
+        self.submit_embeddings(request)?.wait()
+    }
+
+    /// Queues a request for embeddings.
+    ///
+    /// # Errors
+    /// [`SubmitError`], with the request.
+    pub fn submit_embeddings(
+        &self,
+        request: impl Into<EmbeddingRequest>,
+    ) -> Result<JobHandle<Embeddings>, SubmitError<EmbeddingRequest>> {
+        let request = request.into();
+        match request.prepare() {
+            Ok(prepared) => {
+                let taken = self.take(prepared, ReplyKind::Embeddings, Patience::Endless, None);
+                Ok(JobHandle::new(
+                    give_back(taken, request)?,
+                    Arc::clone(&self.shared),
+                    embeddings,
+                ))
+            }
+            Err(error) => Err(invalid(request, error)),
+        }
+    }
+
+    /// A live handle on each endpoint, in the order of the configuration.
+    #[must_use]
+    pub fn states(&self) -> Vec<EndpointState> {
+        let endpoints = 0..self.shared.endpoints.len();
+        endpoints
+            .map(|index| EndpointState::new(Arc::clone(&self.shared), EndpointId::at(index)))
+            .collect()
+    }
+
+    /// The model names that requests may ask for, sorted.
+    #[must_use]
+    pub fn models(&self) -> Vec<Arc<str>> {
+        self.shared.with_core(|core| core.balancer.models())
+    }
+
+    /// Jobs waiting to be sent.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.shared.with_core(|core| core.waiting())
+    }
+
+    /// Jobs under way.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.shared.with_core(|core| core.in_flight())
+    }
+
+    /// Worker threads that live.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.shared.with_core(|core| core.workers)
+    }
+
+    /// Takes no more jobs, lets those that there are finish for `timeout` at most, and closes. What is not done by
+    /// then ends as [`Error::ShutDown`].
+    pub fn drain(&self, timeout: Duration) -> DrainReport {
+        let before = self.shared.with_core(|core| core.ended);
+        let deadline = clock::now().checked_add(timeout);
+        let own = self.shared.is_own_worker();
+        if let (Some(deadline), false) = (deadline, own) {
+            self.shared.drain(deadline);
+        }
+        let report = self.shared.with_core(|core| DrainReport {
+            answered: core.ended.answered - before.answered,
+            failed: core.ended.failed - before.failed,
+            waiting: core.waiting(),
+            in_flight: core.in_flight(),
+        });
+        self.close();
+        report
+    }
+
+    /// Ends everything now: every handle that has no result yet ends as [`Error::ShutDown`], submitters that wait for
+    /// room get their requests back, connections are shut down. Waits neither for sockets nor for cooldowns; worker
+    /// threads end by themselves. Further calls do nothing.
+    pub fn close(&self) {
+        self.shared.close();
+    }
+
+    fn refuse_on_worker(&self) -> Result<()> {
+        if self.shared.is_own_worker() {
+            Err(Error::WouldDeadlock)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn submit_chat<T>(
+        &self,
+        request: ChatRequest,
+        patience: Patience,
+        sink: Option<Sink>,
+        convert: fn(Reply) -> Result<T>,
+    ) -> Result<JobHandle<T>, SubmitError<ChatRequest>> {
+        match request.prepare() {
+            Ok(prepared) => {
+                let taken = self.take(prepared, ReplyKind::Chat, patience, sink);
+                Ok(JobHandle::new(
+                    give_back(taken, request)?,
+                    Arc::clone(&self.shared),
+                    convert,
+                ))
+            }
+            Err(error) => Err(invalid(request, error)),
+        }
+    }
+
+    /// Finds out who may serve the request, and queues it.
+    fn take(
+        &self,
+        prepared: Prepared,
+        reply: ReplyKind,
+        patience: Patience,
+        sink: Option<Sink>,
+    ) -> Result<Arc<super::job::JobCell>, Refusal> {
+        let Prepared {
+            operation,
+            method,
+            body,
+            mut options,
+        } = prepared;
+        let set = self.set(&options)?;
+        let headers = options.take_headers();
+        let Options { timeout, priority, .. } = options;
+        let request = Request {
+            body,
+            headers,
+            method,
+            reply,
+            sink: sink.map(Box::new),
+        };
+        self.shared
+            .submit(set, &operation, patience, request, timeout, priority)
+            .map_err(|(why, _)| match why {
+                NotTaken::Full => Refusal::Full,
+                NotTaken::Closed => Refusal::Closed,
+            })
+    }
+
+    fn set(&self, options: &Options) -> Result<SetId, Refusal> {
+        let model = options.model.as_deref();
+        self.shared.with_core(|core| core.balancer.set(model)).ok_or_else(|| {
+            let model = model.unwrap_or_default().to_owned();
+            Refusal::Unknown(Error::UnknownModel {
+                model,
+                known: self.models(),
+            })
+        })
+    }
+}
+
+/// Why a prepared request was not taken.
+enum Refusal {
+    Full,
+    Closed,
+    Unknown(Error),
+}
+
+fn give_back<T, R>(taken: Result<T, Refusal>, request: R) -> Result<T, SubmitError<R>> {
+    taken.map_err(|refusal| match refusal {
+        Refusal::Full => SubmitError::Full(request),
+        Refusal::Closed => SubmitError::ShutDown(request),
+        Refusal::Unknown(error) => SubmitError::Invalid { request, error },
+    })
+}
+
+fn invalid<R>(request: R, error: RequestError) -> SubmitError<R> {
+    SubmitError::Invalid {
+        request,
+        error: error.into(),
+    }
+}
+
+fn patience(timeout: Duration) -> Patience {
+    clock::now()
+        .checked_add(timeout)
+        .map_or(Patience::Endless, Patience::Until)
+}
+
+/// What the engine lays down for a job is what its kind of reply asks for; anything else is a mistake of ours.
+fn foreign<T>(_: Reply) -> Result<T> {
+    Err(Error::Panicked {
+        what: "the reply is of another kind than was asked for".to_owned(),
+        trail: Box::default(),
+    })
+}
+
+fn chat(reply: Reply) -> Result<ChatCompletion> {
+    match reply {
+        Reply::Chat(completion) => Ok(*completion),
+        other => foreign(other),
+    }
+}
+
+fn text(reply: Reply) -> Result<String> {
+    let completion = chat(reply)?;
+    if let Some(why) = completion.no_text() {
+        return Err(Error::NoText {
+            why: why.to_string(),
+            completion: Box::new(completion),
+        });
+    }
+    if completion.finish_reason() == Some(&FinishReason::Length) {
+        log::warn!(
+            "answer {:?} was cut at its token limit (finish reason \"length\")",
+            completion.id
+        );
+    }
+    Ok(completion.into_text())
+}
+
+fn raw(reply: Reply) -> Result<RawReply> {
+    match reply {
+        Reply::Raw(reply) => Ok(reply),
+        other => foreign(other),
+    }
+}
+
+fn embeddings(reply: Reply) -> Result<Embeddings> {
+    match reply {
+        Reply::Embeddings(embeddings) => Ok(*embeddings),
+        other => foreign(other),
+    }
+}
+
+impl From<BlasterConfig> for Builder {
+    fn from(config: BlasterConfig) -> Self {
+        Builder::default().config(config)
+    }
+}
+
+impl fmt::Debug for Blaster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blaster")
+            .field("endpoints", &self.shared.endpoints.len())
+            .field("workers", &self.workers())
+            .field("waiting", &self.waiting())
+            .field("in_flight", &self.in_flight())
+            .finish()
+    }
+}

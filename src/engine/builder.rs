@@ -1,0 +1,278 @@
+//! How a blaster is put together.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use crate::api::RequestDefaults;
+use crate::balance::{BalanceSettings, Balancer, EndpointSpec, HealthSettings, Strategy};
+use crate::clock;
+use crate::config::{self, Auth, BlasterConfig, DeploymentConfig};
+use crate::error::{Error, Result};
+use crate::transport::wire::{EndpointWire, WireSettings};
+use crate::transport::{self, Target, Transport, UreqTransport, target};
+
+use super::blaster::Blaster;
+use super::core::Core;
+use super::event::{Event, Hook};
+use super::shared::{EndpointInfo, Shared, Timeouts};
+use super::worker;
+
+/// Stack of a worker, in bytes. The deepest that was measured (a debug build, TLS, nested JSON) took 247 KiB.
+const STACK: usize = 512 * 1024;
+
+/// Puts a [`Blaster`] together: a configuration, and what no file can say.
+#[derive(Default)]
+pub struct Builder {
+    config: Option<BlasterConfig>,
+    workers: Option<usize>,
+    transport: Option<Box<dyn Transport>>,
+    hook: Option<Hook>,
+    seed: Option<u64>,
+}
+
+impl Builder {
+    /// Takes the configuration from a JSON file; see `docs/CONFIG.md`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with everything that is wrong with it.
+    pub fn config_file(self, path: impl AsRef<Path>) -> Result<Self> {
+        Ok(self.config(BlasterConfig::from_file(path)?))
+    }
+
+    /// Takes a configuration.
+    #[must_use]
+    pub fn config(mut self, config: BlasterConfig) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// Adds a deployment to the configuration.
+    #[must_use]
+    pub fn deployment(mut self, deployment: DeploymentConfig) -> Self {
+        self.config
+            .get_or_insert_with(|| BlasterConfig::new([]))
+            .deployments
+            .push(deployment);
+        self
+    }
+
+    /// Threads in the pool, instead of the configured `num_workers`: 1 to 16,384.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// Calls `hook` with everything that happens: on the thread on which it happens, so it should be quick. It must
+    /// not wait for the blaster. Where it panics on a job's event, that job ends as [`Error::Panicked`].
+    #[must_use]
+    pub fn on_event(mut self, hook: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.hook = Some(Box::new(hook));
+        self
+    }
+
+    /// Sends by another transport than HTTP: [`testing::Scripted`](crate::testing::Scripted) for tests. Without a
+    /// configuration there is one deployment then, called `scripted`.
+    #[must_use]
+    pub fn transport(mut self, transport: impl Transport + 'static) -> Self {
+        self.transport = Some(Box::new(transport));
+        self
+    }
+
+    /// Seed of shuffle and jitter, for tests that want the same order each time.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Checks everything and starts the threads.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with everything that is wrong, [`Error::Setup`] for a CA file or proxy that cannot be used,
+    /// [`Error::Start`] where not even one worker can be started (where only some can, the pool is smaller, and the
+    /// log says so).
+    pub fn build(self) -> Result<Blaster> {
+        let mut config = match (self.config, &self.transport) {
+            (Some(config), _) => config,
+            (None, Some(_)) => BlasterConfig::new([scripted()]),
+            (None, None) => BlasterConfig::new([]),
+        };
+        if let Some(workers) = self.workers {
+            config.num_workers = Some(workers);
+        }
+        config.validate()?;
+        for warning in config.warnings() {
+            log::warn!("configuration: {warning}");
+        }
+        let workers = config.workers();
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => Box::new(wire(&config, workers)?),
+        };
+        let names: Vec<Arc<str>> = config
+            .deployments
+            .iter()
+            .map(|deployment| deployment.name.as_str().into())
+            .collect();
+        transport.bind(&names);
+        let balancer = Balancer::new(
+            config.deployments.iter().map(spec).collect(),
+            BalanceSettings {
+                strategy: strategy(config.strategy),
+                workers: u32::try_from(workers).unwrap_or(u32::MAX),
+                max_attempts: config.max_job_retry,
+                health: HealthSettings {
+                    threshold: config.auto_disable_threshold,
+                    cooldown_max: config.cooldown_max,
+                },
+                seed: self.seed.unwrap_or_else(rand::random),
+            },
+        );
+        let core = Core::new(balancer, config.queue_capacity, clock::now());
+        let endpoints = config.deployments.iter().map(info).collect();
+        let timeouts = Timeouts {
+            connect: config.connect_timeout,
+            first_byte: config.first_byte_timeout,
+            idle: config.idle_timeout,
+            attempt: config.attempt_timeout,
+            job: config.job_timeout,
+        };
+        let shared = Arc::new(Shared::new(core, transport, endpoints, timeouts, self.hook));
+        // From here on a failure drops the blaster, which ends the threads that have been started.
+        let blaster = Blaster::new(Arc::clone(&shared));
+        start(&shared, workers)?;
+        Ok(blaster)
+    }
+}
+
+/// Starts the timer and the workers; fewer workers where the system allows no more.
+fn start(shared: &Arc<Shared>, workers: usize) -> Result<()> {
+    let timer = Arc::clone(shared);
+    spawn("blaster-timer".to_owned(), move || timer.run_timer()).map_err(Error::Start)?;
+    for number in 0..workers {
+        let worker = Arc::clone(shared);
+        // Counted before it runs, so that whoever looks sees the whole pool.
+        shared.with_core(|core| core.workers += 1);
+        if let Err(error) = spawn(format!("blaster-{number}"), move || worker::run(&worker)) {
+            shared.with_core(|core| core.worker_left());
+            if number == 0 {
+                return Err(Error::Start(error));
+            }
+            log::warn!("only {number} of {workers} worker threads could be started: {error}");
+            shared.with_core(|core| core.balancer.set_workers(number as u32));
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    // Nobody joins: a thread ends by itself when the blaster is closed, and closing never waits for a socket.
+    thread::Builder::new()
+        .name(name)
+        .stack_size(STACK)
+        .spawn(body)
+        .map(drop)
+}
+
+fn scripted() -> DeploymentConfig {
+    DeploymentConfig::new("scripted", "http://localhost", "scripted").auth(Auth::None)
+}
+
+fn spec(deployment: &DeploymentConfig) -> EndpointSpec {
+    EndpointSpec {
+        name: deployment.name.as_str().into(),
+        weight: deployment.weight,
+        serves: deployment
+            .served_models()
+            .iter()
+            .map(|model| model.as_str().into())
+            .collect(),
+        max_in_flight: deployment
+            .max_in_flight
+            .map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
+        unavailable: deployment.auth.unavailable(),
+    }
+}
+
+fn info(deployment: &DeploymentConfig) -> EndpointInfo {
+    EndpointInfo {
+        name: deployment.name.as_str().into(),
+        model: deployment.model.as_str().into(),
+        defaults: RequestDefaults {
+            temperature: deployment.temperature,
+            max_completion_tokens: deployment.max_completion_tokens,
+        },
+        timeout: deployment.timeout,
+    }
+}
+
+/// The transport over HTTP to the configured deployments.
+fn wire(config: &BlasterConfig, workers: usize) -> Result<UreqTransport> {
+    let setup = |deployment: &DeploymentConfig, problem: String| {
+        Error::Setup(format!("deployment {:?}: {problem}", deployment.name))
+    };
+    let endpoints = config.deployments.iter().map(|deployment| {
+        let kind = deployment.kind;
+        let url = Target::new(
+            target_kind(kind),
+            &deployment.endpoint,
+            &deployment.model,
+            &deployment.api_version,
+        )
+        .map_err(|problem| setup(deployment, problem))?;
+        let mut headers = crate::api::Headers::new();
+        for (name, value) in &deployment.headers {
+            headers
+                .insert(name, value.expose())
+                .map_err(|problem| setup(deployment, problem))?;
+        }
+        Ok(EndpointWire {
+            name: deployment.name.as_str().into(),
+            url,
+            auth: auth(deployment),
+            headers,
+            max_connections: deployment.max_in_flight.unwrap_or(workers).min(workers),
+        })
+    });
+    let settings = WireSettings {
+        proxy: config.proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
+        ca_file: config.ca_file.clone(),
+        ..WireSettings::default()
+    };
+    UreqTransport::new(endpoints.collect::<Result<_>>()?, &settings).map_err(|error| Error::Setup(error.to_string()))
+}
+
+fn strategy(strategy: config::Strategy) -> Strategy {
+    match strategy {
+        config::Strategy::Weighted => Strategy::Weighted,
+        config::Strategy::RoundRobin => Strategy::RoundRobin,
+    }
+}
+
+fn target_kind(kind: config::Kind) -> target::Kind {
+    match kind {
+        config::Kind::Azure => target::Kind::Azure,
+        config::Kind::OpenAi => target::Kind::OpenAi,
+    }
+}
+
+fn auth(deployment: &DeploymentConfig) -> transport::Auth {
+    match (&deployment.auth, deployment.kind) {
+        (Auth::Key(key), config::Kind::OpenAi) => transport::Auth::Bearer(key.clone()),
+        (Auth::Key(key), config::Kind::Azure) => transport::Auth::Key(key.clone()),
+        (Auth::SignIn(_) | Auth::None, _) => transport::Auth::None,
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("config", &self.config)
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,459 @@
+//! Everything that the one lock guards, and the decisions taken under it.
+//!
+//! A decision never waits, sends or calls foreign code. What is to be done about it is returned as [`Actions`], and
+//! is done when the lock is free again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::api::{Operation, Priority};
+use crate::balance::outcome::Outcome;
+use crate::balance::{Balancer, Change, GiveUp, Lease, Need, Pick, ReplyHead, SetId, Unavailable, Verdict};
+
+use super::job::{Job, JobCell};
+use super::lanes::{LaneId, Lanes};
+use super::moment::{Epoch, Moment};
+
+/// Jobs handed out, or ended, in one hold of the lock; more are taken in a further one.
+const BATCH: usize = 32;
+
+/// What the lock guards.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) balancer: Balancer,
+    lanes: Lanes,
+    /// Jobs that are to be tried again at a given moment, by that moment; nobody can take them before.
+    scheduled: BTreeMap<(Moment, u64), Box<Job>>,
+    /// When each of them is due, to find one by its id.
+    due: HashMap<u64, Moment>,
+    /// The deadlines of the jobs that wait.
+    deadlines: BTreeSet<(Moment, u64, LaneId, Priority)>,
+    /// The jobs that are under way.
+    in_flight: HashMap<u64, Arc<JobCell>>,
+    /// Workers that have nothing to do.
+    idle: usize,
+    /// Workers that live.
+    pub(crate) workers: usize,
+    next_id: u64,
+    phase: Phase,
+    /// Most jobs waiting.
+    capacity: usize,
+    epoch: Epoch,
+    /// When the first blocked lane may go on, as the last round of the pump found.
+    lanes_wake: Option<Instant>,
+    /// Jobs that have ended, by how.
+    pub(crate) ended: Ended,
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Jobs are taken.
+    Open,
+    /// No more jobs are taken; those that there are go on.
+    Draining,
+    /// Everything ends.
+    Closed,
+}
+
+/// Counts of jobs that have ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ended {
+    pub(crate) answered: u64,
+    pub(crate) failed: u64,
+}
+
+/// A job on its way to a worker.
+#[derive(Debug)]
+pub(crate) struct Assignment {
+    pub(crate) job: Box<Job>,
+    pub(crate) lease: Lease,
+    /// Longest wait for the first byte, where the endpoint is being probed.
+    pub(crate) first_byte: Option<std::time::Duration>,
+}
+
+/// A job that ends without having been sent (again).
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub(crate) job: Box<Job>,
+    pub(crate) why: Why,
+}
+
+/// Why a waiting job ends.
+#[derive(Debug)]
+pub(crate) enum Why {
+    NoEndpoint(Unavailable),
+    TimedOut,
+    ShutDown,
+    Cancelled,
+}
+
+/// What is to be done when the lock is free again.
+#[derive(Debug, Default)]
+pub(crate) struct Actions {
+    pub(crate) assignments: Vec<Assignment>,
+    pub(crate) endings: Vec<Ending>,
+    pub(crate) changes: Vec<Change>,
+    /// There is more to do than one hold of the lock allows.
+    pub(crate) more: bool,
+}
+
+/// What becomes of a job whose attempt has been settled.
+#[derive(Debug)]
+pub(crate) enum Settled {
+    /// The job has its answer.
+    Answered(Box<Job>),
+    /// It waits again.
+    Waiting,
+    /// It ends with the attempt's error.
+    Failed(Box<Job>, GiveUp),
+    /// It was to be tried again, but ends for another reason.
+    Ended(Ending),
+}
+
+/// A job that is not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotTaken {
+    Full,
+    Closed,
+}
+
+impl Core {
+    pub(crate) fn new(balancer: Balancer, capacity: usize, start: Instant) -> Self {
+        Core {
+            balancer,
+            lanes: Lanes::default(),
+            scheduled: BTreeMap::new(),
+            due: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            in_flight: HashMap::new(),
+            idle: 0,
+            workers: 0,
+            next_id: 0,
+            phase: Phase::Open,
+            capacity,
+            epoch: Epoch::new(start),
+            lanes_wake: None,
+            ended: Ended::default(),
+        }
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Jobs waiting to be sent, those that wait for a retry included.
+    pub(crate) fn waiting(&self) -> usize {
+        self.lanes.waiting() + self.scheduled.len()
+    }
+
+    /// Jobs under way.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting() == 0 && self.in_flight.is_empty()
+    }
+
+    /// Whether a job may be taken now.
+    pub(crate) fn admission(&self) -> Result<(), NotTaken> {
+        if self.phase != Phase::Open {
+            Err(NotTaken::Closed)
+        } else if self.waiting() >= self.capacity {
+            Err(NotTaken::Full)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Takes a job: `make` is given its id and lane. To be followed by a pump.
+    pub(crate) fn submit(
+        &mut self,
+        set: SetId,
+        operation: &Operation,
+        make: impl FnOnce(u64, LaneId) -> Box<Job>,
+    ) -> Arc<JobCell> {
+        let id = self.next_id;
+        self.next_id += 1;
+        let lane = self.lanes.lane(set, operation);
+        self.lanes.enter(lane);
+        let job = make(id, lane);
+        let cell = Arc::clone(&job.cell);
+        self.wait(job);
+        cell
+    }
+
+    fn wait(&mut self, job: Box<Job>) {
+        if let Some(deadline) = job.deadline {
+            self.deadlines
+                .insert((deadline, job.id(), job.cell.lane, job.cell.priority));
+        }
+        self.lanes.insert(job);
+    }
+
+    fn forget_deadline(&mut self, job: &Job) {
+        if let Some(deadline) = job.deadline {
+            self.deadlines
+                .remove(&(deadline, job.id(), job.cell.lane, job.cell.priority));
+        }
+    }
+
+    /// A worker has nothing to do.
+    pub(crate) fn worker_idles(&mut self) {
+        self.idle += 1;
+    }
+
+    /// A worker is gone; it had nothing to do.
+    pub(crate) fn worker_left(&mut self) {
+        self.workers -= 1;
+    }
+
+    /// Hands jobs to idle workers for as long as there is a worker and a lane that admits, the most urgent first,
+    /// and ends the jobs that nobody can serve.
+    pub(crate) fn pump(&mut self, now: Instant, actions: &mut Actions) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        let moment = self.epoch.moment(now);
+        self.wake_scheduled(moment);
+        self.lanes.unblock();
+        let mut wake: Option<Instant> = None;
+        while self.idle > 0 {
+            if actions.assignments.len() + actions.endings.len() >= BATCH {
+                actions.more = true;
+                break;
+            }
+            let Some(mut job) = self.lanes.take_next(moment) else {
+                self.lanes_wake = wake;
+                break;
+            };
+            let lane = job.cell.lane;
+            let (set, operation) = self.lanes.need(lane);
+            match self.balancer.pick(
+                &Need {
+                    set,
+                    operation,
+                    job: job.state(),
+                },
+                now,
+            ) {
+                Pick::Send(lease) => {
+                    self.lanes.took_turn(&job);
+                    self.forget_deadline(&job);
+                    self.in_flight.insert(job.id(), Arc::clone(&job.cell));
+                    self.idle -= 1;
+                    let first_byte = self.balancer.first_byte_limit(&lease);
+                    actions.assignments.push(Assignment { job, lease, first_byte });
+                }
+                Pick::WaitUntil(at) => {
+                    wake = Some(wake.map_or(at, |other| other.min(at)));
+                    self.lanes.put_back(job);
+                    self.lanes.block(lane);
+                }
+                Pick::WaitForSettle => {
+                    self.lanes.put_back(job);
+                    self.lanes.block(lane);
+                }
+                Pick::Never(why) => {
+                    self.end(&job);
+                    actions.endings.push(Ending {
+                        job,
+                        why: Why::NoEndpoint(why),
+                    });
+                }
+            }
+        }
+        if self.idle == 0 {
+            self.end_hopeless(now, actions);
+        }
+        actions.changes.append(&mut self.balancer.take_changes());
+    }
+
+    /// With every worker busy nobody looks at the lanes; jobs that no endpoint can serve end all the same.
+    fn end_hopeless(&mut self, now: Instant, actions: &mut Actions) {
+        if !self.balancer.any_choosy() {
+            return;
+        }
+        for lane in self.lanes.occupied() {
+            let (set, operation) = self.lanes.need(lane);
+            let Some(why) = self.balancer.hopeless(set, operation, now) else {
+                continue;
+            };
+            while let Some(job) = self.lanes.take_of(lane) {
+                if actions.endings.len() >= BATCH {
+                    self.lanes.put_back(job);
+                    actions.more = true;
+                    return;
+                }
+                self.end(&job);
+                actions.endings.push(Ending {
+                    job,
+                    why: Why::NoEndpoint(why.clone()),
+                });
+            }
+        }
+    }
+
+    fn wake_scheduled(&mut self, now: Moment) {
+        while let Some(entry) = self.scheduled.first_entry()
+            && entry.key().0 <= now
+        {
+            let job = entry.remove();
+            self.due.remove(&job.id());
+            self.lanes.insert(job);
+        }
+    }
+
+    /// A job that waited, or was under way, is over.
+    fn end(&mut self, job: &Job) {
+        self.forget_deadline(job);
+        self.lanes.leave(job.cell.lane);
+        self.ended.failed += 1;
+    }
+
+    /// Ends the waiting jobs whose deadline has passed.
+    pub(crate) fn expire(&mut self, now: Instant, actions: &mut Actions) {
+        let now = self.epoch.moment(now);
+        while let Some(&(deadline, id, lane, priority)) = self.deadlines.first()
+            && deadline <= now
+        {
+            if actions.endings.len() >= BATCH {
+                actions.more = true;
+                return;
+            }
+            self.deadlines.pop_first();
+            if let Some(job) = self.take_waiting(id, lane, priority) {
+                self.end(&job);
+                actions.endings.push(Ending {
+                    job,
+                    why: Why::TimedOut,
+                });
+            }
+        }
+    }
+
+    fn take_waiting(&mut self, id: u64, lane: LaneId, priority: Priority) -> Option<Box<Job>> {
+        self.lanes.remove(lane, priority, id).or_else(|| {
+            let due = self.due.remove(&id)?;
+            self.scheduled.remove(&(due, id))
+        })
+    }
+
+    /// The next moment at which something is to be done although nothing happens.
+    pub(crate) fn next_wake(&self) -> Option<Instant> {
+        if self.phase == Phase::Closed {
+            return None;
+        }
+        let retry = self.scheduled.first_key_value().map(|(&(at, _), _)| at);
+        let deadline = self.deadlines.first().map(|&(at, ..)| at);
+        let own = retry
+            .into_iter()
+            .chain(deadline)
+            .min()
+            .map(|moment| self.epoch.instant(moment));
+        // Without an idle worker no lane can go on; the one that becomes idle asks anew.
+        let lanes = self.lanes_wake.filter(|_| self.idle > 0 && self.lanes.waiting() > 0);
+        own.into_iter().chain(lanes).min()
+    }
+
+    /// Learns from a reply's head. True where a pump should follow.
+    pub(crate) fn admitted(&mut self, lease: &Lease, head: &ReplyHead, now: Instant) -> bool {
+        self.balancer.admitted(lease, head, now)
+    }
+
+    /// Takes back a lease with what came of the attempt, and says what becomes of its job. The worker is then
+    /// idle, and a pump must follow.
+    pub(crate) fn settle(&mut self, mut job: Box<Job>, lease: Lease, outcome: &Outcome, now: Instant) -> Settled {
+        self.in_flight.remove(&job.id());
+        let (set, _) = self.lanes.need(job.cell.lane);
+        let verdict = self.balancer.settle(lease, job.state(), set, outcome, now);
+        let moment = self.epoch.moment(now);
+        job.note_end(moment);
+        let at = match verdict {
+            Verdict::Done => {
+                self.lanes.leave(job.cell.lane);
+                self.ended.answered += 1;
+                return Settled::Answered(job);
+            }
+            Verdict::GiveUp(why) => {
+                self.end(&job);
+                return Settled::Failed(job, why);
+            }
+            Verdict::RetryAt(at) => at,
+        };
+        let ends = if self.phase == Phase::Closed {
+            Some(Why::ShutDown)
+        } else if job.cell.gate.is_cancelled() {
+            Some(Why::Cancelled)
+        } else if job.deadline.is_some_and(|deadline| deadline <= moment) {
+            Some(Why::TimedOut)
+        } else {
+            None
+        };
+        if let Some(why) = ends {
+            self.end(&job);
+            return Settled::Ended(Ending { job, why });
+        }
+        if job.handed_out() {
+            self.end(&job);
+            return Settled::Failed(job, GiveUp::Attempts);
+        }
+        if at <= now {
+            self.wait(job);
+        } else {
+            let due = self.epoch.moment(at);
+            if let Some(deadline) = job.deadline {
+                self.deadlines
+                    .insert((deadline, job.id(), job.cell.lane, job.cell.priority));
+            }
+            self.due.insert(job.id(), due);
+            self.scheduled.insert((due, job.id()), job);
+        }
+        Settled::Waiting
+    }
+
+    /// Takes a job out of its lane to end it; none where it is under way or over.
+    pub(crate) fn cancel(&mut self, cell: &JobCell) -> Option<Ending> {
+        let job = self.take_waiting(cell.id, cell.lane, cell.priority)?;
+        self.end(&job);
+        Some(Ending {
+            job,
+            why: Why::Cancelled,
+        })
+    }
+
+    /// No more jobs are taken.
+    pub(crate) fn drain(&mut self) {
+        self.phase = self.phase.max(Phase::Draining);
+    }
+
+    /// Ends everything: the jobs that wait are returned to be ended, those under way to be cancelled. Nothing
+    /// where it has been closed before.
+    pub(crate) fn close(&mut self) -> Option<(Vec<Ending>, Vec<Arc<JobCell>>)> {
+        if self.phase == Phase::Closed {
+            return None;
+        }
+        self.phase = Phase::Closed;
+        self.deadlines.clear();
+        self.due.clear();
+        let waiting = self
+            .lanes
+            .drain()
+            .into_iter()
+            .chain(std::mem::take(&mut self.scheduled).into_values());
+        let endings: Vec<Ending> = waiting
+            .map(|job| Ending {
+                job,
+                why: Why::ShutDown,
+            })
+            .collect();
+        self.ended.failed += endings.len() as u64;
+        Some((endings, self.in_flight.values().cloned().collect()))
+    }
+}

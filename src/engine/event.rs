@@ -1,0 +1,77 @@
+//! What a blaster tells those who listen, for their own metrics.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::api::{Attempt, Condition};
+use crate::balance::Change;
+use crate::error::ErrorKind;
+
+/// Something that happened. Holds no secret, and nothing of what was asked or answered.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A request that left the machine has come to its end.
+    AttemptEnded {
+        /// The job's number.
+        job: u64,
+        /// The entry in its ledger.
+        attempt: Attempt,
+    },
+    /// A job has ended, and its handle is about to be told.
+    JobEnded {
+        /// Its number.
+        job: u64,
+        /// None where it was answered, else how it failed.
+        error: Option<ErrorKind>,
+        /// Requests that left the machine for it.
+        attempts: usize,
+        /// Time from its submission to its end.
+        duration: Duration,
+    },
+    /// An endpoint's condition has changed.
+    EndpointChanged {
+        /// Its name.
+        endpoint: Arc<str>,
+        /// What it is now.
+        condition: Condition,
+        /// Why.
+        reason: Option<String>,
+        /// Time until it is given work, or tried, again, where that is known.
+        left: Option<Duration>,
+    },
+}
+
+/// The user's listener.
+pub(crate) type Hook = Box<dyn Fn(&Event) + Send + Sync>;
+
+/// Calls the listener; its panic is returned in words.
+pub(crate) fn tell(hook: &Hook, event: &Event) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(|| hook(event))).map_err(|panic| panic_text(panic.as_ref()))
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a message").to_owned()
+}
+
+/// Writes a change of condition to the log: going out of service is a warning, everything else information.
+pub(crate) fn log_change(change: &Change, left: Option<Duration>) {
+    let reason = change.reason.as_deref().unwrap_or("");
+    let left = left
+        .map(|left| format!(" for {:.1} s", left.as_secs_f64()))
+        .unwrap_or_default();
+    match change.condition {
+        Condition::Ejected | Condition::Disabled => {
+            log::warn!("endpoint {} is {}: {reason}", change.endpoint, change.condition);
+        }
+        Condition::CoolingDown => log::info!("endpoint {} is cooling down{left}: {reason}", change.endpoint),
+        Condition::Probing => log::info!("endpoint {} is being probed: {reason}", change.endpoint),
+        Condition::Ready => log::info!("endpoint {} is ready", change.endpoint),
+    }
+}

@@ -1,0 +1,181 @@
+//! A job: what waits in the queue, and the part of it that its handle shares.
+
+use crate::api::{ChatCompletion, Embeddings, Headers, Ledger, Priority, RawReply, RequestBody};
+use crate::balance::JobState;
+use crate::error::{Error, Trail, Upstream};
+use crate::transport::{Gate, Method};
+
+use super::lanes::LaneId;
+use super::moment::Moment;
+use super::slot::Slot;
+use super::stream::Sink;
+
+/// The part of a job that its handle shares. A million of them wait, so both parts are kept small.
+#[derive(Debug)]
+pub(crate) struct JobCell {
+    /// Position in the order of submission.
+    pub(crate) id: u64,
+    /// Where it waits while it waits.
+    pub(crate) lane: LaneId,
+    pub(crate) priority: Priority,
+    /// Where its result comes.
+    pub(crate) slot: Slot<Result<Reply, Error>>,
+    /// Cancels what is under way.
+    pub(crate) gate: Gate,
+}
+
+impl JobCell {
+    pub(crate) fn new(id: u64, lane: LaneId, priority: Priority) -> Self {
+        JobCell {
+            id,
+            lane,
+            priority,
+            slot: Slot::new(),
+            gate: Gate::default(),
+        }
+    }
+}
+
+/// What a job is answered with.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Chat(Box<ChatCompletion>),
+    Embeddings(Box<Embeddings>),
+    Raw(RawReply),
+}
+
+/// A job as it waits, is sent, and waits again.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) cell: std::sync::Arc<JobCell>,
+    pub(crate) request: Request,
+    pub(crate) submitted: Moment,
+    /// When the job's own timeout runs out.
+    pub(crate) deadline: Option<Moment>,
+    /// What happened so far; none until something has.
+    past: Option<Box<Past>>,
+}
+
+/// What is sent.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) body: RequestBody,
+    pub(crate) headers: Option<Box<Headers>>,
+    pub(crate) method: Method,
+    pub(crate) reply: ReplyKind,
+    /// Who is handed the pieces of a stream.
+    pub(crate) sink: Option<Box<Sink>>,
+}
+
+/// How a reply is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReplyKind {
+    /// As a chat completion, assembled where it is streamed.
+    Chat,
+    /// As vectors.
+    Embeddings,
+    /// As bytes.
+    Raw,
+}
+
+#[derive(Debug)]
+struct Past {
+    state: JobState,
+    ledger: Ledger,
+    upstream: Option<Upstream>,
+    reason: String,
+    /// When the last attempt ended.
+    ended: Moment,
+    /// Part of the answer has been handed out, so that it cannot be tried again.
+    handed_out: bool,
+}
+
+impl Job {
+    pub(crate) fn new(
+        cell: std::sync::Arc<JobCell>,
+        request: Request,
+        submitted: Moment,
+        deadline: Option<Moment>,
+    ) -> Self {
+        Job {
+            cell,
+            request,
+            submitted,
+            deadline,
+            past: None,
+        }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.cell.id
+    }
+
+    fn past(&mut self) -> &mut Past {
+        let (id, submitted) = (self.cell.id, self.submitted);
+        self.past.get_or_insert_with(|| {
+            Box::new(Past {
+                state: JobState::new(id),
+                ledger: Ledger::default(),
+                upstream: None,
+                reason: String::new(),
+                ended: submitted,
+                handed_out: false,
+            })
+        })
+    }
+
+    /// What the balancer remembers of the job.
+    pub(crate) fn state(&mut self) -> &mut JobState {
+        &mut self.past().state
+    }
+
+    /// Since when the job has been waiting.
+    pub(crate) fn waiting_since(&self) -> Moment {
+        self.past.as_ref().map_or(self.submitted, |past| past.ended)
+    }
+
+    pub(crate) fn ledger(&mut self) -> &mut Ledger {
+        &mut self.past().ledger
+    }
+
+    /// An attempt has ended without an answer.
+    pub(crate) fn note_problem(&mut self, reason: String, upstream: Option<Upstream>) {
+        let past = self.past();
+        past.reason = reason;
+        if upstream.is_some() {
+            past.upstream = upstream;
+        }
+    }
+
+    pub(crate) fn note_end(&mut self, now: Moment) {
+        self.past().ended = now;
+    }
+
+    pub(crate) fn note_handed_out(&mut self) {
+        self.past().handed_out = true;
+    }
+
+    pub(crate) fn handed_out(&self) -> bool {
+        self.past.as_ref().is_some_and(|past| past.handed_out)
+    }
+
+    /// Takes what was tried, for the job's error. `reason` replaces the last problem where there was none.
+    pub(crate) fn take_trail(&mut self, reason: &str) -> Box<Trail> {
+        let mut trail = Box::<Trail>::default();
+        if let Some(past) = self.past.take() {
+            trail.failures = past.state.failures();
+            trail.ledger = past.ledger;
+            trail.upstream = past.upstream;
+            trail.reason = past.reason;
+        }
+        if trail.reason.is_empty() {
+            reason.clone_into(&mut trail.reason);
+        }
+        trail
+    }
+
+    /// Takes the ledger, for the job's answer.
+    pub(crate) fn take_ledger(&mut self) -> Ledger {
+        self.past.take().map(|past| past.ledger).unwrap_or_default()
+    }
+}

@@ -1,0 +1,118 @@
+//! Jobs whose results are taken in the order in which they come.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use crate::error::Result;
+
+use super::handle::JobHandle;
+
+/// Handles under keys, whose results are taken as they come.
+///
+/// ```
+/// # use azure_openai_blaster::{Blaster, JobSet, testing::Scripted};
+/// # let blaster = Blaster::builder().transport(Scripted::answering("yes")).build()?;
+/// let mut set = JobSet::new();
+/// for prompt in ["one", "two", "three"] {
+///     set.insert(prompt, blaster.submit_chat_completion(prompt)?);
+/// }
+/// while let Some((prompt, answer)) = set.next() {
+///     println!("{prompt}: {}", answer?);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct JobSet<K, T> {
+    jobs: HashMap<u64, (K, JobHandle<T>)>,
+    /// Numbers of jobs that have ended.
+    ended: (Sender<u64>, Receiver<u64>),
+    next: u64,
+}
+
+impl<K, T> JobSet<K, T> {
+    /// An empty set.
+    #[must_use]
+    pub fn new() -> Self {
+        JobSet {
+            jobs: HashMap::new(),
+            ended: unbounded(),
+            next: 0,
+        }
+    }
+
+    /// Adds a job under `key`; keys may repeat.
+    pub fn insert(&mut self, key: K, handle: JobHandle<T>) {
+        let number = self.next;
+        self.next += 1;
+        let sender = self.ended.0.clone();
+        let cell = std::sync::Arc::clone(handle.cell());
+        self.jobs.insert(number, (key, handle));
+        cell.slot.on_filled(move || {
+            // The set may be gone, and then nobody wants to know.
+            let _ = sender.send(number);
+        });
+    }
+
+    /// How many results have not been taken.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Whether every result has been taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    /// The next result, within `timeout`; none where none came, or the set is empty.
+    pub fn next_timeout(&mut self, timeout: Duration) -> Option<(K, Result<T>)> {
+        if self.jobs.is_empty() {
+            return None;
+        }
+        let number = self.ended.1.recv_timeout(timeout).ok()?;
+        self.take(number)
+    }
+
+    /// The next result that is there; none where there is none yet.
+    pub fn try_next(&mut self) -> Option<(K, Result<T>)> {
+        let number = self.ended.1.try_recv().ok()?;
+        self.take(number)
+    }
+
+    fn take(&mut self, number: u64) -> Option<(K, Result<T>)> {
+        let (key, handle) = self.jobs.remove(&number)?;
+        Some((key, handle.wait()))
+    }
+}
+
+impl<K, T> Default for JobSet<K, T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K, T> Iterator for JobSet<K, T> {
+    type Item = (K, Result<T>);
+
+    /// Waits for the next result; none where the set is empty.
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.jobs.is_empty() {
+            return None;
+        }
+        let number = self.ended.1.recv().ok()?;
+        self.take(number)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.jobs.len(), Some(self.jobs.len()))
+    }
+}
+
+impl<K, T> fmt::Debug for JobSet<K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobSet").field("len", &self.len()).finish()
+    }
+}

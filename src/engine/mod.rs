@@ -1,0 +1,42 @@
+//! The queue, the worker threads and the handles.
+//!
+//! Jobs wait in lanes under one lock. After every change a *pump* hands jobs, each with the endpoint picked for it, to
+//! idle workers through a channel, for as long as there is an idle worker and a lane that admits. One timer thread sleeps
+//! until the next moment at which something is due. Nothing polls.
+//!
+//! # Reading order
+//! 1. `core`: everything under the lock, and the decisions about it
+//! 2. `shared`: the lock itself, and what is done when it is free
+//! 3. `worker` and `attempt`: the life of a worker, and of one request
+//! 4. `slot` and [`handle`]: how a result comes to whoever waits
+//! 5. [`blaster`] and [`builder`]: the face
+
+pub use blaster::Blaster;
+pub use builder::Builder;
+pub use drain::DrainReport;
+pub use event::Event;
+pub use handle::{Canceller, JobHandle};
+pub use job_set::JobSet;
+pub use run_all::RunAll;
+pub use state::EndpointState;
+pub use stream::{ChatStream, RawStream};
+
+mod attempt;
+mod blaster;
+mod builder;
+mod core;
+mod drain;
+mod event;
+mod handle;
+mod job;
+mod job_set;
+mod lanes;
+mod moment;
+mod raw_look;
+mod run_all;
+mod shared;
+mod slot;
+mod state;
+mod stream;
+mod sync;
+mod worker;

@@ -1,0 +1,484 @@
+//! What all threads of a blaster share: the lock, the queue to the workers, and what is done when the lock is free.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use crate::api::{Operation, RequestDefaults};
+use crate::balance::outcome::Outcome;
+use crate::balance::{EndpointId, Lease, ReplyHead, SetId, Snapshot};
+use crate::clock;
+use crate::error::Error;
+use crate::transport::Transport;
+
+use super::core::{Actions, Assignment, Core, Ending, NotTaken, Phase, Settled, Why};
+use super::event::{self, Event, Hook};
+use super::job::{Job, JobCell, Reply, Request};
+use super::moment::{Epoch, Moment};
+use super::sync::{Condvar, Mutex, MutexGuard};
+
+/// What a worker finds in its queue.
+#[derive(Debug)]
+pub(crate) enum Message {
+    Work(Box<Assignment>),
+    Stop,
+}
+
+/// One deployment, as far as sending cares.
+#[derive(Debug)]
+pub(crate) struct EndpointInfo {
+    pub(crate) name: Arc<str>,
+    pub(crate) model: Arc<str>,
+    /// Sent where the request sets none.
+    pub(crate) defaults: RequestDefaults,
+    /// Limit of an attempt here, instead of the general one.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// The time limits of attempts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeouts {
+    pub(crate) connect: Duration,
+    pub(crate) first_byte: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) attempt: Duration,
+    /// Limit of a job that sets none itself.
+    pub(crate) job: Option<Duration>,
+}
+
+pub(crate) struct Shared {
+    /// One lock around every decision. Held for a decision (well under 2 µs) and never for a wait: what is to be
+    /// sent, told or woken is carried out of it as [`Actions`].
+    core: Mutex<Guarded>,
+    /// Room in the queue; one waiter is woken per job that leaves it.
+    room: Condvar,
+    /// Wakes the timer thread before its time.
+    timer: Condvar,
+    /// Wakes those who wait for the last job, or the last worker, to end.
+    quiet: Condvar,
+    queue: (Sender<Message>, Receiver<Message>),
+    /// Nothing is ever sent here: it is closed when the blaster is, which wakes a worker that waits for a reader.
+    closing: (Mutex<Option<Sender<()>>>, Receiver<()>),
+    pub(crate) transport: Box<dyn Transport>,
+    pub(crate) endpoints: Vec<EndpointInfo>,
+    pub(crate) timeouts: Timeouts,
+    hook: Option<Hook>,
+    epoch: Epoch,
+    /// Tells this blaster's worker threads from others.
+    identity: u64,
+}
+
+struct Guarded {
+    core: Core,
+    /// Until when the timer thread sleeps; none for ever.
+    timer_sleeps_until: Option<Instant>,
+}
+
+/// Whether, and until when, a submitter waits for room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    None,
+    Until(Instant),
+    Endless,
+}
+
+thread_local! {
+    /// The identity of the blaster that this thread works for; 0 for none.
+    static WORKS_FOR: Cell<u64> = const { Cell::new(0) };
+}
+
+static IDENTITIES: AtomicU64 = AtomicU64::new(1);
+
+impl Shared {
+    pub(crate) fn new(
+        core: Core,
+        transport: Box<dyn Transport>,
+        endpoints: Vec<EndpointInfo>,
+        timeouts: Timeouts,
+        hook: Option<Hook>,
+    ) -> Self {
+        let (closing, closed) = crossbeam_channel::bounded(0);
+        Shared {
+            epoch: core.epoch(),
+            core: Mutex::new(Guarded {
+                core,
+                timer_sleeps_until: None,
+            }),
+            room: Condvar::new(),
+            timer: Condvar::new(),
+            quiet: Condvar::new(),
+            queue: unbounded(),
+            closing: (Mutex::new(Some(closing)), closed),
+            transport,
+            endpoints,
+            timeouts,
+            hook,
+            identity: IDENTITIES.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    /// This thread works for this blaster from now on.
+    pub(crate) fn mark_worker(&self) {
+        WORKS_FOR.set(self.identity);
+    }
+
+    /// Whether the calling thread is one of this blaster's workers, and so must not wait for it.
+    pub(crate) fn is_own_worker(&self) -> bool {
+        WORKS_FOR.get() == self.identity
+    }
+
+    pub(crate) fn queue(&self) -> &Receiver<Message> {
+        &self.queue.1
+    }
+
+    /// Ready when the blaster is closed.
+    pub(crate) fn closing(&self) -> &Receiver<()> {
+        &self.closing.1
+    }
+
+    /// Looks at the core, or changes it where nothing follows from that.
+    pub(crate) fn with_core<T>(&self, look: impl FnOnce(&mut Core) -> T) -> T {
+        look(&mut self.core.lock().core)
+    }
+
+    /// Takes a decision, pumps, and does what follows from both.
+    pub(crate) fn act<T>(&self, decide: impl FnOnce(&mut Core, Instant, &mut Actions) -> T) -> T {
+        let now = clock::now();
+        let mut actions = Actions::default();
+        let mut guarded = self.core.lock();
+        let result = decide(&mut guarded.core, now, &mut actions);
+        guarded.core.pump(now, &mut actions);
+        self.release(guarded, &mut actions);
+        self.perform(actions);
+        result
+    }
+
+    /// Lets go of the lock after a pump: whoever waits for what has changed is woken.
+    fn release(&self, mut guarded: MutexGuard<'_, Guarded>, actions: &mut Actions) {
+        let left = actions.assignments.len() + actions.endings.len();
+        let next = guarded.core.next_wake();
+        let sooner = next.is_some_and(|at| guarded.timer_sleeps_until.is_none_or(|until| at < until));
+        if sooner {
+            guarded.timer_sleeps_until = next;
+        }
+        let quiet = guarded.core.phase() > Phase::Open && guarded.core.is_idle();
+        drop(guarded);
+        if sooner {
+            self.timer.notify_one();
+        }
+        for _ in 0..left {
+            self.room.notify_one();
+        }
+        if quiet {
+            self.quiet.notify_all();
+        }
+    }
+
+    /// Does what was decided, without the lock.
+    fn perform(&self, mut actions: Actions) {
+        loop {
+            for assignment in actions.assignments.drain(..) {
+                // The receiver lives as long as `self`.
+                let _ = self.queue.0.send(Message::Work(Box::new(assignment)));
+            }
+            self.announce(&mut actions);
+            for ending in actions.endings.drain(..) {
+                self.finish_ending(ending);
+            }
+            if !actions.more {
+                return;
+            }
+            actions.more = false;
+            let now = clock::now();
+            let mut guarded = self.core.lock();
+            guarded.core.expire(now, &mut actions);
+            guarded.core.pump(now, &mut actions);
+            self.release(guarded, &mut actions);
+        }
+    }
+
+    fn announce(&self, actions: &mut Actions) {
+        for change in actions.changes.drain(..) {
+            let left = change.until.map(|until| until.saturating_duration_since(clock::now()));
+            event::log_change(&change, left);
+            if let Some(hook) = &self.hook {
+                let (endpoint, condition, reason) = (change.endpoint, change.condition, change.reason);
+                let told = event::tell(
+                    hook,
+                    &Event::EndpointChanged {
+                        endpoint,
+                        condition,
+                        reason,
+                        left,
+                    },
+                );
+                if let Err(panic) = told {
+                    log::error!("the event hook panicked: {panic}");
+                }
+            }
+        }
+    }
+
+    /// Learns from a reply's head; where that lets others go, they go now and not when the body has come.
+    pub(crate) fn admitted(&self, lease: &Lease, head: &ReplyHead, now: Instant) {
+        let mut guarded = self.core.lock();
+        if guarded.core.admitted(lease, head, now) {
+            let mut actions = Actions::default();
+            guarded.core.pump(now, &mut actions);
+            self.release(guarded, &mut actions);
+            self.perform(actions);
+        }
+    }
+
+    /// Takes a lease back and, under the same lock, finds the worker its next job.
+    pub(crate) fn settle(
+        &self,
+        job: Box<Job>,
+        lease: Lease,
+        outcome: &Outcome,
+        now: Instant,
+    ) -> (Settled, Option<Box<Assignment>>) {
+        let mut actions = Actions::default();
+        let mut guarded = self.core.lock();
+        let settled = guarded.core.settle(job, lease, outcome, now);
+        guarded.core.worker_idles();
+        guarded.core.pump(now, &mut actions);
+        self.release(guarded, &mut actions);
+        let next = actions.assignments.pop().map(Box::new);
+        self.perform(actions);
+        (settled, next)
+    }
+
+    /// Hands an assignment to another worker.
+    pub(crate) fn hand_on(&self, assignment: Box<Assignment>) {
+        let _ = self.queue.0.send(Message::Work(assignment));
+    }
+
+    /// Takes a job, or says why not; the request is given back where it is not taken.
+    pub(crate) fn submit(
+        &self,
+        set: SetId,
+        operation: &Operation,
+        patience: Patience,
+        request: Request,
+        timeout: Option<Duration>,
+        priority: crate::api::Priority,
+    ) -> Result<Arc<JobCell>, (NotTaken, Request)> {
+        let patience = if self.is_own_worker() { Patience::None } else { patience };
+        let mut guarded = self.core.lock();
+        loop {
+            match (guarded.core.admission(), patience) {
+                (Ok(()), _) => break,
+                (Err(NotTaken::Full), Patience::Endless) => self.room.wait(&mut guarded),
+                (Err(NotTaken::Full), Patience::Until(deadline)) => {
+                    // Room may have come in the same moment, and then the wake-up must not be lost.
+                    if self.room.wait_until(&mut guarded, deadline).timed_out()
+                        && guarded.core.admission() == Err(NotTaken::Full)
+                    {
+                        return Err((NotTaken::Full, request));
+                    }
+                }
+                (Err(why), _) => return Err((why, request)),
+            }
+        }
+        let now = clock::now();
+        let submitted = self.moment(now);
+        let deadline = timeout
+            .or(self.timeouts.job)
+            .and_then(|timeout| now.checked_add(timeout));
+        let cell = guarded.core.submit(set, operation, |id, lane| {
+            let cell = JobCell::new(id, lane, priority);
+            Box::new(Job::new(
+                Arc::new(cell),
+                request,
+                submitted,
+                deadline.map(|at| self.moment(at)),
+            ))
+        });
+        let mut actions = Actions::default();
+        guarded.core.pump(now, &mut actions);
+        self.release(guarded, &mut actions);
+        self.perform(actions);
+        Ok(cell)
+    }
+
+    /// Cancels a job, wherever it is.
+    pub(crate) fn cancel(&self, cell: &JobCell) {
+        // In this order: a job on its way back into the queue either sees the gate, or is found there.
+        cell.gate.cancel();
+        let mut actions = Actions::default();
+        let mut guarded = self.core.lock();
+        actions.endings.extend(guarded.core.cancel(cell));
+        self.release(guarded, &mut actions);
+        self.perform(actions);
+    }
+
+    /// Tells a job's handle how it ended.
+    pub(crate) fn finish(&self, cell: &JobCell, submitted: Duration, attempts: usize, result: Result<Reply, Error>) {
+        let mut result = result;
+        if let Some(hook) = &self.hook {
+            let error = result.as_ref().err().map(Error::kind);
+            let ended = Event::JobEnded {
+                job: cell.id,
+                error,
+                attempts,
+                duration: submitted,
+            };
+            if let Err(what) = event::tell(hook, &ended) {
+                let trail = Box::default();
+                result = Err(Error::Panicked { what, trail });
+            }
+        }
+        cell.slot.fill(result);
+    }
+
+    /// Tells the listener, if there is one. Its panic is returned in words.
+    pub(crate) fn tell(&self, make: impl FnOnce() -> Event) -> Result<(), String> {
+        self.hook.as_ref().map_or(Ok(()), |hook| event::tell(hook, &make()))
+    }
+
+    /// Time since the job's submission.
+    pub(crate) fn age(&self, job: &Job) -> Duration {
+        self.moment(clock::now()).since(job.submitted)
+    }
+
+    /// Tells the handle of a job that ends without a (further) attempt.
+    pub(crate) fn finish_ending(&self, ending: Ending) {
+        let Ending { mut job, why } = ending;
+        let age = self.age(&job);
+        let trail = job.take_trail("it was waiting for a deployment to admit it");
+        let attempts = trail.ledger.len();
+        let error = match why {
+            Why::NoEndpoint(unavailable) => Error::NoEndpoint {
+                endpoints: unavailable.reasons,
+                trail,
+            },
+            Why::TimedOut => Error::Timeout {
+                timeout: self.timeout_of(&job),
+                trail,
+            },
+            Why::ShutDown => Error::ShutDown(trail),
+            Why::Cancelled => Error::Cancelled(trail),
+        };
+        self.finish(&job.cell, age, attempts, Err(error));
+    }
+
+    /// The job's own timeout, as it was set.
+    pub(crate) fn timeout_of(&self, job: &Job) -> Duration {
+        job.deadline
+            .map_or(Duration::MAX, |deadline| deadline.since(job.submitted))
+    }
+
+    pub(crate) fn moment(&self, at: Instant) -> Moment {
+        self.epoch.moment(at)
+    }
+
+    pub(crate) fn instant(&self, moment: Moment) -> Instant {
+        self.epoch.instant(moment)
+    }
+
+    /// The timer thread: sleeps until the next thing is due, and sees to it.
+    pub(crate) fn run_timer(&self) {
+        let mut guarded = self.core.lock();
+        loop {
+            if guarded.core.phase() == Phase::Closed {
+                return;
+            }
+            let now = clock::now();
+            match guarded.core.next_wake() {
+                Some(at) if at <= now => {
+                    let mut actions = Actions::default();
+                    guarded.core.expire(now, &mut actions);
+                    guarded.core.pump(now, &mut actions);
+                    self.release(guarded, &mut actions);
+                    self.perform(actions);
+                    guarded = self.core.lock();
+                }
+                Some(at) => {
+                    guarded.timer_sleeps_until = Some(at);
+                    self.timer.wait_until(&mut guarded, at);
+                }
+                None => {
+                    guarded.timer_sleeps_until = None;
+                    self.timer.wait(&mut guarded);
+                }
+            }
+        }
+    }
+
+    /// Takes no more jobs and waits until the last has ended, or `deadline`. False where some have not.
+    pub(crate) fn drain(&self, deadline: Instant) -> bool {
+        let mut guarded = self.core.lock();
+        guarded.core.drain();
+        self.room.notify_all();
+        loop {
+            if guarded.core.is_idle() {
+                return true;
+            }
+            if guarded.core.phase() == Phase::Closed || self.quiet.wait_until(&mut guarded, deadline).timed_out() {
+                return guarded.core.is_idle();
+            }
+        }
+    }
+
+    /// Ends everything. The first call does; further ones find it done.
+    pub(crate) fn close(&self) {
+        let mut guarded = self.core.lock();
+        let Some((endings, in_flight)) = guarded.core.close() else {
+            return;
+        };
+        let workers = guarded.core.workers;
+        drop(guarded);
+        self.closing.0.lock().take();
+        self.room.notify_all();
+        self.timer.notify_all();
+        self.quiet.notify_all();
+        for cell in &in_flight {
+            cell.gate.cancel();
+        }
+        for _ in 0..workers {
+            let _ = self.queue.0.send(Message::Stop);
+        }
+        for ending in endings {
+            self.finish_ending(ending);
+        }
+        self.await_in_flight(&in_flight);
+    }
+
+    /// A worker whose connection was shut down tells its job's handle at once, and truly what was sent. One that is
+    /// held up elsewhere (a name that does not resolve, a callback that does not return) is not waited for.
+    fn await_in_flight(&self, in_flight: &[Arc<JobCell>]) {
+        const PATIENCE: Duration = Duration::from_millis(250);
+        let own = self.is_own_worker();
+        let deadline = clock::now() + PATIENCE;
+        let mut guarded = self.core.lock();
+        while !own && guarded.core.in_flight() > 0 {
+            if self.quiet.wait_until(&mut guarded, deadline).timed_out() {
+                break;
+            }
+        }
+        drop(guarded);
+        if !own {
+            for cell in in_flight {
+                cell.slot.fill(Err(Error::ShutDown(Box::default())));
+            }
+        }
+    }
+
+    /// A snapshot of an endpoint.
+    pub(crate) fn snapshot(&self, id: EndpointId) -> Snapshot {
+        let now = clock::now();
+        self.with_core(|core| core.balancer.snapshot(id, now))
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("endpoints", &self.endpoints)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,82 @@
+//! A live view of one endpoint.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::api::EndpointReport;
+use crate::balance::EndpointId;
+
+use super::shared::Shared;
+
+/// A live handle on one endpoint: look at it, take it out, bring it back. Clones see the same endpoint.
+#[derive(Clone)]
+pub struct EndpointState {
+    shared: Arc<Shared>,
+    id: EndpointId,
+}
+
+impl EndpointState {
+    pub(crate) fn new(shared: Arc<Shared>, id: EndpointId) -> Self {
+        EndpointState { shared, id }
+    }
+
+    /// `name` of the deployment.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shared.endpoints[self.id.index()].name
+    }
+
+    /// What it is doing, and how it has fared.
+    #[must_use]
+    pub fn report(&self) -> EndpointReport {
+        let snapshot = self.shared.snapshot(self.id);
+        // Percentiles are made here, not under the lock.
+        EndpointReport {
+            name: snapshot.name,
+            model: Arc::clone(&self.shared.endpoints[self.id.index()].model),
+            condition: snapshot.condition,
+            reason: snapshot.reason,
+            left: snapshot.left,
+            in_flight: snapshot.in_flight,
+            max_in_flight: snapshot.max_in_flight,
+            weight: snapshot.weight,
+            share: snapshot.share,
+            totals: snapshot.totals,
+            failure_streak: snapshot.streak,
+            latency_p50: snapshot.latency.quantile(0.5),
+            latency_p99: snapshot.latency.quantile(0.99),
+            told: snapshot.told,
+            errors: snapshot.errors,
+        }
+    }
+
+    /// Brings the endpoint back: ends its cooldown, or, where it is ejected or disabled, lets the next request find
+    /// out whether it is well. Jobs wait for that request, instead of failing because all are disabled.
+    pub fn enable(&self) {
+        self.shared.act(|core, now, _| core.balancer.enable(self.id, now));
+    }
+
+    /// Takes the endpoint out until [`EndpointState::enable`] is called. What is under way there goes on.
+    pub fn disable(&self, reason: impl Into<String>) {
+        let reason = reason.into();
+        self.shared.act(|core, _, _| core.balancer.disable(self.id, reason));
+    }
+
+    /// Gives the endpoint no work for `rest`; a longer rest that it has already stays.
+    pub fn cool_down(&self, rest: Duration) {
+        self.shared.act(|core, now, _| {
+            if let Some(until) = now.checked_add(rest) {
+                core.balancer.cool_down(self.id, until);
+            }
+        });
+    }
+}
+
+impl fmt::Debug for EndpointState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointState")
+            .field("name", &self.name())
+            .finish_non_exhaustive()
+    }
+}

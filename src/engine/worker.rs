@@ -1,0 +1,165 @@
+//! The worker threads: each takes a job with the endpoint picked for it, sends it, and settles it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::balance::outcome::Outcome;
+use crate::balance::{GiveUp, Lease};
+use crate::clock;
+use crate::error::{Error, Upstream};
+
+use super::attempt::{self, Attempted, Cause};
+use super::core::{Assignment, Ending, Phase, Settled, Why};
+use super::event::panic_text;
+use super::job::{Job, Reply};
+use super::shared::{Message, Shared};
+
+/// The life of a worker thread.
+pub(crate) fn run(shared: &Arc<Shared>) {
+    shared.mark_worker();
+    let mut buffers = attempt::Buffers::default();
+    shared.act(|core, _, _| core.worker_idles());
+    while let Ok(Message::Work(assignment)) = shared.queue().recv() {
+        let mut next = Some(assignment);
+        while let Some(assignment) = next {
+            next = work(shared, *assignment, &mut buffers);
+        }
+    }
+    shared.with_core(|core| core.worker_left());
+}
+
+/// Works on one assignment, and returns the next one where there is one for this worker.
+fn work(shared: &Arc<Shared>, assignment: Assignment, buffers: &mut attempt::Buffers) -> Option<Box<Assignment>> {
+    let Assignment { job, lease, first_byte } = assignment;
+    let mut flight = InFlight {
+        shared,
+        held: Some((job, lease)),
+    };
+    // Foreign code (a stream's callback, the event hook) is caught where it is called; what gets here is our own
+    // mistake, and costs one job, not a thread.
+    let attempted = catch_unwind(AssertUnwindSafe(|| {
+        let (job, lease) = flight.held.as_mut().expect("taken only when it is settled");
+        attempt::run(shared, job, lease, first_byte, buffers)
+    }));
+    let attempted = attempted.unwrap_or_else(|panic| {
+        let what = panic_text(panic.as_ref());
+        log::error!("a worker panicked: {what}");
+        Attempted::ended(Cause::Panicked(what))
+    });
+    flight.settle(attempted)
+}
+
+/// A job under way and the lease it travels on. Dropped without having been settled, it hands the lease back as
+/// abandoned and ends the job: nothing leaks, and no endpoint is harmed.
+struct InFlight<'a> {
+    shared: &'a Arc<Shared>,
+    held: Option<(Box<Job>, Lease)>,
+}
+
+impl InFlight<'_> {
+    fn settle(mut self, attempted: Attempted) -> Option<Box<Assignment>> {
+        let (job, lease) = self.held.take().expect("settled once");
+        settle(self.shared, job, lease, attempted)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        if let Some((job, lease)) = self.held.take() {
+            let next = settle(
+                self.shared,
+                job,
+                lease,
+                Attempted::ended(Cause::Panicked("a worker ended".to_owned())),
+            );
+            if let Some(next) = next {
+                self.shared.hand_on(next);
+            }
+        }
+    }
+}
+
+/// Hands the lease back and ends the job, or lets it wait again.
+fn settle(shared: &Arc<Shared>, mut job: Box<Job>, lease: Lease, attempted: Attempted) -> Option<Box<Assignment>> {
+    let Attempted {
+        outcome,
+        reply,
+        upstream,
+        cause,
+    } = attempted;
+    if let Some(reason) = reason(&outcome) {
+        job.note_problem(reason.to_owned(), upstream);
+    }
+    let (settled, next) = shared.settle(job, lease, &outcome, clock::now());
+    match settled {
+        Settled::Answered(mut job) => {
+            let age = shared.age(&job);
+            let ledger = job.take_ledger();
+            let attempts = ledger.len();
+            let result = match reply {
+                Some(Reply::Chat(completion)) => Ok(Reply::Chat(Box::new(completion.with_ledger(ledger)))),
+                Some(Reply::Embeddings(vectors)) => Ok(Reply::Embeddings(Box::new(vectors.with_ledger(ledger)))),
+                Some(Reply::Raw(raw)) => Ok(Reply::Raw(raw.with_ledger(ledger))),
+                None => Err(Error::Panicked {
+                    what: "an answer without a reply".to_owned(),
+                    trail: Box::default(),
+                }),
+            };
+            finish(shared, &job, age, attempts, result);
+        }
+        Settled::Waiting => {}
+        Settled::Failed(job, why) => fail(shared, job, why, cause),
+        Settled::Ended(ending) => shared.finish_ending(ending),
+    }
+    next
+}
+
+/// Ends a job whose last attempt brought no answer.
+fn fail(shared: &Shared, mut job: Box<Job>, why: GiveUp, cause: Option<Cause>) {
+    let age = shared.age(&job);
+    let timeout = shared.timeout_of(&job);
+    let handed_out = job.handed_out();
+    if matches!(cause, Some(Cause::Cancelled)) {
+        let closed = shared.with_core(|core| core.phase()) == Phase::Closed;
+        let why = if closed { Why::ShutDown } else { Why::Cancelled };
+        return shared.finish_ending(Ending { job, why });
+    }
+    let trail = job.take_trail("");
+    let attempts = trail.ledger.len();
+    let result = match (cause, why) {
+        (Some(Cause::Stopped(partial)), _) => Ok(Reply::Chat(Box::new(partial.with_ledger(trail.ledger)))),
+        (Some(Cause::Panicked(what)), _) => Err(Error::Panicked { what, trail }),
+        (Some(Cause::TimedOut), _) => Err(Error::Timeout { timeout, trail }),
+        (Some(Cause::Broken(partial)), _) => Err(Error::StreamBroken { partial, trail }),
+        (_, GiveUp::Refused) => Err(Error::Refused(trail)),
+        _ if handed_out => Err(Error::StreamBroken { partial: None, trail }),
+        (_, GiveUp::ServerErrors) => Err(Error::ServerErrors(trail)),
+        (_, GiveUp::Attempts) => Err(Error::Exhausted(trail)),
+        (_, GiveUp::Abandoned) => Err(Error::Cancelled(trail)),
+    };
+    finish(shared, &job, age, attempts, result);
+}
+
+fn finish(shared: &Shared, job: &Job, age: std::time::Duration, attempts: usize, result: Result<Reply, Error>) {
+    shared.finish(&job.cell, age, attempts, result);
+}
+
+fn reason(outcome: &Outcome) -> Option<&str> {
+    match outcome {
+        Outcome::Success | Outcome::Abandoned => None,
+        Outcome::Throttled(throttle) => Some(&throttle.reason),
+        Outcome::Failed { reason, .. } | Outcome::Unusable { reason, .. } | Outcome::Refused { reason } => Some(reason),
+    }
+}
+
+impl Attempted {
+    /// An attempt that tells nothing about its endpoint.
+    pub(crate) fn ended(cause: Cause) -> Self {
+        Attempted {
+            outcome: Outcome::Abandoned,
+            reply: None,
+            upstream: None::<Upstream>,
+            cause: Some(cause),
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! One call in progress: how far it has come, when it must stop, and how it is broken off.
+//!
+//! The HTTP client is asked from the outside (`send`) and calls back into our connector and sockets on the same
+//! thread, with no parameter of ours. So `send` makes its call the thread's [`current`] one; a socket takes it from
+//! there when it is connected or leaves the pool, and keeps it until it goes back.
+//!
+//! | stage      | begins                        | waits until                              | running out is |
+//! |------------|-------------------------------|------------------------------------------|----------------|
+//! | Sending    | at once on a pooled socket    | `first_byte` per write                   | `FirstByte`    |
+//! | Connecting | the connector is entered      | `connect` after that, name and TLS in it | `Connect`      |
+//! | Sending    | the connector is left         | as above                                 |                |
+//! | Waiting    | the first read                | `first_byte` after that                  | `FirstByte`    |
+//! | Receiving  | the first byte of the reply   | `idle` per silence                       | `Idle`         |
+//!
+//! Whatever the stage, the attempt's deadline is an end, so a drip of bytes cannot stretch it (`Attempt`).
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::socket::Socket;
+use crate::error::fault::{Fault, FaultKind, Phase, TimeoutKind};
+use crate::transport::Limits;
+use crate::transport::gate::Interrupt;
+
+/// Tells calls apart, in this process and for ever: 2⁶⁴ do not run out. 0 is nobody.
+pub(super) type CallId = u64;
+
+/// One call in progress.
+pub(super) struct CurrentCall {
+    id: CallId,
+    limits: Limits,
+    state: Mutex<State>,
+    /// Signalled when `state.cancelled` changes, and by [`CurrentCall::wake`].
+    changed: Condvar,
+}
+
+struct State {
+    cancelled: bool,
+    stage: Stage,
+    /// A byte of the request went to the socket.
+    written: bool,
+    /// The socket has served a call before.
+    reused: bool,
+    /// The socket that this call uses, if it has one.
+    socket: Weak<Socket>,
+    /// Header lines that the HTTP client must not see, until they are written.
+    sealed: Option<Arc<[u8]>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Connecting { until: Instant },
+    Sending,
+    Waiting { until: Instant },
+    Receiving,
+}
+
+/// The end of one wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct WaitLimit {
+    pub(super) until: Instant,
+    /// What it means that the wait did not end before.
+    pub(super) kind: TimeoutKind,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<CurrentCall>>> = const { RefCell::new(None) };
+}
+
+/// The call that this thread is sending, if it is.
+pub(super) fn current() -> Option<Arc<CurrentCall>> {
+    CURRENT.with_borrow(Clone::clone)
+}
+
+/// The thread's current call, until dropped.
+pub(super) struct Sending(());
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        CURRENT.set(None);
+    }
+}
+
+impl CurrentCall {
+    /// A call that begins, with the header lines that [`Head`](super::headers::Head) seals.
+    pub(super) fn new(limits: Limits, sealed: Arc<[u8]>) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Arc::new(CurrentCall {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            limits,
+            state: Mutex::new(State {
+                cancelled: false,
+                stage: Stage::Sending,
+                written: false,
+                reused: false,
+                socket: Weak::new(),
+                sealed: Some(sealed),
+            }),
+            changed: Condvar::new(),
+        })
+    }
+
+    /// Makes this the thread's [`current`] call.
+    pub(super) fn begin(self: &Arc<Self>) -> Sending {
+        CURRENT.set(Some(Arc::clone(self)));
+        Sending(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn id(&self) -> CallId {
+        self.id
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.state.lock().cancelled
+    }
+
+    /// A connection is being made; `false` where that is so already, because it is made through a proxy, to which a
+    /// connection is made first.
+    pub(super) fn connecting(&self, now: Instant) -> bool {
+        let mut state = self.state.lock();
+        if matches!(state.stage, Stage::Connecting { .. }) {
+            return false;
+        }
+        state.stage = Stage::Connecting {
+            until: now + self.limits.connect,
+        };
+        true
+    }
+
+    /// The connection stands, TLS included.
+    pub(super) fn connected(&self) {
+        self.state.lock().stage = Stage::Sending;
+    }
+
+    pub(super) fn is_connecting(&self) -> bool {
+        matches!(self.state.lock().stage, Stage::Connecting { .. })
+    }
+
+    /// The sealed header lines, for the first who asks once the connection stands.
+    pub(super) fn take_sealed(&self) -> Option<Arc<[u8]>> {
+        let mut state = self.state.lock();
+        match state.stage {
+            // These bytes are a proxy's.
+            Stage::Connecting { .. } => None,
+            _ => state.sealed.take(),
+        }
+    }
+
+    /// `socket` is what this call uses from now on.
+    pub(super) fn claims(&self, socket: &Arc<Socket>, reused: bool) {
+        let mut state = self.state.lock();
+        socket.claim(self.id);
+        state.reused = reused;
+        state.socket = Arc::downgrade(socket);
+        // A cancel that came before found no socket to close: each use of the socket begins by asking
+        // whether the call is cancelled.
+    }
+
+    /// Bytes went out; those of a handshake or to a proxy do not count, for the service has not seen the request.
+    pub(super) fn wrote(&self) {
+        let mut state = self.state.lock();
+        if matches!(state.stage, Stage::Connecting { .. }) {
+            return;
+        }
+        if !std::mem::replace(&mut state.written, true) {
+            drop(state);
+            log::trace!("call {}: the request is on its way", self.id);
+        }
+    }
+
+    /// Bytes of the reply came (not: of a handshake or from a proxy).
+    pub(super) fn received(&self) {
+        let mut state = self.state.lock();
+        if !matches!(state.stage, Stage::Connecting { .. }) {
+            state.stage = Stage::Receiving;
+        }
+    }
+
+    /// How long a write may block.
+    ///
+    /// # Errors
+    /// Where the call is cancelled, or its time is over.
+    pub(super) fn write_limit(&self, now: Instant) -> Result<WaitLimit, Fault> {
+        let state = self.state.lock();
+        self.limit(&state, now)
+    }
+
+    /// How long a read may block. The first one after the request starts the wait for the first byte.
+    ///
+    /// # Errors
+    /// Where the call is cancelled, or its time is over.
+    pub(super) fn read_limit(&self, now: Instant) -> Result<WaitLimit, Fault> {
+        let mut state = self.state.lock();
+        if state.stage == Stage::Sending {
+            state.stage = Stage::Waiting {
+                until: now + self.limits.first_byte,
+            };
+        }
+        self.limit(&state, now)
+    }
+
+    fn limit(&self, state: &State, now: Instant) -> Result<WaitLimit, Fault> {
+        if state.cancelled {
+            return Err(cancelled(state));
+        }
+        let (until, kind) = match state.stage {
+            Stage::Connecting { until } => (until, TimeoutKind::Connect),
+            Stage::Sending => (now + self.limits.first_byte, TimeoutKind::FirstByte),
+            Stage::Waiting { until } => (until, TimeoutKind::FirstByte),
+            Stage::Receiving => (now + self.limits.idle, TimeoutKind::Idle),
+        };
+        let limit = if until <= self.limits.deadline {
+            WaitLimit { until, kind }
+        } else {
+            WaitLimit {
+                until: self.limits.deadline,
+                kind: TimeoutKind::Attempt,
+            }
+        };
+        if now < limit.until {
+            Ok(limit)
+        } else {
+            Err(self.timed_out(state, limit.kind))
+        }
+    }
+
+    /// The fault of a wait that lasted until its limit.
+    pub(super) fn timeout(&self, kind: TimeoutKind) -> Fault {
+        self.timed_out(&self.state.lock(), kind)
+    }
+
+    fn timed_out(&self, state: &State, kind: TimeoutKind) -> Fault {
+        let message = match kind {
+            TimeoutKind::Connect => format!("not connected after {:?}", self.limits.connect),
+            TimeoutKind::FirstByte if matches!(state.stage, Stage::Sending) => {
+                format!("the peer took nothing of the request for {:?}", self.limits.first_byte)
+            }
+            TimeoutKind::FirstByte => format!("no reply within {:?} of the request", self.limits.first_byte),
+            TimeoutKind::Idle => format!("nothing came for {:?}", self.limits.idle),
+            TimeoutKind::Attempt => "the deadline of the attempt passed".to_owned(),
+        };
+        Fault::new(FaultKind::Timeout(kind), phase(state), message)
+    }
+
+    /// A fault met by this call: with its phase, and with the kind that the call's history gives it.
+    ///
+    /// A reused connection that closed before the reply's first byte is [`FaultKind::Stale`]; and whatever breaks
+    /// after a cancel broke because of it.
+    pub(super) fn fault(&self, kind: FaultKind, message: impl Into<String>) -> Fault {
+        let state = self.state.lock();
+        if state.cancelled {
+            return cancelled(&state);
+        }
+        let stale = kind == FaultKind::Closed && state.reused && state.stage != Stage::Receiving;
+        Fault::new(if stale { FaultKind::Stale } else { kind }, phase(&state), message)
+    }
+
+    /// Blocks until `ready` gives a value, for at most the time that connecting may take.
+    ///
+    /// `ready` is asked at once and after each [`CurrentCall::wake`].
+    ///
+    /// # Errors
+    /// Where the call is cancelled, or its time is over.
+    pub(super) fn wait_for<T>(&self, now: Instant, mut ready: impl FnMut() -> Option<T>) -> Result<T, Fault> {
+        let mut state = self.state.lock();
+        let limit = self.limit(&state, now)?;
+        loop {
+            if let Some(value) = ready() {
+                return Ok(value);
+            }
+            if state.cancelled {
+                return Err(cancelled(&state));
+            }
+            if self.changed.wait_until(&mut state, limit.until).timed_out() {
+                return ready().ok_or_else(|| self.timed_out(&state, limit.kind));
+            }
+        }
+    }
+
+    /// Makes [`CurrentCall::wait_for`] ask again.
+    pub(super) fn wake(&self) {
+        // Under the lock, or the signal could fall between the waiter's question and its sleep.
+        let _state = self.state.lock();
+        self.changed.notify_all();
+    }
+}
+
+fn cancelled(state: &State) -> Fault {
+    Fault::new(FaultKind::Cancelled, phase(state), "the call was cancelled")
+}
+
+fn phase(state: &State) -> Phase {
+    if state.written {
+        Phase::Written
+    } else {
+        Phase::NotWritten
+    }
+}
+
+impl Interrupt for CurrentCall {
+    fn interrupt(&self) {
+        let socket = {
+            let mut state = self.state.lock();
+            state.cancelled = true;
+            self.changed.notify_all();
+            state.socket.upgrade()
+        };
+        if let Some(socket) = socket {
+            socket.shut_down_for(self.id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn call(t0: Instant) -> Arc<CurrentCall> {
+        let limits = Limits {
+            connect: 5 * SECOND,
+            first_byte: 20 * SECOND,
+            idle: 10 * SECOND,
+            deadline: t0 + 60 * SECOND,
+        };
+        CurrentCall::new(limits, Arc::new([]))
+    }
+
+    fn limit(until: Instant, kind: TimeoutKind) -> Result<WaitLimit, Fault> {
+        Ok(WaitLimit { until, kind })
+    }
+
+    fn timeout_of(result: Result<WaitLimit, Fault>) -> FaultKind {
+        result.unwrap_err().kind
+    }
+
+    #[test]
+    fn each_stage_waits_by_its_own_limit() {
+        let t0 = clock::now();
+        let call = call(t0);
+        assert!(call.connecting(t0));
+        assert!(
+            !call.connecting(t0 + SECOND),
+            "a proxy's connection is part of the same wait"
+        );
+        assert_eq!(
+            call.read_limit(t0 + 4 * SECOND),
+            limit(t0 + 5 * SECOND, TimeoutKind::Connect)
+        );
+        assert_eq!(
+            timeout_of(call.write_limit(t0 + 5 * SECOND)),
+            FaultKind::Timeout(TimeoutKind::Connect)
+        );
+
+        call.connected();
+        let t1 = t0 + 4 * SECOND;
+        assert_eq!(call.write_limit(t1), limit(t1 + 20 * SECOND, TimeoutKind::FirstByte));
+        assert_eq!(
+            call.write_limit(t1 + SECOND),
+            limit(t1 + 21 * SECOND, TimeoutKind::FirstByte)
+        );
+
+        let t2 = t1 + 2 * SECOND;
+        assert_eq!(call.read_limit(t2), limit(t2 + 20 * SECOND, TimeoutKind::FirstByte));
+        assert_eq!(
+            call.read_limit(t2 + SECOND),
+            limit(t2 + 20 * SECOND, TimeoutKind::FirstByte)
+        );
+
+        call.received();
+        let t3 = t2 + 3 * SECOND;
+        assert_eq!(call.read_limit(t3), limit(t3 + 10 * SECOND, TimeoutKind::Idle));
+        assert_eq!(call.read_limit(t3 + SECOND), limit(t3 + 11 * SECOND, TimeoutKind::Idle));
+    }
+
+    #[test]
+    fn a_drip_of_bytes_cannot_stretch_the_deadline() {
+        let t0 = clock::now();
+        let call = call(t0);
+        call.received();
+        assert_eq!(
+            call.read_limit(t0 + 55 * SECOND),
+            limit(t0 + 60 * SECOND, TimeoutKind::Attempt)
+        );
+        assert_eq!(
+            timeout_of(call.read_limit(t0 + 60 * SECOND)),
+            FaultKind::Timeout(TimeoutKind::Attempt)
+        );
+    }
+
+    #[test]
+    fn the_phase_counts_bytes_of_the_request_only() {
+        let t0 = clock::now();
+        let call = call(t0);
+        call.connecting(t0);
+        call.wrote();
+        call.received();
+        assert_eq!(call.fault(FaultKind::Closed, "").phase, Phase::NotWritten);
+        call.connected();
+        call.wrote();
+        assert_eq!(call.fault(FaultKind::Closed, "").phase, Phase::Written);
+    }
+
+    #[test]
+    fn whatever_breaks_after_a_cancel_is_the_cancel() {
+        let t0 = clock::now();
+        let call = call(t0);
+        call.interrupt();
+        for kind in [FaultKind::Closed, FaultKind::Tls, FaultKind::Protocol] {
+            assert_eq!(call.fault(kind, "").kind, FaultKind::Cancelled);
+        }
+        assert_eq!(timeout_of(call.read_limit(t0)), FaultKind::Cancelled);
+        assert_eq!(call.wait_for(t0, || None::<()>).unwrap_err().kind, FaultKind::Cancelled);
+    }
+
+    #[test]
+    fn a_thread_has_a_current_call_only_while_it_sends() {
+        let call = call(clock::now());
+        assert!(current().is_none());
+        let sending = call.begin();
+        assert_eq!(current().unwrap().id(), call.id());
+        assert!(std::thread::spawn(|| current().is_none()).join().unwrap());
+        drop(sending);
+        assert!(current().is_none());
+    }
+}

@@ -1,0 +1,159 @@
+//! How the HTTP client gets its connections: through a proxy or not, with TLS or not.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ureq::Error;
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, NextTimeout, RustlsConnector, Transport,
+};
+
+use super::call::{self, CurrentCall};
+use super::dial::dial;
+use super::fault;
+use super::names::Names;
+use super::socket::SocketTransport;
+use crate::clock;
+use crate::error::fault::{Fault, FaultKind};
+
+/// Makes connections for one endpoint. What the endpoints share is behind the `Arc`s.
+pub(super) struct WireConnector {
+    pub(super) names: Arc<Names>,
+    /// Builds its TLS configuration once; with it the endpoints share roots and resumable sessions.
+    pub(super) tls: Arc<RustlsConnector>,
+    pub(super) proxy: ConnectProxyConnector,
+}
+
+impl Connector for WireConnector {
+    type Out = Link;
+
+    fn connect(&self, details: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<Link>, Error> {
+        let call = call::current().ok_or(Error::ConnectionFailed)?;
+        let outermost = call.connecting(clock::now());
+        // A proxy is reached by this same method, one level down.
+        let stream: Either<SocketTransport, Box<dyn Transport>> = match self.proxy.connect(details, None)? {
+            Some(tunnel) => tunnel,
+            None => {
+                let stream = dial(&self.names, details.uri, &call).map_err(fault::wrap)?;
+                let (input, output) = (details.config.input_buffer_size(), details.config.output_buffer_size());
+                Either::A(SocketTransport::new(stream, Arc::clone(&call), input, output))
+            }
+        };
+        let inner = self.tls.connect(details, Some(stream)).map_err(|error| {
+            let fault = in_handshake(fault::of(error, &call));
+            fault::wrap(fault)
+        })?;
+        let Some(inner) = inner else {
+            return Ok(None);
+        };
+        if outermost {
+            call.connected();
+        }
+        Ok(Some(Link {
+            inner: Box::new(inner),
+            call: Some(call),
+        }))
+    }
+}
+
+/// What broke a TLS handshake is a failure of TLS, whatever it was: a peer that hangs up on a handshake does not
+/// speak TLS, or not with us.
+fn in_handshake(fault: Fault) -> Fault {
+    match fault.kind {
+        FaultKind::Closed | FaultKind::Protocol => Fault {
+            kind: FaultKind::Tls,
+            message: format!("during the handshake: {}", fault.message),
+            ..fault
+        },
+        _ => fault,
+    }
+}
+
+impl fmt::Debug for WireConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WireConnector").finish_non_exhaustive()
+    }
+}
+
+/// A connection as the HTTP client sees it: above TLS, where bytes that come are the reply's.
+pub(super) struct Link {
+    inner: Box<dyn Transport>,
+    /// The call that uses it; none while it lies in the pool.
+    call: Option<Arc<CurrentCall>>,
+}
+
+impl Transport for Link {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.inner.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        match self.call.as_ref().and_then(|call| call.take_sealed()) {
+            Some(sealed) if !sealed.is_empty() => self.transmit_head(amount, &sealed, timeout),
+            _ => self.inner.transmit_output(amount, timeout),
+        }
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        let some = self.inner.await_input(timeout)?;
+        if let Some(call) = self.call.as_ref().filter(|_| some) {
+            call.received();
+        }
+        Ok(some)
+    }
+
+    fn is_open(&mut self) -> bool {
+        let returned = self.call.take().is_some();
+        let open = self.inner.is_open();
+        if open && !returned {
+            self.call = call::current();
+        }
+        open
+    }
+
+    fn is_tls(&self) -> bool {
+        self.inner.is_tls()
+    }
+}
+
+impl Link {
+    /// Sends the first bytes of a request, with the sealed lines after its first line.
+    fn transmit_head(&mut self, amount: usize, sealed: &[u8], timeout: NextTimeout) -> Result<(), Error> {
+        let mut head = self.inner.buffers().output()[..amount].to_vec();
+        let line_end = head.windows(2).position(|pair| pair == b"\r\n");
+        let Some(end) = line_end.map(|at| at + 2) else {
+            let call = self.call.as_ref().ok_or(Error::ConnectionFailed)?;
+            return Err(fault::wrap(call.fault(FaultKind::Protocol, "the URL is too long")));
+        };
+        head.splice(end..end, sealed.iter().copied());
+        let mut rest = &head[..];
+        while !rest.is_empty() {
+            let output = self.inner.buffers().output();
+            let (now, later) = rest.split_at(rest.len().min(output.len()));
+            output[..now.len()].copy_from_slice(now);
+            self.inner.transmit_output(now.len(), timeout)?;
+            rest = later;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Link").field(&self.inner).finish()
+    }
+}
+
+/// Resolves nothing: the client asks for addresses on every request, we need them for new connections only, and
+/// [`dial`] asks for them there.
+#[derive(Debug)]
+pub(super) struct NoResolver;
+
+impl Resolver for NoResolver {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        Ok(self.empty())
+    }
+}

@@ -1,0 +1,349 @@
+//! HTTP over ureq.
+//!
+//! One agent (that is: one connection pool) per endpoint, for a shared one collapses under many threads; one TLS
+//! configuration and one table of host names for all. Everything that reaches into ureq's unversioned hooks stays in
+//! this folder.
+//!
+//! # Reading order
+//! 1. [`headers`]: what is sent besides the body
+//! 2. `call`: the call in progress, its limits and its cancel
+//! 3. `socket`: reads and writes that end in time; who may close a socket
+//! 4. `connect`, `dial`, `names`: new connections, through a proxy and TLS where need be
+//! 5. `tls`, `fault`: whom we trust, and what went wrong
+//!
+//! # What is logged
+//! The client logs each request without its credentials at `debug`, and dumps what it reads and writes, bodies
+//! included, at `trace` (targets `ureq` and `ureq_proto`). Credentials are added below it, so no level shows them.
+//!
+//! # What it costs
+//! An endpoint keeps at most [`EndpointWire::max_connections`] idle connections, a minute each at most (longer ones
+//! are closed when the endpoint is next asked). A connection takes one file descriptor and, once used, two buffers
+//! of 16 KiB (four with TLS). While a connection is being made there is one more thread, for as long as that takes.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use ureq::config::Config;
+use ureq::http::{self, Request, Uri};
+use ureq::unversioned::transport::{ConnectProxyConnector, RustlsConnector};
+use ureq::{Agent, BodyReader, Proxy, ProxyProtocol};
+
+use crate::api::{Headers, Operation};
+use crate::error::fault::{Fault, FaultKind, Phase};
+use crate::transport::{Auth, Body, Call, Method, Reply, Target, Transport, target};
+use call::CurrentCall;
+use connect::{NoResolver, WireConnector};
+use headers::Template;
+use names::Names;
+
+pub(crate) use tls::CaFileError;
+
+mod call;
+mod connect;
+mod dial;
+mod fault;
+pub(crate) mod headers;
+mod names;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+/// An endpoint, as the transport needs to know it.
+#[derive(Clone, Debug)]
+pub(crate) struct EndpointWire {
+    /// The deployment's name in the configuration, for messages.
+    pub name: Arc<str>,
+    /// Where it is asked.
+    pub url: Target,
+    /// Its credential.
+    pub auth: Auth,
+    /// Headers of the deployment, sent with every request.
+    pub headers: Headers,
+    /// Most connections kept open while idle; usually the most requests in flight. 0 keeps none.
+    pub max_connections: usize,
+}
+
+/// Settings of the transport as a whole.
+#[derive(Clone)]
+pub(crate) struct WireSettings {
+    /// `http://` or `https://` URL of a proxy for all hosts but loopback, with `user:password@` if it asks for them.
+    ///
+    /// Without it the environment decides: `ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY` (the first that is set), and
+    /// `NO_PROXY`. An empty text means no proxy, whatever the environment says.
+    pub proxy: Option<String>,
+    /// PEM file of the certificate authorities to trust instead of the built-in ones (Mozilla's, or the operating
+    /// system's with feature `platform-verifier`).
+    pub ca_file: Option<PathBuf>,
+    /// Size in bytes of each connection's input and output buffer, at least 1,024. The head of a reply must fit into
+    /// it, and one header of a request into three quarters of it.
+    pub buffer_size: usize,
+}
+
+/// Default of [`WireSettings::buffer_size`]: the heads of real replies take 1 to 3 KiB. The client's own default of
+/// 128 KiB would come to 2 GB for 4,000 connections.
+pub(crate) const BUFFER_SIZE: usize = 16 * 1024;
+
+const LEAST_BUFFER_SIZE: usize = 1024;
+
+/// How long a connection may lie idle. Shorter than the 4 minutes after which Azure's load balancers forget it.
+const MAX_IDLE: Duration = Duration::from_secs(60);
+
+/// Why a transport cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum WireError {
+    /// The proxy's URL cannot be used.
+    #[error("proxy: an http:// or https:// URL is needed, such as \"http://proxy.example:8080\"")]
+    Proxy,
+    /// The file of certificates cannot be used.
+    #[error(transparent)]
+    CaFile(#[from] CaFileError),
+    /// A deployment's URL, key or headers cannot be sent.
+    #[error("deployment {name:?}: {problem}")]
+    Endpoint {
+        /// The deployment's name.
+        name: Arc<str>,
+        /// What is wrong with it, without secrets.
+        problem: String,
+    },
+}
+
+impl Default for WireSettings {
+    fn default() -> Self {
+        WireSettings {
+            proxy: None,
+            ca_file: None,
+            buffer_size: BUFFER_SIZE,
+        }
+    }
+}
+
+impl fmt::Debug for WireSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WireSettings")
+            // It may hold a password.
+            .field("proxy", &self.proxy.as_ref().map(|_| "(hidden)"))
+            .field("ca_file", &self.ca_file)
+            .field("buffer_size", &self.buffer_size)
+            .finish()
+    }
+}
+
+/// The transport over real sockets.
+#[derive(Debug)]
+pub(crate) struct UreqTransport {
+    endpoints: Box<[Endpoint]>,
+}
+
+/// One endpoint, with what its calls have in common worked out.
+struct Endpoint {
+    spec: EndpointWire,
+    agent: Agent,
+    known: [Prepared; 4],
+}
+
+/// The part of a request that is the same for every call.
+struct Prepared {
+    operation: Operation,
+    uri: Uri,
+    headers: Template,
+}
+
+impl UreqTransport {
+    /// A transport to these endpoints; a call's `endpoint` is the position here. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// Where the settings or an endpoint cannot be used.
+    pub(crate) fn new(specs: Vec<EndpointWire>, settings: &WireSettings) -> Result<Self, WireError> {
+        let proxy = proxy(settings)?;
+        let tls_config = tls::config(settings.ca_file.as_deref())?;
+        let buffer_size = settings.buffer_size.max(LEAST_BUFFER_SIZE);
+        let names = Arc::new(Names::new());
+        let tls = Arc::new(RustlsConnector::default());
+        let endpoints = specs.into_iter().map(|spec| {
+            let proxy = proxy.clone().filter(|_| !target::is_loopback(spec.url.host()));
+            let config = Agent::config_builder()
+                .http_status_as_error(false)
+                .max_redirects(0)
+                .proxy(proxy)
+                .tls_config(tls_config.clone())
+                .user_agent(headers::AGENT_NAME)
+                .input_buffer_size(buffer_size)
+                .output_buffer_size(buffer_size)
+                // A head that fills the buffer is too large for it.
+                .max_response_header_size(buffer_size - 1)
+                .max_idle_connections(spec.max_connections)
+                .max_idle_connections_per_host(spec.max_connections)
+                .max_idle_age(MAX_IDLE)
+                .build();
+            let connector = WireConnector {
+                names: Arc::clone(&names),
+                tls: Arc::clone(&tls),
+                proxy: ConnectProxyConnector::default(),
+            };
+            Endpoint::new(spec, config, connector)
+        });
+        Ok(UreqTransport {
+            endpoints: endpoints.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// The proxy that the settings or the environment name.
+fn proxy(settings: &WireSettings) -> Result<Option<Proxy>, WireError> {
+    let is_http = |proxy: &Proxy| matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
+    let Some(url) = &settings.proxy else {
+        let proxy = Proxy::try_from_env();
+        if proxy.as_ref().is_some_and(|proxy| !is_http(proxy)) {
+            log::warn!("the environment names a SOCKS proxy, which is not supported; connecting without it");
+        }
+        return Ok(proxy.filter(is_http));
+    };
+    if url.is_empty() {
+        return Ok(None);
+    }
+    let proxy = Proxy::new(url).map_err(|_| WireError::Proxy)?;
+    if is_http(&proxy) {
+        Ok(Some(proxy))
+    } else {
+        Err(WireError::Proxy)
+    }
+}
+
+impl Endpoint {
+    fn new(spec: EndpointWire, config: Config, connector: WireConnector) -> Result<Self, WireError> {
+        let prepare = |operation| {
+            prepare(&spec, operation).map_err(|problem| WireError::Endpoint {
+                name: Arc::clone(&spec.name),
+                problem,
+            })
+        };
+        let known = [
+            prepare(Operation::ChatCompletions)?,
+            prepare(Operation::Completions)?,
+            prepare(Operation::Embeddings)?,
+            prepare(Operation::Responses)?,
+        ];
+        Ok(Endpoint {
+            spec,
+            agent: Agent::with_parts(config, connector, NoResolver),
+            known,
+        })
+    }
+
+    /// The request for `call`, but for its body and its sealed headers.
+    fn request(&self, call: &Call<'_>) -> Result<(http::request::Builder, Arc<[u8]>), Fault> {
+        let unknown;
+        let prepared = match self.known.iter().find(|known| known.operation == *call.operation) {
+            Some(known) => known,
+            None => {
+                unknown = prepare(&self.spec, call.operation.clone())
+                    .map_err(|problem| unsent(FaultKind::Protocol, problem))?;
+                &unknown
+            }
+        };
+        let mut head = prepared.headers.head(call.headers);
+        if call.method != Method::Post {
+            head.without_body();
+        }
+        let mut request = Request::builder().uri(prepared.uri.clone()).method(match call.method {
+            Method::Get => http::Method::GET,
+            Method::Post => http::Method::POST,
+            Method::Delete => http::Method::DELETE,
+        });
+        if let Some(map) = request.headers_mut() {
+            *map = head.open;
+        }
+        Ok((request, head.sealed))
+    }
+}
+
+fn prepare(spec: &EndpointWire, operation: Operation) -> Result<Prepared, String> {
+    let url = spec.url.url(&operation);
+    let uri = url.parse().map_err(|error| format!("{url}: {error}"))?;
+    let headers = Template::new(&operation, &spec.auth, &spec.headers)?;
+    Ok(Prepared {
+        operation,
+        uri,
+        headers,
+    })
+}
+
+impl Transport for UreqTransport {
+    fn send(&self, call: &Call<'_>) -> Result<Reply, Fault> {
+        let endpoint = self.endpoints.get(call.endpoint).ok_or_else(|| {
+            unsent(
+                FaultKind::Connect,
+                format!("there is no endpoint number {}", call.endpoint),
+            )
+        })?;
+        let (request, sealed) = endpoint.request(call)?;
+        let current = CurrentCall::new(call.limits, sealed);
+        let weak: Weak<CurrentCall> = Arc::downgrade(&current);
+        if !call.gate.watch(weak) {
+            return Err(unsent(FaultKind::Cancelled, "the job was cancelled before"));
+        }
+        let sent = {
+            let _sending = current.begin();
+            match call.method {
+                Method::Post => run(&endpoint.agent, request.body(call.body), call.fresh),
+                Method::Get | Method::Delete => run(&endpoint.agent, request.body(()), call.fresh),
+            }
+        };
+        let (head, body) = sent.map_err(|error| fault::of(error, &current))?.into_parts();
+        Ok(Reply {
+            status: head.status.as_u16(),
+            headers: Headers::from(head.headers),
+            body: Body::new(ReplyBody {
+                reader: body.into_reader(),
+                call: current,
+            }),
+        })
+    }
+}
+
+fn unsent(kind: FaultKind, message: impl Into<String>) -> Fault {
+    Fault::new(kind, Phase::NotWritten, message)
+}
+
+fn run<B: ureq::AsSendBody>(
+    agent: &Agent,
+    request: http::Result<Request<B>>,
+    fresh: bool,
+) -> Result<http::Response<ureq::Body>, ureq::Error> {
+    let request = request?;
+    if !fresh {
+        return agent.run(request);
+    }
+    // The client gives a request whose settings make another kind of connection one of its own, neither from the
+    // pool nor back to it. This one means nothing to our connector, which always sets it.
+    agent.run(agent.configure_request(request).no_delay(false).build())
+}
+
+/// A reply's body on its way.
+struct ReplyBody {
+    reader: BodyReader<'static>,
+    call: Arc<CurrentCall>,
+}
+
+impl Read for ReplyBody {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(buf).map_err(|error| {
+            let fault = fault::of_read(error, &self.call);
+            io::Error::other(Fault {
+                phase: Phase::HeadReceived,
+                ..fault
+            })
+        })
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.spec.fmt(f)
+    }
+}

@@ -1,0 +1,117 @@
+//! The transport against hand-written servers on loopback.
+//!
+//! - `server`: a listener and its conversations
+//! - `calls`: what goes over the wire, and which connection it takes
+//! - `failures`: what each thing that breaks is called
+//! - `limits`: each time limit, told apart by its kind
+//! - `cancels`: a cancel in each phase, and races of many
+//! - `secure`: TLS
+//! - `proxied`: through an HTTP proxy
+//! - `cost`: measurements, ignored unless asked for
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{EndpointWire, UreqTransport, WireSettings};
+use crate::api::{Headers, Operation};
+use crate::clock;
+use crate::error::fault::Fault;
+use crate::transport::target::{Kind, V1};
+use crate::transport::{Auth, Call, Gate, Limits, MAX_BODY, Method, Reply, Target, Transport};
+
+mod calls;
+mod cancels;
+mod failures;
+mod limits;
+mod proxied;
+mod secure;
+mod server;
+
+/// Long enough never to run out in a test that works.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Short enough to wait for, long enough for a reply over loopback on a busy machine to come before it.
+const SHORT: Duration = Duration::from_millis(400);
+
+fn long() -> Limits {
+    Limits {
+        connect: LONG,
+        first_byte: LONG,
+        idle: LONG,
+        deadline: clock::now() + 2 * LONG,
+    }
+}
+
+fn endpoint(base: &str) -> EndpointWire {
+    EndpointWire {
+        name: "east".into(),
+        url: Target::new(Kind::OpenAi, base, "gpt", V1).unwrap(),
+        auth: Auth::Key("canary-key".into()),
+        headers: Headers::new(),
+        max_connections: 64,
+    }
+}
+
+/// Settings that the environment of the machine does not change.
+fn direct() -> WireSettings {
+    WireSettings {
+        proxy: Some(String::new()),
+        ..WireSettings::default()
+    }
+}
+
+fn transport(base: &str) -> UreqTransport {
+    UreqTransport::new(vec![endpoint(base)], &direct()).unwrap()
+}
+
+/// A call to be changed and sent.
+struct Ask {
+    method: Method,
+    operation: Operation,
+    headers: Headers,
+    body: Vec<u8>,
+    limits: Limits,
+    gate: Arc<Gate>,
+    fresh: bool,
+}
+
+impl Default for Ask {
+    fn default() -> Self {
+        Ask {
+            method: Method::Post,
+            operation: Operation::ChatCompletions,
+            headers: Headers::new(),
+            body: b"{}".to_vec(),
+            limits: long(),
+            gate: Arc::default(),
+            fresh: false,
+        }
+    }
+}
+
+impl Ask {
+    fn head(&self, transport: &UreqTransport) -> Result<Reply, Fault> {
+        transport.send(&Call {
+            endpoint: 0,
+            method: self.method,
+            operation: &self.operation,
+            headers: &self.headers,
+            body: &self.body,
+            limits: self.limits,
+            gate: &self.gate,
+            fresh: self.fresh,
+        })
+    }
+
+    /// Status and body.
+    fn whole(&self, transport: &UreqTransport) -> Result<(u16, String), Fault> {
+        let mut reply = self.head(transport)?;
+        let body = reply.read_to_vec(MAX_BODY)?;
+        Ok((reply.status, String::from_utf8(body).unwrap()))
+    }
+}
+
+/// An ordinary call.
+fn ask(transport: &UreqTransport) -> Result<(u16, String), Fault> {
+    Ask::default().whole(transport)
+}

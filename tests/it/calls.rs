@@ -1,0 +1,166 @@
+//! The calls and what they return, against a scripted service.
+
+use std::ops::ControlFlow;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use azure_openai_blaster::api::{ChatMessage, ChatRequest};
+use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig};
+use azure_openai_blaster::error::{Error, ErrorKind, SubmitError};
+use azure_openai_blaster::testing::{Scripted, ScriptedReply};
+use azure_openai_blaster::{Blaster, JobSet};
+
+fn blaster(transport: &Scripted, names: &[&str]) -> Blaster {
+    let deployments = names
+        .iter()
+        .map(|&name| DeploymentConfig::new(name, "http://localhost", "gpt-4o").auth(Auth::None));
+    let config = BlasterConfig::new(deployments).num_workers(4);
+    Blaster::builder()
+        .config(config)
+        .transport(transport.clone())
+        .seed(1)
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn a_text_comes_back_blocking_and_by_a_handle() {
+    let blaster = blaster(&Scripted::answering("because"), &["east"]);
+    let messages = [
+        ChatMessage::system("You are concise."),
+        ChatMessage::user("Why does backoff matter?"),
+    ];
+    assert_eq!(blaster.chat_completion(messages.clone()).unwrap(), "because");
+    let handle = blaster.submit_chat_completion(messages).unwrap();
+    assert_eq!(handle.wait().unwrap(), "because");
+}
+
+#[test]
+fn a_throttled_endpoint_is_left_for_another_at_no_cost() {
+    let transport = Scripted::answering("yes").script(
+        "east",
+        (0..9).map(|_| ScriptedReply::status(429).header("retry-after", "60")),
+    );
+    let blaster = blaster(&transport, &["east", "west"]);
+    for _ in 0..8 {
+        let completion = blaster.chat("hello").unwrap();
+        assert_eq!(completion.ledger().last().unwrap().endpoint.as_ref(), "west");
+    }
+    let calls = transport.calls();
+    assert_eq!(calls.iter().filter(|call| call.endpoint.as_ref() == "east").count(), 1);
+}
+
+#[test]
+fn a_whole_set_is_answered_in_any_order_under_its_keys() {
+    let blaster = blaster(&Scripted::answering("yes"), &["east", "west"]);
+    let mut set = JobSet::new();
+    for key in 0..500 {
+        set.insert(key, blaster.submit("hello").unwrap());
+    }
+    let mut keys: Vec<_> = set.by_ref().map(|(key, answer)| answer.map(|_| key).unwrap()).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, (0..500).collect::<Vec<_>>());
+    assert!(set.is_empty());
+}
+
+#[test]
+fn an_iterator_of_requests_is_run_with_back_pressure() {
+    let blaster = blaster(&Scripted::answering("yes"), &["east"]);
+    let (taken, count) = mpsc::channel();
+    let endless = (0..).map(move |number: u32| {
+        taken.send(number).unwrap();
+        format!("prompt {number}")
+    });
+    let answers: Vec<_> = blaster
+        .run_all(endless.map(|prompt| ChatRequest::from(prompt.as_str())))
+        .take(100)
+        .collect();
+    assert!(answers.iter().all(|(_, answer)| answer.is_ok()));
+    assert!(count.try_iter().count() <= 100 + 8);
+}
+
+#[test]
+fn a_stream_is_read_piece_by_piece_and_ends_in_the_whole() {
+    let blaster = blaster(&Scripted::answering("one two three"), &["east"]);
+    let mut stream = blaster.stream("count").unwrap();
+    let text: String = stream.by_ref().map(|delta| delta.unwrap().text().to_owned()).collect();
+    assert_eq!(text, "one two three");
+    assert_eq!(stream.into_completion().unwrap().text(), Some("one two three"));
+}
+
+#[test]
+fn a_callback_sees_each_piece_and_can_have_enough() {
+    let blaster = blaster(&Scripted::answering("one two three"), &["east"]);
+    let (seen, pieces) = mpsc::channel();
+    let handle = blaster
+        .submit_streaming("count", move |delta| {
+            seen.send(delta.text().to_owned()).unwrap();
+            ControlFlow::Break(())
+        })
+        .unwrap();
+    let completion = handle.wait().unwrap();
+    let seen: Vec<String> = pieces.iter().collect();
+    assert_eq!(seen.len(), 1);
+    assert!(completion.text().unwrap().starts_with(&seen[0]));
+}
+
+#[test]
+fn a_panic_in_a_callback_fails_its_job_alone() {
+    let blaster = blaster(&Scripted::answering("yes"), &["east"]);
+    let handle = blaster.submit_streaming("hello", |_| panic!("oh no")).unwrap();
+    let error = handle.wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Panicked);
+    assert!(error.to_string().contains("oh no"));
+    assert_eq!(error.ledger().unwrap().len(), 1);
+    for _ in 0..20 {
+        assert_eq!(blaster.chat_completion("hello").unwrap(), "yes");
+    }
+    assert_eq!(blaster.workers(), 4);
+    assert_eq!(blaster.states()[0].report().totals.failed, 0);
+}
+
+#[test]
+fn close_ends_what_hangs_and_gives_requests_back() {
+    let blaster = blaster(&Scripted::new(|_| ScriptedReply::hang()), &["east"]);
+    let handles: Vec<_> = (0..20).map(|_| blaster.submit("hello").unwrap()).collect();
+    blaster.close();
+    for handle in handles {
+        assert_eq!(handle.wait().unwrap_err().kind(), ErrorKind::ShutDown);
+    }
+    let refused = blaster.submit(ChatRequest::from("again")).unwrap_err();
+    assert!(matches!(refused, SubmitError::ShutDown(_)));
+    assert_eq!(refused.into_request().messages().len(), 1);
+}
+
+#[test]
+fn a_job_is_cancelled_in_the_queue_and_under_way() {
+    let (arrived, arrivals) = mpsc::channel();
+    let transport = Scripted::new(move |_| {
+        arrived.send(()).unwrap();
+        ScriptedReply::hang()
+    });
+    let blaster = blaster(&transport, &["east"]);
+    let handles: Vec<_> = (0..6).map(|_| blaster.submit("hello").unwrap()).collect();
+    (0..4).for_each(|_| arrivals.recv().unwrap());
+    handles[5].cancel();
+    handles[0].cancel();
+    for (index, mut handle) in handles.into_iter().enumerate() {
+        if index == 0 || index == 5 {
+            let error = handle.wait().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Cancelled);
+            assert_eq!(error.ledger().unwrap().len(), usize::from(index == 0));
+        } else {
+            assert!(handle.wait_timeout(Duration::from_millis(1)).is_none());
+        }
+    }
+}
+
+#[test]
+fn an_unknown_model_is_refused_with_the_known_ones() {
+    let blaster = blaster(&Scripted::answering("yes"), &["east"]);
+    let error = Error::from(blaster.submit(ChatRequest::from("x").model("gpt-9")).unwrap_err());
+    assert_eq!(
+        error.to_string(),
+        r#"no deployment serves the model "gpt-9"; there are: gpt-4o"#
+    );
+}
