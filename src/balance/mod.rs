@@ -19,13 +19,16 @@ pub mod backoff;
 pub mod balancer;
 pub mod classify;
 pub mod endpoint;
-pub mod envelope;
 pub mod histogram;
 pub mod job;
 pub mod lease;
 pub mod outcome;
 pub mod retry_after;
 pub mod ring;
+#[cfg(test)]
+mod scenario;
+#[cfg(test)]
+mod tests;
 
 /// The position of an endpoint in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

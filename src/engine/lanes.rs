@@ -197,6 +197,7 @@ impl Lanes {
     }
 
     /// Takes every job.
+    #[allow(clippy::vec_box)] // they are boxed from beginning to end
     pub(crate) fn drain(&mut self) -> Vec<Box<Job>> {
         self.waiting = 0;
         let queues = self.lanes.iter_mut().flat_map(|lane| &mut lane.queues);

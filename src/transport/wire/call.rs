@@ -110,6 +110,7 @@ impl CurrentCall {
         Sending(())
     }
 
+    #[cfg(test)]
     pub(super) fn id(&self) -> CallId {
         self.id
     }
