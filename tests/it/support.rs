@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use azure_openai_blaster::Blaster;
 use azure_openai_blaster::api::{ChatCompletion, ChatMessage, ChatRequest, Condition, Ledger};
 use azure_openai_blaster::config::BlasterConfig;
-use azure_openai_blaster::engine::{EndpointState, Event, JobHandle};
+use azure_openai_blaster::{EndpointState, Event, JobHandle};
 use azure_openai_blaster::error::Result;
 use azure_openai_blaster::sim::{FleetSettings, JournalEntry, SimConfig, SimDeployment, SimFleet};
 
