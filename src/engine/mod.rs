@@ -34,9 +34,13 @@ mod lanes;
 mod moment;
 mod raw_look;
 pub mod run_all;
+#[cfg(test)]
+mod scenario;
 mod shared;
 mod slot;
 pub mod state;
 pub mod stream;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod worker;
