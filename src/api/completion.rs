@@ -21,7 +21,7 @@ use crate::error::BadReply;
 /// use azure_openai_blaster::api::{ChatCompletion, ChatMessage, ChatRequest, FinishReason};
 ///
 /// let body = r#"{"choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hello!"}}]}"#;
-/// let completion = ChatCompletion::parse(body.into())?;
+/// let completion = ChatCompletion::parse(body.as_bytes())?;
 /// assert_eq!(completion.text(), Some("Hello!"));
 /// assert_eq!(completion.finish_reason(), Some(&FinishReason::Stop));
 ///
@@ -68,10 +68,9 @@ impl ChatCompletion {
     /// # Errors
     /// Where it is no answer: empty, HTML, not JSON or not of this shape, an `error` at its top (an error nested
     /// in the filter results is none), no choice, or a choice without a message that was not filtered.
-    pub fn parse(body: Vec<u8>) -> Result<Self, BadReply> {
-        let body = match String::from_utf8(body) {
-            Ok(body) => body,
-            Err(error) => return Err(BadReply::new("the reply is not UTF-8", error.as_bytes())),
+    pub fn parse(body: &[u8]) -> Result<Self, BadReply> {
+        let Ok(body) = std::str::from_utf8(body) else {
+            return Err(BadReply::new("the reply is not UTF-8", body));
         };
         let bad = |reason: &str| Err(BadReply::new(reason, body.as_bytes()));
         match body.trim_ascii_start().bytes().next() {
@@ -79,7 +78,7 @@ impl ChatCompletion {
             Some(b'<') => return bad("the reply is HTML instead of JSON"),
             Some(_) => {}
         }
-        let reply: WireReply = match serde_json::from_str(&body) {
+        let reply: WireReply = match serde_json::from_str(body) {
             Ok(reply) => reply,
             Err(error) => return bad(&format!("the reply is no chat completion: {error}")),
         };
@@ -97,7 +96,7 @@ impl ChatCompletion {
                 }
             }
         }
-        Ok(reply.into_completion(&body))
+        Ok(reply.into_completion(body))
     }
 
     /// Reads what the assembler has written, which may lack choices.
@@ -338,7 +337,7 @@ mod tests {
     /// A reply with one choice, of which `message` and `finish` are given.
     fn reply(message: Value, finish: &str) -> ChatCompletion {
         let body = json!({"choices": [{"index": 0, "message": message, "finish_reason": finish}]});
-        ChatCompletion::parse(body.to_string().into_bytes()).unwrap()
+        ChatCompletion::parse(body.to_string().as_bytes()).unwrap()
     }
 
     #[test]
@@ -349,7 +348,7 @@ mod tests {
 "prompt_filter_results":[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"}}}],
 "system_fingerprint":"fp_c79ab13e31",
 "usage":{"completion_tokens":5,"completion_tokens_details":{"accepted_prediction_tokens":0,"audio_tokens":0,"reasoning_tokens":2,"rejected_prediction_tokens":0},"prompt_tokens":8,"prompt_tokens_details":{"audio_tokens":0,"cached_tokens":1},"total_tokens":13}}"#;
-        let completion = ChatCompletion::parse(body.into()).unwrap();
+        let completion = ChatCompletion::parse(body.as_bytes()).unwrap();
         assert_eq!(completion.id, "chatcmpl-1");
         assert_eq!(completion.model, "gpt-4.1-2025-04-14");
         assert_eq!(completion.created, 1_756_749_680);
@@ -405,11 +404,11 @@ mod tests {
                 "the reply has no choices",
             ),
         ] {
-            let bad = ChatCompletion::parse(body.into()).unwrap_err();
+            let bad = ChatCompletion::parse(body.as_bytes()).unwrap_err();
             assert!(bad.reason().starts_with(reason), "{bad}");
             assert!(bad.to_string().len() < 600, "{bad}");
         }
-        let bad = ChatCompletion::parse(b"{\xff}".to_vec()).unwrap_err();
+        let bad = ChatCompletion::parse(b"{\xff}").unwrap_err();
         assert_eq!(bad.reason(), "the reply is not UTF-8");
     }
 
@@ -418,7 +417,7 @@ mod tests {
         let body = r#"{"id":null,"model":null,"created":null,"usage":null,"error":null,"system_fingerprint":null,"choices":[{"index":null,
             "content_filter_results":{"error":{"code":"content_filter_error","message":"The contents are not filtered"}},
             "message":{"role":null,"content":"x","tool_calls":null,"refusal":null},"finish_reason":null}]}"#;
-        let completion = ChatCompletion::parse(body.into()).unwrap();
+        let completion = ChatCompletion::parse(body.as_bytes()).unwrap();
         assert_eq!(completion.text(), Some("x"));
         assert_eq!((completion.usage(), completion.finish_reason()), (None, None));
     }
@@ -426,14 +425,14 @@ mod tests {
     #[test]
     fn a_filtered_choice_may_lack_its_message() {
         let body = r#"{"choices":[{"index":0,"finish_reason":"content_filter"}]}"#;
-        let completion = ChatCompletion::parse(body.into()).unwrap();
+        let completion = ChatCompletion::parse(body.as_bytes()).unwrap();
         assert_eq!(completion.no_text(), Some(NoText::Filtered));
     }
 
     #[test]
     fn the_first_choice_is_that_of_index_0() {
         let body = r#"{"choices":[{"index":1,"message":{"content":"b"}},{"index":0,"message":{"content":"a"}}]}"#;
-        assert_eq!(ChatCompletion::parse(body.into()).unwrap().text(), Some("a"));
+        assert_eq!(ChatCompletion::parse(body.as_bytes()).unwrap().text(), Some("a"));
     }
 
     #[test]

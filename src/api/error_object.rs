@@ -1,112 +1,428 @@
-//! An error as the service writes it into a body.
+//! The error object of a reply, however it was written.
+//!
+//! Azure OpenAI and the gateways before it write errors in at least five ways: an `error` object, a flat object, an
+//! `error` text, HTML or plain text, and nothing at all. [`ErrorObject`] reads all of them and never fails; a body that
+//! it cannot make sense of is its own message.
 
 use std::fmt;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::error::reply::shortened;
+/// Most bytes of a body that are looked at; what comes after is ignored.
+pub(crate) const BODY_MAX: usize = 64 * 1024;
 
-/// An error as the service writes it into a body: the `error` of a reply or of a frame in a stream.
+/// Longest message kept, in characters. The service's own stay under 1,000; a gateway's page can be any size.
+pub(crate) const MESSAGE_MAX: usize = 4_096;
+
+/// Longest code, type or parameter kept, in characters.
+const WORD_MAX: usize = 128;
+
+/// What an error reply says about itself.
+///
+/// Anything that looks like a credential is masked, and all text is on one line, so every part of it may be logged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ErrorObject {
-    /// `rate_limit_exceeded`, `DeploymentNotFound`, `429`, …; none where it names none.
+    /// `code`, e.g. `RateLimitReached`, `429` (a number becomes its digits), `content_filter`.
     pub code: Option<String>,
-    /// `server_error`, `too_many_requests`, …; none where it names none.
+    /// `type`, e.g. `invalid_request_error`.
     pub kind: Option<String>,
-    /// In the service's words; may be empty.
+    /// `param`: the field of the request that is at fault.
+    pub param: Option<String>,
+    /// `message`, or the text or title of a body that is no JSON; empty where there is none. At most
+    /// 4,096 characters.
     pub message: String,
+    /// Whether the service's content filter refused the prompt.
+    pub filtered: bool,
 }
 
-/// Longest text kept of each member, in characters. Real ones are below 500.
-const MAX_TEXT: usize = 2_000;
-
 impl ErrorObject {
-    /// Reads the value of an `error` member: an object or a text.
+    /// Reads the body of an error reply. Looks at its first 64 KiB and never fails.
+    #[must_use]
+    pub fn parse(body: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(&body[..body.len().min(BODY_MAX)]);
+        let text = text.trim_start_matches('\u{feff}').trim();
+        // serde_json itself refuses nesting deeper than 128 levels; such a body is taken as text.
+        match serde_json::from_str::<Value>(text) {
+            Ok(value) => Self::from_value(&value).unwrap_or_else(|| Self::from_text(text)),
+            Err(_) => Self::from_text(text),
+        }
+    }
+
+    /// Reads the value of an `error` member.
     ///
     /// Returns None for: what SDKs take for "no error", which is `null`, `false`, 0, `""`, `[]` and `{}`.
     pub(crate) fn read(error: &RawValue) -> Option<Self> {
-        let error: Value = match serde_json::from_str(error.get()) {
-            Ok(value) => value,
+        match serde_json::from_str::<Value>(error.get()) {
+            Ok(value) => truthy(&value).then(|| Self::from_error(&value)),
             // Nested too deeply to be read: an error nevertheless.
-            Err(reason) => Value::String(reason.to_string()),
-        };
-        match error {
-            Value::Null | Value::Bool(false) => None,
-            Value::Object(members) if members.is_empty() => None,
-            Value::Array(items) if items.is_empty() => None,
-            Value::Number(number) if number.as_f64() == Some(0.0) => None,
-            Value::String(text) if text.is_empty() => None,
-            Value::Object(members) => Some(ErrorObject {
-                code: text(members.get("code")),
-                kind: text(members.get("type")),
-                message: text(members.get("message")).unwrap_or_default(),
-            }),
-            Value::String(message) => Some(ErrorObject {
-                message: shortened(&message, MAX_TEXT),
-                ..Self::default()
-            }),
-            other => Some(ErrorObject {
-                message: shortened(&other.to_string(), MAX_TEXT),
-                ..Self::default()
-            }),
+            Err(reason) => Some(Self::from_text(&reason.to_string())),
         }
     }
-}
 
-fn text(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::String(text) => Some(shortened(text, MAX_TEXT)),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
+    /// The error that one frame of a stream (or the body of a 200) carries; none where it carries content.
+    ///
+    /// An error is any truthy top-level `error`, a flat `{"type":"error",…}`, or a `response.failed` event of the
+    /// Responses API. An `error` further down, as the content filter writes it into good replies, is none.
+    #[must_use]
+    pub fn in_frame(frame: &Value) -> Option<Self> {
+        if let Some(error) = frame.get("error").filter(|error| truthy(error)) {
+            return Some(Self::from_error(error));
+        }
+        match frame.get("type").and_then(Value::as_str) {
+            Some("error") => {
+                let mut flat = Self::from_object(frame);
+                flat.kind = None; // it was the event's type, not the error's
+                Some(flat)
+            }
+            // The details may be null here and stand in an `error` event beside it.
+            Some("response.failed") => Some(
+                frame
+                    .pointer("/response/error")
+                    .map(Self::from_error)
+                    .unwrap_or_default(),
+            ),
+            _ => None,
+        }
+    }
+
+    /// Whether `code` or `type` is one of `words`.
+    #[must_use]
+    pub fn is_any(&self, words: &[&str]) -> bool {
+        [&self.code, &self.kind]
+            .into_iter()
+            .flatten()
+            .any(|own| words.contains(&own.as_str()))
+    }
+
+    /// Whether the message contains `text`, without regard to ASCII case.
+    #[must_use]
+    pub fn says(&self, text: &str) -> bool {
+        find_ignoring_case(&self.message, text).is_some()
+    }
+
+    /// The whole body of an error reply, as JSON; none where it holds nothing that could be an error.
+    fn from_value(value: &Value) -> Option<Self> {
+        if let Some(error) = value.get("error").filter(|error| truthy(error)) {
+            return Some(Self::from_error(error));
+        }
+        match value {
+            Value::String(text) => Some(Self::from_text(text)),
+            Value::Object(_) => Some(Self::from_object(value)).filter(|error| *error != Self::default()),
+            // Some servers of the same API wrap the object in an array.
+            Value::Array(items) => items.first().filter(|item| item.is_object()).and_then(Self::from_value),
+            _ => None,
+        }
+    }
+
+    /// The value of an `error` key.
+    fn from_error(error: &Value) -> Self {
+        match error {
+            Value::String(text) => Self::from_text(text),
+            Value::Object(_) => Self::from_object(error),
+            other => Self::from_text(&other.to_string()),
+        }
+    }
+
+    /// An object with `code` (or the gateway's `statusCode`), `message` (or `detail`, as Python servers write it), ….
+    fn from_object(object: &Value) -> Self {
+        let code = word(object, "code").or_else(|| word(object, "statusCode"));
+        let message = match object.get("message").or_else(|| object.get("detail")) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Null) | None => String::new(),
+            Some(other) => other.to_string(),
+        };
+        let inner = object.get("innererror").or_else(|| object.get("inner_error"));
+        let inner_code = inner.and_then(|inner| word(inner, "code"));
+        ErrorObject {
+            filtered: code.as_deref() == Some("content_filter")
+                || inner_code.as_deref() == Some("ResponsibleAIPolicyViolation"),
+            code,
+            kind: word(object, "type"),
+            param: word(object, "param"),
+            message: one_line(&message, MESSAGE_MAX),
+        }
+    }
+
+    /// A body that is no JSON: the title of a page, or the text itself.
+    fn from_text(text: &str) -> Self {
+        let message = if text.starts_with('<') {
+            title(text).unwrap_or("a page without a title")
+        } else {
+            text
+        };
+        ErrorObject {
+            message: one_line(message, MESSAGE_MAX),
+            ..Self::default()
+        }
     }
 }
 
 impl fmt::Display for ErrorObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.code.as_deref().or(self.kind.as_deref()).unwrap_or("error");
-        // Escaped: a service must not be able to forge lines of a log.
-        write!(f, "{}: {}", name.escape_debug(), self.message.escape_debug())
+        if self.message.is_empty() {
+            f.write_str(name)
+        } else {
+            write!(f, "{name}: {}", self.message)
+        }
     }
+}
+
+/// Truthy as the official SDKs mean it: `null`, `false`, `0`, `""` and `{}` are no error.
+fn truthy(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(yes) => *yes,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+    }
+}
+
+/// A short text, or a number as its digits; none where it is empty or of another type.
+fn word(object: &Value, key: &str) -> Option<String> {
+    let text = match object.get(key)? {
+        Value::String(text) => one_line(text, WORD_MAX),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// What stands in `<title>`.
+fn title(page: &str) -> Option<&str> {
+    let open = find_ignoring_case(page, "<title")?;
+    let start = open + page[open..].find('>')? + 1;
+    let end = start + page[start..].find('<')?;
+    Some(page[start..end].trim()).filter(|title| !title.is_empty())
+}
+
+/// Where `needle` (ASCII) first stands in `text`, without regard to ASCII case.
+pub(crate) fn find_ignoring_case(text: &str, needle: &str) -> Option<usize> {
+    text.as_bytes()
+        .windows(needle.len().max(1))
+        .position(|window| window.eq_ignore_ascii_case(needle.as_bytes()))
+}
+
+/// `text` on one line, without control characters, credentials masked, at most `max` characters.
+pub(crate) fn one_line(text: &str, max: usize) -> String {
+    let mut line = String::new();
+    let mut after_key = false;
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    for word in words.filter(|word| !word.is_empty()) {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        let hidden = after_key && could_be_key(word) || looks_secret(word);
+        line.push_str(if hidden { HIDDEN } else { word });
+        after_key = announces_key(word);
+        if line.len() > max * 4 {
+            break; // no character is longer than 4 bytes
+        }
+    }
+    clip(line, max)
+}
+
+/// `text`, cut after `max` characters with an ellipsis in place of the rest.
+pub(crate) fn clip(mut text: String, max: usize) -> String {
+    if let Some((end, _)) = text.char_indices().nth(max) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+/// What stands in place of a credential.
+const HIDDEN: &str = "(hidden)";
+
+/// Shortest word that is taken for a key where a key is announced.
+const KEY_MIN: usize = 8;
+
+/// Shortest run of letters and digits that is taken for a key anywhere: Azure's are 32 or 84 characters long.
+const RUN_MIN: usize = 32;
+
+/// Whether a word says that the next one is a credential: `Bearer …`, `api-key: …`, `key provided: …`.
+fn announces_key(word: &str) -> bool {
+    let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != ':' && c != '=');
+    match word.strip_suffix([':', '=']) {
+        Some(name) => names_key(name),
+        None => word.eq_ignore_ascii_case("bearer"),
+    }
+}
+
+/// Whether a field of this name holds a credential.
+fn names_key(name: &str) -> bool {
+    let name = name.as_bytes();
+    [&b"key"[..], b"token", b"provided", b"secret", b"password"]
+        .iter()
+        .any(|end| name.len() >= end.len() && name[name.len() - end.len()..].eq_ignore_ascii_case(end))
+}
+
+/// Whether a word that follows an announcement is the key, and not a word of the sentence.
+fn could_be_key(word: &str) -> bool {
+    let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    word.len() >= KEY_MIN && !word.bytes().all(|b| b.is_ascii_alphabetic())
+}
+
+/// Whether a word holds something with the looks of a credential: an `sk-` key, a JWT, `key=…`, or a long run of
+/// letters and digits mixed. A UUID, which support asks for, has short runs only.
+fn looks_secret(word: &str) -> bool {
+    let opens = |prefix: &str| {
+        word.match_indices(prefix)
+            .any(|(at, _)| !word[..at].ends_with(|c: char| c.is_ascii_alphanumeric()))
+    };
+    let mixed = |run: &str| {
+        run.len() >= RUN_MIN && run.bytes().any(|b| b.is_ascii_digit()) && run.bytes().any(|b| b.is_ascii_alphabetic())
+    };
+    let pair = |part: &str| {
+        part.split_once(['=', ':'])
+            .is_some_and(|(name, value)| names_key(name.trim_end_matches('"')) && could_be_key(value))
+    };
+    opens("sk-")
+        || opens("eyJ")
+        || word.split(['&', '?', ',', ';']).any(pair)
+        || word.split(|c: char| !c.is_ascii_alphanumeric()).any(mixed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(json: &str) -> Option<String> {
-        ErrorObject::read(&RawValue::from_string(json.to_owned()).unwrap()).map(|error| error.to_string())
+    /// What a row expects: code, type, param, message.
+    type Expected = (
+        Option<&'static str>,
+        Option<&'static str>,
+        Option<&'static str>,
+        &'static str,
+    );
+
+    fn check(origin: &str, body: &str, (code, kind, param, message): Expected) {
+        let read = ErrorObject::parse(body.as_bytes());
+        let got = (
+            read.code.as_deref(),
+            read.kind.as_deref(),
+            read.param.as_deref(),
+            read.message.as_str(),
+        );
+        assert_eq!(got, (code, kind, param, message), "{origin}: {body}");
     }
 
     #[test]
-    fn every_form_of_an_error_is_read() {
-        for (json, shown) in [
-            (r#"{"code":"429","message":"slow down"}"#, "429: slow down"),
-            (r#"{"code":429,"message":"slow down"}"#, "429: slow down"),
-            (
-                r#"{"code":null,"type":"server_error","message":"oops","param":null}"#,
-                "server_error: oops",
-            ),
-            (r#""text only""#, "error: text only"),
-            (r#"{"message":{"nested":1}}"#, "error: "),
-            ("true", "error: true"),
-            (r#"{"message":"a\nb"}"#, r"error: a\nb"),
+    #[rustfmt::skip] // a table
+    fn every_variety_of_error_body_is_read() {
+        let rows: &[(&str, &str, Expected)] = &[
+            ("wire 4.1 variety 1", r#"{"error":{"code":"DeploymentNotFound","message":"The API deployment for this resource does not exist."}}"#, (Some("DeploymentNotFound"), None, None, "The API deployment for this resource does not exist.")),
+            ("wire 4.4, gateway's space", r#"{"error":{"code":"404","message": "Resource not found"}}"#, (Some("404"), None, None, "Resource not found")),
+            ("wire 4.2", r#"{"error":{"message":"Unsupported parameter","type":"invalid_request_error","param":"max_tokens","code":"unsupported_parameter"}}"#, (Some("unsupported_parameter"), Some("invalid_request_error"), Some("max_tokens"), "Unsupported parameter")),
+            ("wire 4.4, nulls", r#"{"error":{"message":"The server had an error","type":"server_error","param":null,"code":null}}"#, (None, Some("server_error"), None, "The server had an error")),
+            ("wire 4.1 variety 2", r#"{"statusCode":401,"message":"Unauthorized."}"#, (Some("401"), None, None, "Unauthorized.")),
+            ("wire 4.1 variety 3", r#"{"error":"text"}"#, (None, None, None, "text")),
+            ("wire 4.1 variety 4, page", "<html><head>\n<TITLE>Request Header Fields\n Too Large</TITLE></head></html>", (None, None, None, "Request Header Fields Too Large")),
+            ("wire 4.1 variety 4, page without title", "<html><body>x</body></html>", (None, None, None, "a page without a title")),
+            ("wire 4.1 variety 4, text", "no healthy upstream\n", (None, None, None, "no healthy upstream")),
+            ("wire 4.1 variety 5", "", (None, None, None, "")),
+            ("vLLM, flat with a number", r#"{"object":"error","message":"The model `x` does not exist.","type":"NotFoundError","param":null,"code":404}"#, (Some("404"), Some("NotFoundError"), None, "The model `x` does not exist.")),
+            ("FastAPI", r#"{"detail":"Not Found"}"#, (None, None, None, "Not Found")),
+            ("array around the object", r#"[{"error":{"code":429,"message":"m"}}]"#, (Some("429"), None, None, "m")),
+            ("a JSON string", r#""upstream connect error""#, (None, None, None, "upstream connect error")),
+            ("a byte order mark", "\u{feff}{\"error\":\"text\"}", (None, None, None, "text")),
+            ("null error, nothing else", r#"{"error":null}"#, (None, None, None, r#"{"error":null}"#)),
+            ("cut JSON", r#"{"error":{"code":"429","mess"#, (None, None, None, r#"{"error":{"code":"429","mess"#)),
+        ];
+        for (origin, body, expected) in rows {
+            check(origin, body, *expected);
+        }
+    }
+
+    #[test]
+    fn a_prompt_refused_by_the_content_filter_is_recognised() {
+        for body in [
+            r#"{"error":{"code":"content_filter","message":"m","status":400}}"#,
+            r#"{"error":{"code":null,"message":"m","innererror":{"code":"ResponsibleAIPolicyViolation"}}}"#,
+            r#"{"error":{"message":"m","inner_error":{"code":"ResponsibleAIPolicyViolation"}}}"#,
         ] {
-            assert_eq!(read(json).as_deref(), Some(shown), "{json}");
+            assert!(ErrorObject::parse(body.as_bytes()).filtered, "{body}");
+        }
+        assert!(!ErrorObject::parse(br#"{"error":{"code":"content_filter_error","message":"m"}}"#).filtered);
+    }
+
+    #[test]
+    fn a_frame_is_an_error_only_by_its_top_level() {
+        let frame = |text: &str| ErrorObject::in_frame(&serde_json::from_str(text).unwrap());
+        // wire 2.3: the content filter's own failure stands in a good reply.
+        let good = r#"{"choices":[{"content_filter_results":{"error":{"code":"content_filter_error"}}}],"error":null}"#;
+        assert_eq!(frame(good), None);
+        assert_eq!(frame(r#"{"error":{},"choices":[]}"#), None);
+        // wire 3.4
+        let nested = frame(
+            r#"{"type":"error","error":{"type":"too_many_requests","code":"rate_limit_exceeded","message":"m"}}"#,
+        );
+        assert_eq!(nested.unwrap().code.as_deref(), Some("rate_limit_exceeded"));
+        let flat = frame(r#"{"type":"error","code":"server_error","message":"m","param":null}"#).unwrap();
+        assert_eq!((flat.code.as_deref(), flat.kind), (Some("server_error"), None));
+        let failed = frame(
+            r#"{"type":"response.failed","response":{"status":"failed","error":{"code":"rate_limit_exceeded"}}}"#,
+        );
+        assert_eq!(failed.unwrap().code.as_deref(), Some("rate_limit_exceeded"));
+        let bare = frame(r#"{"type":"response.failed","response":{"status":"failed","error":null}}"#);
+        assert!(bare.is_some());
+    }
+
+    #[test]
+    fn nesting_without_end_is_taken_as_text() {
+        let deep = "[".repeat(60_000);
+        assert!(ErrorObject::parse(deep.as_bytes()).message.starts_with("[[["));
+        let object = r#"{"error":"#.repeat(10_000);
+        assert!(ErrorObject::parse(object.as_bytes()).message.starts_with("{\"error\":"));
+    }
+
+    #[test]
+    fn a_long_message_is_cut_at_a_character_and_control_characters_go() {
+        let body = "ü".repeat(MESSAGE_MAX + 10);
+        let message = ErrorObject::parse(body.as_bytes()).message;
+        assert_eq!(message.chars().count(), MESSAGE_MAX + 1);
+        assert!(message.ends_with("ü…"));
+        assert_eq!(one_line("a\r\nb\u{1b}[2J\t c", 99), "a b [2J c");
+        assert_eq!(one_line("abc def", 7), "abc def");
+        assert_eq!(one_line("abc def", 6), "abc de…");
+        assert_eq!(one_line("abc def", 3), "abc…");
+    }
+
+    #[test]
+    fn what_looks_like_a_credential_does_not_show() {
+        let hex = "0123456789abcdef0123456789abcdef";
+        for text in [
+            "Incorrect API key provided: sk-proj-canary. You can find".to_owned(),
+            "bad key 'sk-canary'".to_owned(),
+            "Authorization: Bearer canary-canary".to_owned(),
+            "api-key: canary-canary".to_owned(),
+            "?x=1&api-key=canary-canary&y=1".to_owned(),
+            r#"{"api_key":"canary-canary","a":1}"#.to_owned(),
+            "token eyJcanary.eyJcanary.x is bad".to_owned(),
+            format!("key {hex}canary was refused"),
+            format!("(canary{hex})"),
+        ] {
+            let shown = one_line(&text, 300);
+            assert!(!shown.contains("canary"), "{shown}");
+            assert!(shown.contains("(hidden)"), "{shown}");
         }
     }
 
     #[test]
-    fn what_sdks_take_for_no_error_is_none() {
-        for json in ["null", "false", "0", "0.0", r#""""#, "[]", "{}"] {
-            assert_eq!(read(json), None, "{json}");
+    fn what_support_and_users_need_stays() {
+        for text in [
+            "Make sure to provide a valid key for an active subscription and use a correct regional API endpoint.",
+            "Please include the request ID 8a4b1c1e-9a5e-4d5c-8f6e-0a1b2c3d4e5f in your message.",
+            "see https://go.microsoft.com/fwlink/?linkid=2213926 or https://aka.ms/oai/quotaincrease",
+            "Unsupported parameter: 'max_tokens' is not supported with this model.",
+            "Invalid API key: authentication failed.",
+            "Access token is missing, invalid, audience is incorrect (https://cognitiveservices.azure.com), or have expired.",
+            "The principal `x` lacks the required data action `Microsoft.CognitiveServices/accounts/OpenAI/deployments/chat/completions/action`",
+        ] {
+            assert_eq!(one_line(text, 300), text);
         }
-    }
-
-    #[test]
-    fn an_endless_message_is_shortened() {
-        let json = serde_json::json!({ "message": "x".repeat(1_000_000) }).to_string();
-        assert!(read(&json).unwrap().len() < 3_000);
     }
 }

@@ -61,6 +61,7 @@ impl Options {
     }
 
     /// Headers of this request, `content-type` among them only where the body is not JSON.
+    #[cfg(test)]
     pub(crate) fn headers(&self) -> Option<&Headers> {
         self.headers.as_deref()
     }

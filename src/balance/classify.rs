@@ -17,9 +17,9 @@
 
 use std::time::SystemTime;
 
-use super::envelope::{ErrorBody, clip, one_line};
 use super::outcome::{Blame, Outcome, Scope, Throttle};
 use super::retry_after::{exhausted_axis, header_delay, named_wait};
+use crate::api::error_object::{ErrorObject, clip, one_line};
 use crate::api::{Headers, Operation};
 use crate::error::fault::{Fault, FaultKind};
 
@@ -33,7 +33,7 @@ pub struct ReplyFacts<'a> {
     pub status: u16,
     /// HTTP headers.
     pub headers: &'a Headers,
-    /// The body, or its first [`BODY_MAX`](super::envelope::BODY_MAX) bytes; empty where there is none.
+    /// The body, or its first 64 KiB; empty where there is none.
     pub body: &'a [u8],
     /// What was asked.
     pub operation: &'a Operation,
@@ -54,7 +54,7 @@ pub fn classify(facts: &ReplyFacts<'_>) -> Outcome {
             reason: format!("{} and redirects are not followed", redirect(status, facts.headers)),
         },
         _ => {
-            let error = ErrorBody::parse(facts.body);
+            let error = ErrorObject::parse(facts.body);
             let reason = describe(status, &error);
             match judge(status, &error, facts.headers, facts.wall, reason) {
                 Outcome::Unusable {
@@ -73,7 +73,7 @@ pub fn classify(facts: &ReplyFacts<'_>) -> Outcome {
 /// What an error event means that came where content was expected: in a stream before its first content, or as the
 /// body of a 200. Azure answers streams so instead of with a 429. `headers` are those of the reply's head.
 #[must_use]
-pub fn classify_error_frame(error: &ErrorBody, headers: &Headers, wall: SystemTime) -> Outcome {
+pub fn classify_error_frame(error: &ErrorObject, headers: &Headers, wall: SystemTime) -> Outcome {
     let status = implied_status(error).unwrap_or_else(|| {
         // On a 200 only a refusal names a delay.
         if header_delay(headers, wall).is_some() {
@@ -125,7 +125,7 @@ fn classify_2xx(facts: &ReplyFacts<'_>) -> Outcome {
     if let Some(error) = serde_json::from_slice(facts.body)
         .ok()
         .as_ref()
-        .and_then(ErrorBody::in_frame)
+        .and_then(ErrorObject::in_frame)
     {
         return classify_error_frame(&error, facts.headers, facts.wall);
     }
@@ -135,12 +135,12 @@ fn classify_2xx(facts: &ReplyFacts<'_>) -> Outcome {
     }
     bad_reply(format!(
         "{head} with a body that is no answer: {}",
-        ErrorBody::parse(facts.body).message
+        ErrorObject::parse(facts.body).message
     ))
 }
 
 /// The decision table for replies that are errors.
-fn judge(status: u16, error: &ErrorBody, headers: &Headers, wall: SystemTime, reason: String) -> Outcome {
+fn judge(status: u16, error: &ErrorObject, headers: &Headers, wall: SystemTime, reason: String) -> Outcome {
     if status == 429 || status == 503 && error.is_any(&THROTTLED) {
         if error.is_any(&UNPAID) {
             return unusable(Scope::Deployment, reason);
@@ -189,7 +189,7 @@ const THROTTLED: [&str; 6] = [
 const UNPAID: [&str; 3] = ["insufficient_quota", "billing_not_active", "billing_hard_limit_reached"];
 
 /// The status that a reply with this error would have had, had it not come inside a 200.
-fn implied_status(error: &ErrorBody) -> Option<u16> {
+fn implied_status(error: &ErrorObject) -> Option<u16> {
     if error.is_any(&THROTTLED) || error.is_any(&UNPAID) {
         return Some(429);
     }
@@ -219,21 +219,21 @@ fn implied_status(error: &ErrorBody) -> Option<u16> {
 }
 
 /// Whether the deployment (or, at the OpenAI vendor, the model) does not exist.
-fn names_no_deployment(error: &ErrorBody) -> bool {
+fn names_no_deployment(error: &ErrorObject) -> bool {
     error.is_any(&["DeploymentNotFound", "model_not_found"])
         || error.says("could not find an existing deployment")
         || error.says("the api deployment for this resource does not exist")
 }
 
 /// Whether the configured api-version is the trouble, which all requests to the deployment share.
-fn refuses_api_version(error: &ErrorBody) -> bool {
+fn refuses_api_version(error: &ErrorObject) -> bool {
     error.says("api version not supported")
         || error.says("api-version query parameter is not allowed")
         || error.says("unsupported api version")
 }
 
 /// Whether a 404 is about something that the request names, a stored response or a file, and not about the path.
-fn names_missing_item(error: &ErrorBody) -> bool {
+fn names_missing_item(error: &ErrorObject) -> bool {
     let code = error.code.as_deref().unwrap_or_default();
     error.param.is_some() || code.ends_with("_not_found") || error.says(" with id ")
 }
@@ -247,7 +247,7 @@ fn failed(blame: Blame, reason: String) -> Outcome {
 }
 
 /// `429 RateLimitReached: Your requests to …`, within [`REASON_MAX`].
-fn describe(status: u16, error: &ErrorBody) -> String {
+fn describe(status: u16, error: &ErrorObject) -> String {
     let mut text = head(status);
     let code = error.code.as_deref().or(error.kind.as_deref());
     if let Some(code) = code.filter(|code| code.parse() != Ok(status)) {
@@ -521,7 +521,7 @@ mod tests {
             ("no capacity", &[], r#"{"error":{"code":"NoCapacity","message":"m"}}"#, Throttled(Axis::Capacity, None)),
         ];
         for (origin, pairs, frame, expected) in rows {
-            let error = ErrorBody::in_frame(&serde_json::from_str(frame).unwrap()).unwrap();
+            let error = ErrorObject::in_frame(&serde_json::from_str(frame).unwrap()).unwrap();
             let (in_stream, reason) = kind(classify_error_frame(&error, &headers(pairs), WALL));
             assert_eq!(in_stream, *expected, "{origin}: {frame}");
             assert!(reason.starts_with("error in place of content"), "{reason}");
@@ -610,7 +610,7 @@ mod tests {
             prop_assert!(kind != Abandoned);
             prop_assert!(!reason.is_empty() && reason.chars().count() <= REASON_MAX + 1, "{}", reason);
             prop_assert!(!reason.contains(|c: char| c.is_control()), "{:?}", reason);
-            let read = ErrorBody::parse(&body);
+            let read = ErrorObject::parse(&body);
             if let (Some(kind), text) = (&read.kind, &read.message) {
                 prop_assert!(!kind.contains("sk-") && !text.split(' ').any(|word| word.starts_with("sk-")), "{:?}", read);
             }

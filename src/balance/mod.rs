@@ -19,7 +19,6 @@ pub mod backoff;
 pub mod balancer;
 pub mod classify;
 pub mod endpoint;
-pub mod envelope;
 pub mod histogram;
 pub mod job;
 pub mod lease;

@@ -7,9 +7,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::envelope::{ErrorBody, find_ignoring_case};
 use super::outcome::Axis;
 use crate::api::Headers;
+use crate::api::error_object::{ErrorObject, find_ignoring_case};
 
 /// Longest wait that is believed: 31 days, beyond the 86,400 s that Azure names for a quota of zero. More is cut to it.
 pub const WAIT_MAX: Duration = Duration::from_secs(31 * 86_400);
@@ -22,7 +22,7 @@ pub const WAIT_MAX: Duration = Duration::from_secs(31 * 86_400);
 ///
 /// None where nothing is named or all of it is zero, negative, past or unreadable.
 #[must_use]
-pub fn named_wait(headers: &Headers, error: &ErrorBody, axis: Axis, wall: SystemTime) -> Option<Duration> {
+pub fn named_wait(headers: &Headers, error: &ErrorObject, axis: Axis, wall: SystemTime) -> Option<Duration> {
     header_delay(headers, wall)
         .or_else(|| text_delay(&error.message))
         .max(axis_reset(headers, axis))
@@ -40,7 +40,7 @@ pub fn header_delay(headers: &Headers, wall: SystemTime) -> Option<Duration> {
 /// What ran out, by the clearest sign there is: the service's word for it in header, code or text, else the one axis
 /// that the headers show exhausted, else the wording.
 #[must_use]
-pub fn exhausted_axis(headers: &Headers, error: &ErrorBody) -> Axis {
+pub fn exhausted_axis(headers: &Headers, error: &ErrorObject) -> Axis {
     let named = headers.get("x-ratelimit-type").unwrap_or_default();
     if named.eq_ignore_ascii_case("tokens") {
         return Axis::Tokens;
@@ -210,10 +210,10 @@ mod tests {
         headers
     }
 
-    fn message(text: &str) -> ErrorBody {
-        ErrorBody {
+    fn message(text: &str) -> ErrorObject {
+        ErrorObject {
             message: text.to_owned(),
-            ..ErrorBody::default()
+            ..ErrorObject::default()
         }
     }
 
@@ -310,15 +310,15 @@ mod tests {
     #[test]
     #[rustfmt::skip] // a table
     fn the_axis_is_named_by_header_code_text_or_what_remains() {
-        let code = |code: &str| ErrorBody {
+        let code = |code: &str| ErrorObject {
             code: Some(code.to_owned()),
-            ..ErrorBody::default()
+            ..ErrorObject::default()
         };
-        let kind = |kind: &str| ErrorBody {
+        let kind = |kind: &str| ErrorObject {
             kind: Some(kind.to_owned()),
-            ..ErrorBody::default()
+            ..ErrorObject::default()
         };
-        let rows: &[(&str, Pairs<'_>, ErrorBody, Axis)] = &[
+        let rows: &[(&str, Pairs<'_>, ErrorObject, Axis)] = &[
             ("wire 4.6", &[("x-ratelimit-type", "Tokens")], message("call rate limit"), Axis::Tokens),
             ("wire 4.6", &[("x-ratelimit-type", "requests")], message(""), Axis::Requests),
             ("unknown type", &[("x-ratelimit-type", "Images")], message(""), Axis::Unknown),
@@ -383,7 +383,7 @@ mod tests {
 
         #[test]
         fn whole_seconds_and_milliseconds_come_out_as_they_went_in(amount in 1u64..=2_678_400) {
-            let none = ErrorBody::default();
+            let none = ErrorObject::default();
             let seconds = headers(&[("retry-after", &amount.to_string())]);
             prop_assert_eq!(named_wait(&seconds, &none, Axis::Unknown, wall()), s(amount));
             let millis = headers(&[("retry-after-ms", &amount.to_string())]);

@@ -233,47 +233,48 @@ keys! { DEPLOYMENT:
         "Identity to sign in as.";
 }
 
+impl Key {
+    fn row(&self) -> String {
+        let (kind, range) = match self.form {
+            Form::Whole { max: COUNT_MAX, min } => ("integer", format!("{min} or more")),
+            Form::Whole { min, max } => ("integer", format!("{min} … {max}")),
+            Form::Number {
+                min,
+                max: f64::INFINITY,
+            } => ("number", format!("{min} or more")),
+            Form::Number { min, max } => ("number", format!("{min} … {max}")),
+            Form::Seconds { max } => ("number", format!("above 0, at most {max}")),
+            Form::Flag => ("boolean", self.form.to_string()),
+            Form::OneOf(_) | Form::Text(_) => ("string", self.form.to_string()),
+            Form::List(_) => ("list", self.form.to_string()),
+            Form::Object(_) => ("object", self.form.to_string()),
+        };
+        let kind = if self.nullable {
+            format!("{kind} or null")
+        } else {
+            kind.to_owned()
+        };
+        let remark = match self.standing {
+            Standing::Works | Standing::Ignored => "",
+            Standing::NoEffectYet => " **Accepted with a warning: has no effect in this release.**",
+            Standing::Later => " **Refused: comes with a later release.**",
+        };
+        format!(
+            "| `{}` | {kind} | {range} | {} | {}{remark} |\n",
+            self.name, self.default, self.meaning
+        )
+    }
+}
+
+/// A table of these keys in Markdown, as `docs/CONFIG.md` holds it.
+pub(super) fn table(keys: &[&Key]) -> String {
+    let head = "| key | type | allowed | default | meaning |\n|---|---|---|---|---|\n";
+    keys.iter().fold(head.to_owned(), |table, key| table + &key.row())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    impl Key {
-        fn row(&self) -> String {
-            let (kind, range) = match self.form {
-                Form::Whole { max: COUNT_MAX, min } => ("integer", format!("{min} or more")),
-                Form::Whole { min, max } => ("integer", format!("{min} … {max}")),
-                Form::Number {
-                    min,
-                    max: f64::INFINITY,
-                } => ("number", format!("{min} or more")),
-                Form::Number { min, max } => ("number", format!("{min} … {max}")),
-                Form::Seconds { max } => ("number", format!("above 0, at most {max}")),
-                Form::Flag => ("boolean", self.form.to_string()),
-                Form::OneOf(_) | Form::Text(_) => ("string", self.form.to_string()),
-                Form::List(_) => ("list", self.form.to_string()),
-                Form::Object(_) => ("object", self.form.to_string()),
-            };
-            let kind = if self.nullable {
-                format!("{kind} or null")
-            } else {
-                kind.to_owned()
-            };
-            let remark = match self.standing {
-                Standing::Works | Standing::Ignored => "",
-                Standing::NoEffectYet => " **Accepted with a warning: has no effect in this release.**",
-                Standing::Later => " **Refused: comes with a later release.**",
-            };
-            format!(
-                "| `{}` | {kind} | {range} | {} | {}{remark} |\n",
-                self.name, self.default, self.meaning
-            )
-        }
-    }
-
-    fn table(keys: &[&Key]) -> String {
-        let head = "| key | type | allowed | default | meaning |\n|---|---|---|---|---|\n";
-        keys.iter().fold(head.to_owned(), |table, key| table + &key.row())
-    }
 
     /// `docs` with the text between `<!-- begin NAME -->` and `<!-- end NAME -->` replaced.
     fn replaced(docs: &str, name: &str, with: &str) -> String {

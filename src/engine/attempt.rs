@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use crate::api::assembler::{Assembler, Step};
 use crate::api::{Attempt, ChatCompletion, Delta, Embeddings, Headers, RawReply, Told};
 use crate::balance::classify::{ReplyFacts, bad_reply, classify, classify_error_frame, classify_fault};
-use crate::balance::envelope::ErrorBody;
 use crate::balance::outcome::{Blame, Outcome};
 use crate::balance::{Lease, ReplyHead, Role};
 use crate::clock;
@@ -212,8 +211,8 @@ fn send(
         .is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"));
     match (job.request.reply, streamed) {
         (ReplyKind::Chat, true) => chat_stream(shared, job, reply),
-        (ReplyKind::Chat, false) => chat_whole(shared, job, reply),
-        (ReplyKind::Embeddings, _) => embeddings(reply),
+        (ReplyKind::Chat, false) => chat_whole(shared, job, lease, reply),
+        (ReplyKind::Embeddings, _) => embeddings(lease, reply),
         (ReplyKind::Raw, _) => raw(shared, job, reply, streamed),
     }
 }
@@ -253,13 +252,11 @@ fn not_good(reply: transport::Reply, operation: &crate::api::Operation) -> Resul
     })
 }
 
-fn chat_whole(shared: &Shared, job: &mut Job, mut reply: transport::Reply) -> Result<Attempted, Fault> {
+fn chat_whole(shared: &Shared, job: &mut Job, lease: &Lease, mut reply: transport::Reply) -> Result<Attempted, Fault> {
     let bytes = reply.read_to_vec(MAX_BODY)?;
-    let completion = match ChatCompletion::parse(bytes) {
+    let completion = match ChatCompletion::parse(&bytes) {
         Ok(completion) => completion,
-        Err(bad) => {
-            return Ok(ended_as(bad_reply(bad.to_string())));
-        }
+        Err(bad) => return Ok(no_answer(reply, &bytes, lease.operation(), &bad)),
     };
     // The service may answer whole although a stream was asked for: its reader gets it in one piece.
     if job.request.sink.is_some() {
@@ -272,12 +269,43 @@ fn chat_whole(shared: &Shared, job: &mut Job, mut reply: transport::Reply) -> Re
     Ok(answered(Reply::Chat(Box::new(completion))))
 }
 
-fn embeddings(mut reply: transport::Reply) -> Result<Attempted, Fault> {
+fn embeddings(lease: &Lease, mut reply: transport::Reply) -> Result<Attempted, Fault> {
     let bytes = reply.read_to_vec(MAX_BODY)?;
     Ok(match Embeddings::parse(&bytes) {
         Ok(embeddings) => answered(Reply::Embeddings(Box::new(embeddings))),
-        Err(bad) => ended_as(bad_reply(bad.to_string())),
+        Err(bad) => no_answer(reply, &bytes, lease.operation(), &bad),
     })
+}
+
+/// A success whose body is none: an error that came as a 200, or something that makes no sense.
+fn no_answer(
+    reply: transport::Reply,
+    body: &[u8],
+    operation: &crate::api::Operation,
+    bad: &crate::error::BadReply,
+) -> Attempted {
+    let transport::Reply { status, headers, .. } = reply;
+    let facts = ReplyFacts {
+        status,
+        headers: &headers,
+        body,
+        operation,
+        wall: clock::wall(),
+    };
+    let outcome = match classify(&facts) {
+        // The reader knows better what is wrong.
+        Outcome::Failed {
+            blame: Blame::Unclear, ..
+        } => bad_reply(bad.to_string()),
+        outcome => outcome,
+    };
+    let body = body[..body.len().min(ERROR_BODY)].to_vec();
+    Attempted {
+        outcome,
+        reply: None,
+        upstream: Some(Upstream::new(status, headers, body)),
+        cause: None,
+    }
 }
 
 /// A chat that comes as a stream. Complete is what has a finish reason for every choice; how the stream ended
@@ -330,9 +358,7 @@ fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Resul
         Err(incomplete) => incomplete,
     };
     let mut attempted = match (&incomplete.problem, &fault) {
-        (StreamProblem::Service(error), _) => {
-            ended_as(classify_error_frame(&error_body(error), &headers, clock::wall()))
-        }
+        (StreamProblem::Service(error), _) => ended_as(classify_error_frame(error, &headers, clock::wall())),
         (_, Some(fault)) => failed(shared, job, fault),
         (StreamProblem::Cut { .. }, None) => ended_as(Outcome::Failed {
             blame: Blame::Endpoint,
@@ -433,11 +459,7 @@ fn raw_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result
             match (parsed, look) {
                 (Ok(()), RawLook::Preamble) if held.len() < MOST_HELD => continue,
                 (Ok(()), RawLook::Failed(error)) => {
-                    return Ok(ended_as(classify_error_frame(
-                        &error_body(&error),
-                        &headers,
-                        clock::wall(),
-                    )));
+                    return Ok(ended_as(classify_error_frame(&error, &headers, clock::wall())));
                 }
                 _ => parser = None,
             }
@@ -481,17 +503,5 @@ fn ended_as(outcome: Outcome) -> Attempted {
         reply: None,
         upstream: None,
         cause: None,
-    }
-}
-
-/// The same error in the words of the classification.
-fn error_body(error: &crate::api::ErrorObject) -> ErrorBody {
-    let filtered = error.code.as_deref() == Some("content_filter");
-    ErrorBody {
-        code: error.code.clone(),
-        kind: error.kind.clone(),
-        param: None,
-        message: error.message.clone(),
-        filtered,
     }
 }

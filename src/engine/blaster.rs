@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::{
-    ChatCompletion, ChatRequest, Delta, EmbeddingRequest, Embeddings, Options, Prepared, RawReply, RawRequest,
+    ChatCompletion, ChatRequest, Delta, EmbeddingRequest, Embeddings, FinishReason, Options, Prepared, RawReply,
+    RawRequest,
 };
 use crate::balance::{EndpointId, SetId};
 use crate::clock;
@@ -417,6 +418,12 @@ fn text(reply: Reply) -> Result<String> {
             why: why.to_string(),
             completion: Box::new(completion),
         });
+    }
+    if completion.finish_reason() == Some(&FinishReason::Length) {
+        log::warn!(
+            "answer {:?} was cut at its token limit (finish reason \"length\")",
+            completion.id
+        );
     }
     Ok(completion.into_text())
 }

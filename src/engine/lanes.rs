@@ -223,6 +223,7 @@ impl Lanes {
     }
 
     /// Takes every job.
+    #[allow(clippy::vec_box)] // they are boxed from beginning to end
     pub(crate) fn drain(&mut self) -> Vec<Box<Job>> {
         self.waiting = [0; 3];
         let queues = self.lanes.iter_mut().flat_map(|lane| &mut lane.queues);

@@ -22,24 +22,24 @@ pub use state::EndpointState;
 pub use stream::{ChatStream, RawStream};
 
 mod attempt;
-pub mod blaster;
-pub mod builder;
+mod blaster;
+mod builder;
 mod core;
-pub mod drain;
-pub mod event;
-pub mod handle;
+mod drain;
+mod event;
+mod handle;
 mod job;
-pub mod job_set;
+mod job_set;
 mod lanes;
 mod moment;
 mod raw_look;
-pub mod run_all;
+mod run_all;
 #[cfg(test)]
 mod scenario;
 mod shared;
 mod slot;
-pub mod state;
-pub mod stream;
+mod state;
+mod stream;
 mod sync;
 #[cfg(test)]
 mod tests;

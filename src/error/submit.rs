@@ -33,18 +33,6 @@ impl<R> SubmitError<R> {
             }
         }
     }
-
-    /// The same error about another form of the request.
-    pub(crate) fn map<S>(self, change: impl FnOnce(R) -> S) -> SubmitError<S> {
-        match self {
-            SubmitError::Full(request) => SubmitError::Full(change(request)),
-            SubmitError::ShutDown(request) => SubmitError::ShutDown(change(request)),
-            SubmitError::Invalid { request, error } => SubmitError::Invalid {
-                request: change(request),
-                error,
-            },
-        }
-    }
 }
 
 /// Without the request, which may be long and private.

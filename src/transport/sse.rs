@@ -208,6 +208,7 @@ mod tests {
                 &[("", "a\nb")],
             ),
             ("event: error\ndata: {}\n\ndata: b\n\n", &[("error", "{}"), ("", "b")]),
+            ("event: error\r\ndata: a\r\ndata: b\r\n\r\n", &[("error", "a\nb")]),
             ("event: lost\n\ndata: a\n\n", &[("", "a")]),
             ("\u{feff}data: a\n\n", &[("", "a")]),
             ("data: a\n\n\u{feff}data: b\n\n", &[("", "a")]),

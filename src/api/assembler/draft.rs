@@ -198,13 +198,14 @@ fn take_first(slot: &mut String, text: Option<Text<'_>>) -> Option<String> {
     Some(text.into_owned())
 }
 
+/// Whether a field that is not known may be part of the answer. Flags and numbers are not: a frame that brings only
+/// them must not count as content, after which nothing could be tried again.
 fn says_something(value: &Value) -> bool {
     match value {
-        Value::Null => false,
         Value::String(text) => !text.is_empty(),
         Value::Array(items) => !items.is_empty(),
         Value::Object(members) => !members.is_empty(),
-        Value::Bool(_) | Value::Number(_) => true,
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

@@ -82,7 +82,7 @@ fn a_captured_stream_becomes_the_reply_it_would_have_been() {
         "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {"hate": {"filtered": false, "severity": "safe"}}}],
     });
     assert_eq!(completion.raw_json::<Value>().unwrap(), expected);
-    assert_eq!(ChatCompletion::parse(completion.raw().into()).unwrap(), *completion);
+    assert_eq!(ChatCompletion::parse(completion.raw().as_bytes()).unwrap(), *completion);
     assert_eq!(completion.usage().unwrap().reasoning_tokens(), 3);
     assert_eq!(run.steps.last(), Some(&Step::Done));
 }
@@ -133,6 +133,11 @@ fn content_is_noticed_when_it_comes() {
         (&[ROLE, HEY], true),
         (&[ROLE, ERROR], false),
         (&[STOP], true),
+        (
+            &[r#"{"choices":[{"delta":{"role":"assistant","cached":false,"token":7,"reasoning_content":""}}]}"#],
+            false,
+        ),
+        (&[r#"{"choices":[{"delta":{"reasoning_content":"x"}}]}"#], true),
     ] {
         let run = one(frames);
         assert_eq!(run.has_content, expected, "{frames:?}");
@@ -152,7 +157,7 @@ fn an_error_in_the_stream_ends_it() {
             r#"{"message":"flat","code":"rate_limit_exceeded"}"#,
             "rate_limit_exceeded: flat",
         ),
-        ("error", "{}", "error: "),
+        ("error", "{}", "error"),
         ("error", "no JSON", "frame of the stream"),
         ("", "{\"choices\":[", "frame of the stream"),
         ("", "{\"choices\":5}", "frame of the stream"),
@@ -288,10 +293,11 @@ fn tool_calls_without_an_index_are_told_apart_by_id() {
             json!({"tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "2"}}]}),
             json!({"tool_calls": [{"function": {"arguments": "3"}}]}),
             json!({"tool_calls": [{"id": "b", "function": {"name": "g", "arguments": "4"}}]}),
+            json!({"tool_calls": [{"function": {"arguments": "5"}}]}),
         ],
         "tool_calls",
     );
-    let expected = [ToolCall::function("a", "f", "123"), ToolCall::function("b", "g", "4")];
+    let expected = [ToolCall::function("a", "f", "123"), ToolCall::function("b", "g", "45")];
     assert_eq!(run.completion().tool_calls(), expected);
 }
 
