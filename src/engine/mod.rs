@@ -31,6 +31,8 @@ mod handle;
 mod job;
 mod job_set;
 mod lanes;
+#[cfg(all(test, model_check))]
+mod model;
 mod moment;
 mod raw_look;
 mod run_all;

@@ -27,7 +27,6 @@ pub(crate) const CHAT: Operation = Operation::ChatCompletions;
 /// A core at work. Endpoint `n` serves the models `m` and `m<n>`.
 pub(crate) struct Bench {
     pub(crate) core: Core,
-    pub(crate) t0: Instant,
     pub(crate) now: Instant,
     /// The jobs that have ended without an attempt, by their numbers.
     pub(crate) ended: Vec<(u64, &'static str)>,
@@ -79,7 +78,6 @@ impl Bench {
         (0..workers).for_each(|_| core.worker_idles());
         Bench {
             core,
-            t0,
             now: t0,
             ended: Vec::new(),
         }

@@ -17,7 +17,9 @@ pub(crate) fn fleet(deployments: impl IntoIterator<Item = SimDeployment>) -> Sim
 
 /// The configuration of a client of this fleet.
 pub(crate) fn config(fleet: &SimFleet) -> BlasterConfig {
-    BlasterConfig::from_json(&fleet.blaster_config_json()).unwrap().num_workers(16)
+    BlasterConfig::from_json(&fleet.blaster_config_json())
+        .unwrap()
+        .num_workers(16)
 }
 
 /// A client of this fleet with sixteen workers.

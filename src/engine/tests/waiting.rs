@@ -8,27 +8,29 @@ use crate::balance::outcome::{Blame, Outcome, Scope};
 use crate::engine::core::{NotTaken, Settled};
 use crate::engine::scenario::*;
 
+const HALF: Duration = Duration::from_millis(500);
+
 fn submit_for(bench: &mut Bench, timeout: Duration) -> u64 {
     bench.submit_as("m", &CHAT, Priority::Normal, Some(timeout)).id
 }
 
 #[test]
 fn a_deadline_ends_a_job_wherever_it_waits() {
-    // For a worker, for an endpoint that rests, for its retry.
-    let waits: [(&str, fn(&mut Bench) -> u64); 3] = [
+    type Wait = fn(&mut Bench) -> u64;
+    let waits: [(&str, Wait); 3] = [
         ("for a worker", |bench| {
             bench.submit(Priority::Interactive);
             assert_eq!(bench.pump().len(), 1);
-            submit_for(bench, 500 * SECOND / 1000)
+            submit_for(bench, HALF)
         }),
         ("for an endpoint", |bench| {
-            let id = submit_for(bench, 500 * SECOND / 1000);
+            let id = submit_for(bench, HALF);
             let sent = bench.next();
             bench.settle(sent, &throttled(60 * SECOND));
             id
         }),
         ("for its retry", |bench| {
-            let id = submit_for(bench, 500 * SECOND / 1000);
+            let id = submit_for(bench, HALF);
             let sent = bench.next();
             bench.settle(sent, &failed(Blame::Unclear));
             id
@@ -38,8 +40,8 @@ fn a_deadline_ends_a_job_wherever_it_waits() {
         let mut bench = Bench::new(1, 1);
         let id = wait(&mut bench);
         assert!(bench.pump().is_empty());
-        assert_eq!(bench.wakes_in(), Some(500 * SECOND / 1000), "{name}");
-        bench.pass(500 * SECOND / 1000 - NANO).round();
+        assert_eq!(bench.wakes_in(), Some(HALF), "{name}");
+        bench.pass(HALF - NANO).round();
         assert_eq!(bench.ended, [], "{name}");
         bench.pass(NANO).round();
         assert_eq!(bench.ended, [(id, "timed out")], "{name}");
@@ -169,18 +171,24 @@ const BATCH: usize = 32;
 #[test]
 fn one_hold_of_the_lock_does_a_batch_and_says_that_there_is_more() {
     let mut bench = Bench::new(1, 100);
-    (0..100).for_each(|_| drop(bench.submit(Priority::Normal)));
+    for _ in 0..100 {
+        bench.submit(Priority::Normal);
+    }
     let first = bench.round();
     assert_eq!((first.assignments.len(), first.more), (BATCH, true));
     assert_eq!(bench.pump().len(), 100 - BATCH);
 
-    (0..100).for_each(|_| drop(submit_for(&mut bench, SECOND)));
+    for _ in 0..100 {
+        submit_for(&mut bench, SECOND);
+    }
     assert!(bench.pass(SECOND).round().more);
     assert_eq!(bench.ended.len(), BATCH, "deadlines");
     bench.pump();
     assert_eq!(bench.ended.len(), 100);
 
-    (0..100).for_each(|_| drop(bench.submit(Priority::Normal)));
+    for _ in 0..100 {
+        bench.submit(Priority::Normal);
+    }
     bench.disable(0);
     assert!(bench.round().more);
     assert_eq!(bench.ended.len(), 100 + BATCH, "hopeless jobs, with every worker busy");
