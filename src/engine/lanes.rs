@@ -1,12 +1,13 @@
 //! Where jobs wait: a lane for each eligible set and operation, in each lane a queue for each class.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::api::{Operation, Priority};
 use crate::balance::SetId;
 
 use super::job::Job;
+use super::line::Line;
 use super::moment::Moment;
 
 /// A class whose oldest job has waited so long …
@@ -45,7 +46,7 @@ struct Lane {
 
 #[derive(Debug, Default)]
 struct Queue {
-    jobs: BTreeMap<u64, Box<Job>>,
+    jobs: Line<Box<Job>>,
     /// `turns` when a job was last taken here, or when the first came.
     served: u64,
 }
@@ -127,7 +128,7 @@ impl Lanes {
     pub(crate) fn remove(&mut self, id: LaneId, priority: Priority, job: u64) -> Option<Box<Job>> {
         let job = self.lanes.get_mut(id.0 as usize)?.queues[priority.index()]
             .jobs
-            .remove(&job)?;
+            .remove(job)?;
         self.waiting -= 1;
         Some(job)
     }
@@ -147,7 +148,7 @@ impl Lanes {
         let turns = self.turns;
         let best = |lane: &Lane| -> Option<(Rank, usize)> {
             let firsts = lane.queues.iter().enumerate().filter_map(|(class, queue)| {
-                let (&id, job) = queue.jobs.first_key_value()?;
+                let (id, job) = queue.jobs.first()?;
                 let aged = class > 0 && turns - queue.served >= AGED_TURN - 1 && now.since(job.submitted) >= AGED;
                 Some((
                     Rank {
@@ -166,7 +167,7 @@ impl Lanes {
             .filter(|(_, lane)| !lane.blocked)
             .filter_map(|(index, lane)| best(lane).map(|(rank, class)| (rank, class, index)))
             .min()?;
-        let (_, job) = self.lanes[index].queues[class].jobs.pop_first()?;
+        let job = self.lanes[index].queues[class].jobs.pop_first()?;
         self.waiting -= 1;
         Some(job)
     }
@@ -191,7 +192,7 @@ impl Lanes {
             .queues
             .iter_mut()
             .find(|queue| !queue.jobs.is_empty())?;
-        let (_, job) = queue.jobs.pop_first()?;
+        let job = queue.jobs.pop_first()?;
         self.waiting -= 1;
         Some(job)
     }
@@ -202,7 +203,7 @@ impl Lanes {
         self.waiting = 0;
         let queues = self.lanes.iter_mut().flat_map(|lane| &mut lane.queues);
         queues
-            .flat_map(|queue| std::mem::take(&mut queue.jobs).into_values())
+            .flat_map(|queue| queue.jobs.drain())
             .collect()
     }
 

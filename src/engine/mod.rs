@@ -31,6 +31,7 @@ mod handle;
 mod job;
 mod job_set;
 mod lanes;
+mod line;
 mod moment;
 mod raw_look;
 mod run_all;
