@@ -202,9 +202,7 @@ impl Lanes {
     pub(crate) fn drain(&mut self) -> Vec<Box<Job>> {
         self.waiting = 0;
         let queues = self.lanes.iter_mut().flat_map(|lane| &mut lane.queues);
-        queues
-            .flat_map(|queue| queue.jobs.drain())
-            .collect()
+        queues.flat_map(|queue| queue.jobs.drain()).collect()
     }
 
     /// The lanes in which somebody waits.
