@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::api::{Operation, Priority};
 use crate::balance::outcome::Outcome;
-use crate::balance::{Balancer, Change, GiveUp, Lease, Need, Pick, ReplyHead, SetId, Unavailable, Verdict};
+use crate::balance::{Balancer, Change, GiveUp, JobState, Lease, Need, Pick, ReplyHead, SetId, Unavailable, Verdict};
 
 use super::job::{Job, JobCell};
 use super::lanes::{LaneId, Lanes};
@@ -229,7 +229,7 @@ impl Core {
                 actions.more = true;
                 break;
             }
-            let Some(mut job) = self.lanes.take_next(moment) else {
+            let Some(job) = self.lanes.take_next(moment) else {
                 self.lanes_wake = wake;
                 break;
             };
@@ -239,7 +239,7 @@ impl Core {
                 &Need {
                     set,
                     operation,
-                    job: job.state(),
+                    job: job.known_state().unwrap_or(&JobState::new(job.id())),
                 },
                 now,
             ) {

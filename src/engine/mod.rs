@@ -31,6 +31,7 @@ mod handle;
 mod job;
 mod job_set;
 mod lanes;
+mod line;
 #[cfg(all(test, model_check))]
 mod model;
 mod moment;
