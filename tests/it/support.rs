@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use azure_openai_blaster::Blaster;
 use azure_openai_blaster::api::{ChatCompletion, ChatMessage, ChatRequest, Condition, Ledger};
 use azure_openai_blaster::config::BlasterConfig;
+use azure_openai_blaster::{EndpointState, Event, JobHandle};
 use azure_openai_blaster::error::Result;
 use azure_openai_blaster::sim::{FleetSettings, JournalEntry, SimConfig, SimDeployment, SimFleet};
-use azure_openai_blaster::{EndpointState, Event, JobHandle};
 
 /// Longest time that a test waits for what must happen; only reached where something is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
