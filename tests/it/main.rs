@@ -5,6 +5,9 @@
 /// The calls and what they return, against a scripted service.
 mod calls;
 
+/// A server that answers with given bytes.
+#[cfg(feature = "sim")]
+mod canned;
 /// Endpoints that fail in every known way.
 #[cfg(feature = "sim")]
 mod failures;
@@ -13,3 +16,6 @@ mod failures;
 mod routing;
 #[cfg(feature = "sim")]
 mod support;
+/// What reaches the wire, and what comes back of it.
+#[cfg(feature = "sim")]
+mod wire_fields;
