@@ -135,11 +135,11 @@ impl Deployment {
             .faults
             .draw(ordinal, now, Dice::new(&[self.salt, ordinal, FAULT_DICE]));
         let mut dice = Dice::new(&[self.salt, ordinal, REPLY_DICE]);
-        if let Some(fault) = fault {
+        if let Some(fault) = fault
+            && let Some(served) = self.instead(fault, visit, group.as_deref(), &mut dice)
+        {
             self.summary.faults += 1;
-            if let Some(served) = self.instead(fault, visit, group.as_deref(), &mut dice) {
-                return served;
-            }
+            return served;
         }
         if let Some(denial) = &visit.denial {
             return self.error(denial, visit, &mut dice);
@@ -195,8 +195,11 @@ impl Deployment {
                         .for_each(|choice| choice.finish = Finish::ContentFilter);
                 }
                 let used = self.used(&answer.usage);
+                let mut plan = self.reply(visit, request, &answer, &standing, fault, &mut dice);
+                plan.note.fault = fault.map(|fault| fault.name());
+                self.summary.faults += u64::from(fault.is_some());
                 Served {
-                    plan: self.reply(visit, request, &answer, &standing, fault, &mut dice),
+                    plan,
                     open: Some((admitted, used)),
                     spills: false,
                 }
@@ -206,7 +209,6 @@ impl Deployment {
             served.open = None;
         }
         served.plan.note.charged = admitted.tokens;
-        served.plan.note.fault = fault.map(|fault| fault.name());
         served
     }
 

@@ -51,7 +51,7 @@ fn before_sending_nothing_is_sent() {
 fn while_connecting() {
     let (url, _listener) = super::limits::never_accepts();
     // Whether the cancel comes before the connector waits or while it does is all the same to the caller.
-    let fault = cancelled(&Ask::default(), &transport(&url), || thread::sleep(SHORT));
+    let fault = cancelled(&Ask::default(), &transport(&url), || thread::sleep(SHORT / 8));
     assert_eq!((fault.kind, fault.phase), (FaultKind::Cancelled, Phase::NotWritten));
 }
 

@@ -1,7 +1,10 @@
 //! Each time limit, told apart by its kind.
 
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
 use std::thread;
+
+use parking_lot::Mutex;
 
 use super::server::Server;
 use super::*;
@@ -75,12 +78,10 @@ fn no_byte_comes() {
 
 #[test]
 fn the_request_is_not_taken() {
-    let server = Server::start_raw(|stream, _| {
-        // Reads nothing for as long as the client holds on: a zero window, not a refusal.
-        while stream.take_error().is_ok_and(|error| error.is_none()) && stream.peer_addr().is_ok() {
-            thread::park_timeout(LONG);
-        }
-    });
+    let (release, hold) = mpsc::channel::<()>();
+    let hold = Mutex::new(hold);
+    // Keeps the connection open and reads nothing of it: a closed window, not a refusal.
+    let server = Server::start_raw(move |_stream, _| hold.lock().recv().unwrap_or(()));
     let call = Ask {
         body: vec![b'x'; 32_000_000],
         limits: Limits {
@@ -92,6 +93,7 @@ fn the_request_is_not_taken() {
     let fault = call.whole(&transport(&server.url())).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Timeout(TimeoutKind::FirstByte), "{fault}");
     assert_eq!(fault.phase, Phase::Written);
+    drop(release);
 }
 
 #[test]
