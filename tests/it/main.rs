@@ -8,6 +8,9 @@ mod calls;
 /// A server that answers with given bytes.
 #[cfg(feature = "sim")]
 mod canned;
+/// Refusals for want of quota.
+#[cfg(feature = "sim")]
+mod cooldowns;
 /// Endpoints that fail in every known way.
 #[cfg(feature = "sim")]
 mod failures;
