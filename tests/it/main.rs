@@ -14,6 +14,9 @@ mod cooldowns;
 /// Endpoints that fail in every known way.
 #[cfg(feature = "sim")]
 mod failures;
+/// Endpoints that fail, hang and die, and come back.
+#[cfg(feature = "sim")]
+mod health;
 /// Which deployment a request goes to, and what a deployment is held to.
 #[cfg(feature = "sim")]
 mod routing;
