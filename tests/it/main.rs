@@ -17,6 +17,9 @@ mod failures;
 /// Endpoints that fail, hang and die, and come back.
 #[cfg(feature = "sim")]
 mod health;
+/// Requests that every endpoint answers with an error.
+#[cfg(feature = "sim")]
+mod poison;
 /// Which deployment a request goes to, and what a deployment is held to.
 #[cfg(feature = "sim")]
 mod routing;
