@@ -157,6 +157,11 @@ impl Core {
         self.in_flight.len()
     }
 
+    /// The jobs under way, as far as their handles share them.
+    pub(crate) fn under_way(&self) -> Vec<Arc<JobCell>> {
+        self.in_flight.values().cloned().collect()
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.waiting() == 0 && self.in_flight.is_empty()
     }
@@ -454,6 +459,6 @@ impl Core {
             })
             .collect();
         self.ended.failed += endings.len() as u64;
-        Some((endings, self.in_flight.values().cloned().collect()))
+        Some((endings, self.under_way()))
     }
 }

@@ -54,6 +54,17 @@ impl Reply {
     }
 }
 
+impl Reply {
+    /// The attempts that it took.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        match self {
+            Reply::Chat(completion) => completion.ledger(),
+            Reply::Embeddings(embeddings) => embeddings.ledger(),
+            Reply::Raw(reply) => reply.ledger(),
+        }
+    }
+}
+
 /// A job as it waits, is sent, and waits again.
 #[derive(Debug)]
 pub(crate) struct Job {
