@@ -423,7 +423,11 @@ fn raw(shared: &Shared, job: &mut Job, mut reply: transport::Reply, streamed: bo
             }
         }
     }
-    Ok(answered(Reply::Raw(RawReply::new(reply.status, reply.headers, body))))
+    Ok(answered(Reply::Raw(Box::new(RawReply::new(
+        reply.status,
+        reply.headers,
+        body,
+    )))))
 }
 
 /// A raw stream: held back until the first event with content, so that a failure before it can be tried elsewhere.
@@ -478,7 +482,11 @@ fn raw_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result
             reason,
         }));
     }
-    Ok(answered(Reply::Raw(RawReply::new(status, headers, Vec::new()))))
+    Ok(answered(Reply::Raw(Box::new(RawReply::new(
+        status,
+        headers,
+        Vec::new(),
+    )))))
 }
 
 fn pass_on(shared: &Shared, job: &mut Job, piece: RawPiece) -> Option<Attempted> {

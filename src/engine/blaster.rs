@@ -424,7 +424,7 @@ fn text(reply: Reply) -> Result<String> {
 
 fn raw(reply: Reply) -> Result<RawReply> {
     match reply {
-        Reply::Raw(reply) => Ok(reply),
+        Reply::Raw(reply) => Ok(*reply),
         other => foreign(other),
     }
 }

@@ -41,7 +41,28 @@ impl JobCell {
 pub(crate) enum Reply {
     Chat(Box<ChatCompletion>),
     Embeddings(Box<Embeddings>),
-    Raw(RawReply),
+    Raw(Box<RawReply>),
+}
+
+impl Reply {
+    pub(crate) fn set_ledger(&mut self, ledger: Ledger) {
+        match self {
+            Reply::Chat(completion) => completion.set_ledger(ledger),
+            Reply::Embeddings(embeddings) => embeddings.set_ledger(ledger),
+            Reply::Raw(reply) => reply.set_ledger(ledger),
+        }
+    }
+}
+
+impl Reply {
+    /// The attempts that it took.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        match self {
+            Reply::Chat(completion) => completion.ledger(),
+            Reply::Embeddings(embeddings) => embeddings.ledger(),
+            Reply::Raw(reply) => reply.ledger(),
+        }
+    }
 }
 
 /// A job as it waits, is sent, and waits again.
@@ -167,6 +188,11 @@ impl Job {
     /// What the balancer remembers of the job.
     pub(crate) fn state(&mut self) -> &mut JobState {
         &mut self.past().state
+    }
+
+    /// What the balancer remembers of the job, where there is anything.
+    pub(crate) fn known_state(&self) -> Option<&JobState> {
+        self.past.as_ref().map(|past| &past.state)
     }
 
     /// Since when the job has been waiting.

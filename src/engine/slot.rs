@@ -258,11 +258,26 @@ mod model {
 
     use super::*;
 
-    struct Unpark(thread::Thread);
+    /// A task's executor: sleeps until the task is woken.
+    #[derive(Default)]
+    struct Executor {
+        woken: Mutex<bool>,
+        changed: Condvar,
+    }
 
-    impl Wake for Unpark {
+    impl Wake for Executor {
         fn wake(self: Arc<Self>) {
-            self.0.unpark();
+            *self.woken.lock() = true;
+            self.changed.notify_one();
+        }
+    }
+
+    impl Executor {
+        fn sleep(&self) {
+            let mut woken = self.woken.lock();
+            while !std::mem::take(&mut *woken) {
+                self.changed.wait(&mut woken);
+            }
         }
     }
 
@@ -299,12 +314,13 @@ mod model {
                     let slot = Arc::clone(&slot);
                     move || assert!(slot.fill(1))
                 });
-                let waker = Waker::from(Arc::new(Unpark(thread::current())));
+                let executor = Arc::new(Executor::default());
+                let waker = Waker::from(Arc::clone(&executor));
                 let mut context = Context::from_waker(&waker);
                 loop {
                     match slot.poll(&mut context) {
                         Poll::Ready(value) => break assert_eq!(value, Ok(1)),
-                        Poll::Pending => thread::park(),
+                        Poll::Pending => executor.sleep(),
                     }
                 }
                 filler.join().unwrap();

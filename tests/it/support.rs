@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use azure_openai_blaster::Blaster;
 use azure_openai_blaster::api::{ChatCompletion, ChatMessage, ChatRequest, Condition, Ledger};
 use azure_openai_blaster::config::BlasterConfig;
-use azure_openai_blaster::{EndpointState, Event, JobHandle};
 use azure_openai_blaster::error::Result;
 use azure_openai_blaster::sim::{FleetSettings, JournalEntry, SimConfig, SimDeployment, SimFleet};
+use azure_openai_blaster::{Blaster, EndpointState, Event, JobHandle};
 
 /// Longest time that a test waits for what must happen; only reached where something is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

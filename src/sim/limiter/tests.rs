@@ -183,6 +183,24 @@ fn standing_tells_what_is_left_and_when_all_of_it_is_back() {
     assert_eq!((free.tokens, free.requests), (None, None));
 }
 
+#[test]
+fn no_request_and_no_time_is_too_large() {
+    let limits = Limits::new().tpm(1).rpm(1).lowered(0.0, 1e9, 1e-6);
+    for mut limiter in [
+        Limiter::standard(&limits, Duration::ZERO),
+        Limiter::standard(&limits.clone().form(LimiterForm::Bucket), Duration::ZERO),
+        Limiter::provisioned(&limits),
+    ] {
+        for now in [Duration::ZERO, s(1e8), Duration::MAX] {
+            for _ in 0..2 {
+                let verdict = limiter.admit(u64::MAX, now);
+                assert!(verdict.is_ok_and(|_| true) || verdict.is_err_and(|refused| refused.wait <= s(31_536_000.0)));
+                let _ = limiter.standing(now);
+            }
+        }
+    }
+}
+
 /// Times between requests in milliseconds, and their tokens.
 fn traffic() -> impl Strategy<Value = Vec<(u64, u64)>> {
     proptest::collection::vec((0..4000u64, 1..6000u64), 1..120)

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::sim::SimOperation;
 
@@ -68,7 +70,8 @@ fn a_wrong_url_finds_nothing_and_a_wrong_name_no_deployment() {
 
 #[test]
 fn credentials_are_refused_in_azures_two_shapes() {
-    let rows: [(&[(&str, &str)], u16, &str); 5] = [
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+    let rows: [(Headers<'_>, u16, &str); 5] = [
         (&[("api-key", "sim-key")], 200, "choices"),
         (&[("authorization", "Bearer token-1")], 200, "choices"),
         (&[("api-key", "wrong")], 401, r#"{"error":{"code":"401","#),
@@ -230,4 +233,82 @@ fn one_seed_tells_one_story() {
     };
     assert_eq!(story(1), story(1));
     assert_ne!(story(1), story(2));
+}
+
+/// Requests that are nearly right, and some that are not at all.
+fn bodies() -> impl Strategy<Value = String> {
+    let number = prop_oneof![
+        Just("0".to_owned()),
+        Just("-1".to_owned()),
+        Just("1e400".to_owned()),
+        Just(u64::MAX.to_string()),
+        Just("null".to_owned()),
+        Just("\"x\"".to_owned()),
+        Just("[{}]".to_owned()),
+        Just("true".to_owned()),
+        (1..500u64).prop_map(|n| n.to_string()),
+    ];
+    let key = proptest::sample::select(vec![
+        "n",
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "best_of",
+        "stream",
+        "tools",
+        "response_format",
+        "dimensions",
+        "input",
+        "prompt",
+        "messages",
+        "temperature",
+    ]);
+    let fields = proptest::collection::vec((key, number), 0..4).prop_map(|fields| {
+        let written: String = fields
+            .iter()
+            .map(|(key, value)| format!(",\"{key}\":{value}"))
+            .collect();
+        format!(r#"{{"model":"d","x":[{{"role":"user","content":"id:1 sim:tokens=99999999999"}}]{written}}}"#)
+    });
+    let renamed = (fields, proptest::sample::select(vec!["messages", "input", "prompt"]))
+        .prop_map(|(body, name)| body.replacen("\"x\"", &format!("\"{name}\""), 1));
+    prop_oneof![4 => renamed, 1 => ".*"]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever comes is answered, and with an error where it makes no sense.
+    #[test]
+    fn nothing_that_is_sent_brings_the_world_down(
+        body in bodies(),
+        operation in proptest::sample::select(SimOperation::ALL.to_vec()),
+        v1 in any::<bool>(),
+        reasoning in any::<bool>(),
+        provisioned in any::<bool>(),
+        at_s in prop_oneof![0..100u64, Just(u64::MAX)],
+    ) {
+        let mut client = Client::of(|mut d| {
+            d.reasoning = reasoning;
+            if provisioned { d.provisioned(1000) } else { d.tpm(100_000) }
+        });
+        let surface = if v1 { "/openai/v1" } else { "/openai/deployments/d" };
+        client.path = format!("{surface}/{}", operation.path());
+        if v1 {
+            client.query.clear();
+        }
+        client.now = Duration::from_secs(at_s);
+        let plan = client.send(&body);
+        prop_assert!(matches!(plan.status, 200 | 400 | 404 | 429 | 500), "{}", plan.status);
+        client.world.finished(plan.note.ticket, client.now);
+    }
+
+    /// No URL does, either.
+    #[test]
+    fn no_url_brings_the_world_down(path in "(/openai|/v1|/api|/deployments|/%[0-9a-f]?|/d|/chat/completions|/ä){0,6}", query in ".*") {
+        let mut client = Client::of(|d| d).path(&path);
+        client.query = query;
+        let plan = client.chat("hello", "");
+        prop_assert!(matches!(plan.status, 200 | 400 | 404), "{}", plan.status);
+    }
 }
