@@ -76,6 +76,6 @@ pub struct Note {
     pub charged: u64,
     /// The fault that was played, if any, by its name in the configuration.
     pub fault: Option<&'static str>,
-    /// Identifies this request to the model when it is told that the reply is out (`finished`).
+    /// Identifies this request to the model when it is told that the reply is out (`finished`); 0: it need not be told.
     pub ticket: u64,
 }

@@ -1,2 +1,78 @@
 //! The `blaster` command.
-fn main() {}
+//!
+//! Results go to stdout, words for people to stderr; `RUST_LOG` (for example `RUST_LOG=debug`) shows the log.
+
+use std::process;
+
+use clap::{Parser, Subcommand};
+
+use exit_code::ExitCode;
+
+mod exit_code;
+mod interrupt;
+mod sim;
+
+/// Pushes a mountain of prompts through every Azure OpenAI deployment you own.
+#[derive(Debug, Parser)]
+#[command(name = "blaster", version, arg_required_else_help = true, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Sim(sim::Arguments),
+}
+
+/// Why a command ended early: its exit code, and what to tell the person at the terminal.
+#[derive(Debug)]
+struct Failure {
+    code: ExitCode,
+    message: String,
+}
+
+impl Failure {
+    /// The arguments or the configuration are wrong.
+    fn usage(message: impl Into<String>) -> Self {
+        Failure {
+            code: ExitCode::Usage,
+            message: message.into(),
+        }
+    }
+
+    /// `doing` failed because of `error` and its causes.
+    fn of(doing: &str, error: &dyn std::error::Error) -> Self {
+        Failure {
+            code: ExitCode::Failure,
+            message: chain(doing, error),
+        }
+    }
+}
+
+fn main() -> process::ExitCode {
+    env_logger::init();
+    let result = match Arguments::parse().command {
+        Command::Sim(arguments) => sim::run(&arguments),
+    };
+    let code = match result {
+        Ok(()) => ExitCode::Success,
+        Err(failure) => {
+            eprintln!("blaster: {}", failure.message);
+            failure.code
+        }
+    };
+    code.into()
+}
+
+/// `doing: error: its cause: …` on one line.
+fn chain(doing: &str, error: &dyn std::error::Error) -> String {
+    let mut text = format!("{doing}: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
