@@ -12,8 +12,10 @@ pub use deployment::{CostModel, DEFAULT_KEY, FilterMode, SimDeployment, SimOpera
 pub use error::SimConfigError;
 pub use fault::{FaultKind, Poison, SimFault, When};
 pub use key::SimKey;
+pub(crate) use latency::Pace;
 pub use latency::{Latency, Spread};
 pub use length::OutputLength;
+pub(crate) use refusal::whole_seconds;
 pub use refusal::{RateHeaders, RefusalFamily, Refusals, RetryAfter};
 
 use super::limiter::Limits;
