@@ -1,14 +1,154 @@
-//! Sends a mountain of prompts through many Azure OpenAI deployments from plain threads.
+//! Pushes a mountain of prompts through every Azure OpenAI deployment a team owns, and never loses a job.
+//!
+//! A [`Blaster`] owns a queue, a pool of worker threads and the deployments of its configuration. Each request goes to
+//! the deployment whose turn it is by weight, of those that are ready at that moment; one that is throttled, fails or
+//! is set up wrongly is passed over until it is well again. Waiting for quota costs a job none of its attempts. Every
+//! job that was accepted ends exactly once: with its answer, or with a typed [`Error`] that tells what was tried.
+//!
+//! The library is made of threads and has no async runtime in it; its handles are futures all the same.
+//!
+//! # Example
+//!
+//! Here a scripted service stands in for the deployments, so that the example runs without key and network; outside
+//! of tests the first two statements are `let blaster = Blaster::from_config("config.json")?;`.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use azure_openai_blaster::testing::Scripted;
+//! use azure_openai_blaster::{Blaster, ChatMessage, ChatRequest, Priority};
+//!
+//! let service = Scripted::answering("It gives the others a turn.");
+//! let blaster = Blaster::builder().transport(service).build()?;
+//!
+//! // Wait for the text …
+//! let text = blaster.chat_completion([ChatMessage::user("Why does backoff matter?")])?;
+//! assert_eq!(text, "It gives the others a turn.");
+//!
+//! // … or submit now and take the whole answer later: wait for the handle, or await it.
+//! let request = ChatRequest::new([ChatMessage::user("Why does backoff matter?")])
+//!     .temperature(0.1)
+//!     .max_completion_tokens(256)
+//!     .timeout(Duration::from_secs(30))
+//!     .priority(Priority::Interactive)
+//!     .extra("reasoning_effort", "low");
+//! let handle = blaster.submit(request)?;
+//! let completion = handle.wait()?;
+//! println!("{:?}, after these attempts:\n{}", completion.text(), completion.ledger());
+//!
+//! for state in blaster.states() {
+//!     println!("{}", state.report());
+//! }
+//! blaster.close();
+//! # Ok::<(), azure_openai_blaster::Error>(())
+//! ```
+//!
+//! # What to call
+//!
+//! | wanted | call |
+//! |---|---|
+//! | a text, and to wait for it | [`Blaster::chat_completion`] |
+//! | the whole answer: tool calls, usage, finish reason, raw JSON | [`Blaster::chat`] |
+//! | to go on meanwhile | [`Blaster::submit_chat_completion`], [`Blaster::submit`]: a [`JobHandle`] to wait for, look at, await or cancel |
+//! | not to wait for room in the queue | [`Blaster::try_submit`], [`Blaster::submit_timeout`] |
+//! | many answers as they finish | [`JobSet`] for jobs under keys, [`Blaster::run_all`] for an iterator of any length |
+//! | an answer while it comes | [`Blaster::stream`], an iterator; [`Blaster::submit_streaming`], a callback |
+//! | vectors | [`Blaster::embeddings`] |
+//! | any other operation, as bytes | [`Blaster::submit_raw`], [`Blaster::stream_raw`] |
+//! | to see and steer a deployment | [`Blaster::states`]: [`EndpointState`] |
+//! | metrics of one's own | [`Builder::on_event`] |
+//! | to end | [`Blaster::drain`] lets jobs finish, [`Blaster::close`] does not |
+//!
+//! # Where requests go
+//!
+//! A request that names a [`model`](ChatRequest::model) may go to the deployments that
+//! [serve](config::DeploymentConfig::serves) it, one without to all. Of those that are ready, each gets its share by
+//! weight, spread evenly. What becomes of a reply:
+//!
+//! | reply | the deployment | the job |
+//! |---|---|---|
+//! | 429 | rests until the instant that the service named; 1, 2, 4 … 30 s where it named none | goes on to the next ready one, at no cost; where all rest, it waits for the first |
+//! | timeout, connection refused or cut, 5xx | rests for 1, 2, 4 … 30 s; ejected after `auto_disable_threshold` failures in a row, then probed every 5 s | tried elsewhere, up to `max_job_retry` attempts |
+//! | 401, 403, 404 of the deployment, a Retry-After beyond `cooldown_max_s` | disabled with the reason, probed every 60 s | goes on to the next; [`Error::NoEndpoint`] where all are disabled |
+//! | 400, 413, 422, content filter | unharmed | ends as [`Error::Refused`] |
+//! | 500, or a success that makes no sense | blamed once the job succeeds elsewhere | asked of up to three deployments (a sole one twice), then [`Error::ServerErrors`] |
+//! | a stream that breaks before its first content | as for a timeout | tried elsewhere; after that [`Error::StreamBroken`] with what was received |
+//!
+//! # Modules, in reading order
+//!
+//! 1. [`api`]: what is sent and what comes back
+//! 2. [`config`]: the deployments and the settings of the pool, from JSON or by calls; every key with its default
+//! 3. [`error`]: what can go wrong, and what to do about it
+//! 4. [`testing`]: a service that answers from a script, for tests of your own
+//! 5. [`transport`]: the way to the service behind one trait, for a transport of your own
+//! 6. `sim` (feature `sim`): a fleet of simulated deployments on loopback ports
+//!
+//! The engine itself is private; `docs/ARCHITECTURE.md` in the repository leads through it.
+//!
+//! # Features
+//!
+//! None is on by default, and without them the library needs neither an async runtime nor a C library for TLS.
+//!
+//! ## Supported
+//!
+//! - `cli`: the command `blaster` with `demo` and `sim`
+//! - `sim`: the simulator, module `sim`; brings tokio and hyper
+//! - `platform-verifier`: TLS certificates are verified by the operating system's store instead of the built-in Mozilla
+//!   roots; needed behind a company proxy that inspects TLS
+//!
+//! ## Internal
+//!
+//! - `internals`: parts of the inside for this crate's own tests, benches and fuzz targets, without any promise of
+//!   stability
+//!
+//! # Log levels
+//!
+//! The library logs through the facade [`log`](https://docs.rs/log); a program that sets up no logger sees nothing.
+//!
+//! | level | what |
+//! |---|---|
+//! | error | a panic, in the event hook or in a worker; only mistakes in code are logged so |
+//! | warn | a deployment is ejected or disabled; a text was cut at its token limit and returned without more ado; the configuration says what has no effect yet; fewer worker threads could be started than were asked for |
+//! | info | a deployment cools down, is probed, or is ready again |
+//! | debug | each attempt that failed, with the service's reason |
+//! | trace | each attempt, as its line in the ledger |
+//!
+//! Neither keys nor prompts nor answers are logged. The HTTP client underneath logs in its own name (`ureq`, `ureq_proto`)
+//! and at trace level dumps what it sends and receives, prompts among it, but no credential.
+//!
+//! # Versions
+//!
+//! Semantic versioning; before 1.0 a breaking change raises the minor version. What may grow is `#[non_exhaustive]`.
+//! Needs Rust 1.88 or newer, and a newer one only in a minor version. `CHANGELOG.md` tells what changed.
 
 pub mod api;
-pub mod balance;
-pub mod clock;
+// `internals` shows more of it than the engine uses.
+#[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub))]
+mod balance;
+#[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub))]
+mod clock;
 pub mod config;
-pub mod engine;
+mod engine;
 pub mod error;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod testing;
 pub mod transport;
 
-pub use engine::{Blaster, JobSet};
+pub use api::{
+    ChatCompletion, ChatMessage, ChatRequest, Delta, EmbeddingRequest, Embeddings, EndpointReport, Ledger, Operation,
+    Priority, RawReply, RawRequest,
+};
+pub use config::{Auth, BlasterConfig, DeploymentConfig};
+pub use engine::{
+    Blaster, Builder, Canceller, ChatStream, DrainReport, EndpointState, Event, JobHandle, JobSet, RawStream, RunAll,
+};
+pub use error::{Error, ErrorKind, Result, SubmitError};
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

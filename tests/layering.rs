@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 5] = [
     &["balance"],
     &["config", "transport", "auth", "metrics", "store"],
     &["engine"],
-    &["batch", "proxy", "sim", "testing"],
+    &["batch", "internals", "proxy", "sim", "testing"],
 ];
 
 /// The words of the language that all others speak; they may name each other freely.

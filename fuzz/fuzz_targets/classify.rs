@@ -4,10 +4,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use azure_openai_blaster::api::{Headers, Operation};
-use azure_openai_blaster::internals::{
-    ErrorBody, Outcome, REASON_MAX, ReplyFacts, WAIT_MAX, classify, classify_error_frame,
-};
+use azure_openai_blaster::api::{ErrorObject, Headers, Operation};
+use azure_openai_blaster::internals::{Outcome, REASON_MAX, ReplyFacts, WAIT_MAX, classify, classify_error_frame};
 use libfuzzer_sys::{arbitrary, fuzz_target};
 
 /// Headers that classification reads.
@@ -56,7 +54,7 @@ fuzz_target!(|input: Input<'_>| {
     if let Some(error) = serde_json::from_slice(input.body)
         .ok()
         .as_ref()
-        .and_then(ErrorBody::in_frame)
+        .and_then(ErrorObject::in_frame)
     {
         check(&classify_error_frame(&error, &headers, wall));
     }

@@ -20,7 +20,7 @@ use crate::error::RequestError;
 
 /// A body that waits: 24 bytes and the text itself.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RequestBody {
+pub(crate) struct RequestBody {
     bytes: Box<[u8]>,
     shape: Shape,
     marks: Marks,
@@ -28,7 +28,7 @@ pub struct RequestBody {
 
 /// What a deployment adds to a chat request that does not say it itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Defaults {
+pub(crate) struct Defaults {
     /// Sampling temperature.
     pub temperature: Option<f64>,
     /// Most tokens of the answer, hidden reasoning included.
@@ -58,7 +58,7 @@ struct Marks {
 impl RequestBody {
     /// A body that is sent untouched: no JSON, or none of ours to read.
     #[must_use]
-    pub fn opaque(bytes: Vec<u8>) -> Self {
+    pub(crate) fn opaque(bytes: Vec<u8>) -> Self {
         RequestBody {
             bytes: bytes.into(),
             shape: Shape::Opaque,
@@ -75,7 +75,7 @@ impl RequestBody {
     /// # Errors
     /// Where the body begins with `{` and is not one JSON object in UTF-8, or its `model` is neither text nor `null`:
     /// the service answers 400 or, worse, 500, which would be held against its deployments.
-    pub fn from_json(operation: &Operation, bytes: &[u8]) -> Result<(Self, Option<String>), RequestError> {
+    pub(crate) fn from_json(operation: &Operation, bytes: &[u8]) -> Result<(Self, Option<String>), RequestError> {
         if bytes.trim_ascii_start().first() != Some(&b'{') {
             return Ok((Self::opaque(bytes.to_vec()), None));
         }
@@ -95,7 +95,7 @@ impl RequestBody {
     ///
     /// To a chat request `defaults` are added, each only where the request does not set it (`null` is set), and a
     /// streaming one asks for its usage unless it has `stream_options` of its own.
-    pub fn render(&self, model: Option<&str>, defaults: Defaults, out: &mut Vec<u8>) {
+    pub(crate) fn render(&self, model: Option<&str>, defaults: Defaults, out: &mut Vec<u8>) {
         if self.shape == Shape::Opaque {
             out.extend_from_slice(&self.bytes);
             return;
@@ -124,33 +124,21 @@ impl RequestBody {
     }
 
     /// Whether the reply is asked for as a stream.
-    #[must_use]
-    pub fn is_stream(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_stream(&self) -> bool {
         self.marks.stream
     }
 
     /// Whether rendering asks for a usage frame that the caller did not ask for, and should not see.
     #[must_use]
-    pub fn adds_usage(&self) -> bool {
+    pub(crate) fn adds_usage(&self) -> bool {
         self.shape == Shape::Chat && self.marks.stream && !self.marks.stream_options
     }
 
     /// How many choices are asked for (`n`), at least 1.
     #[must_use]
-    pub fn choices(&self) -> u32 {
+    pub(crate) fn choices(&self) -> u32 {
         self.marks.choices.into()
-    }
-
-    /// Length in bytes, without what rendering adds.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Whether there is nothing in it.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
     }
 }
 

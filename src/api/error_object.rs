@@ -10,10 +10,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// Most bytes of a body that are looked at; what comes after is ignored.
-pub const BODY_MAX: usize = 64 * 1024;
+pub(crate) const BODY_MAX: usize = 64 * 1024;
 
 /// Longest message kept, in characters. The service's own stay under 1,000; a gateway's page can be any size.
-pub const MESSAGE_MAX: usize = 4_096;
+pub(crate) const MESSAGE_MAX: usize = 4_096;
 
 /// Longest code, type or parameter kept, in characters.
 const WORD_MAX: usize = 128;
@@ -31,14 +31,14 @@ pub struct ErrorObject {
     /// `param`: the field of the request that is at fault.
     pub param: Option<String>,
     /// `message`, or the text or title of a body that is no JSON; empty where there is none. At most
-    /// [`MESSAGE_MAX`] characters.
+    /// 4,096 characters.
     pub message: String,
     /// Whether the service's content filter refused the prompt.
     pub filtered: bool,
 }
 
 impl ErrorObject {
-    /// Reads the body of an error reply. Looks at the first [`BODY_MAX`] bytes and never fails.
+    /// Reads the body of an error reply. Looks at its first 64 KiB and never fails.
     #[must_use]
     pub fn parse(body: &[u8]) -> Self {
         let text = String::from_utf8_lossy(&body[..body.len().min(BODY_MAX)]);

@@ -1,12 +1,14 @@
 //! Words: what is sent to the service and what comes back.
 //!
 //! # Reading order
-//! 1. [`message`]: one turn of a conversation, with its [`content`] and its [`tool_call`]s
-//! 2. [`request`]: what is asked, with every field of the API
-//! 3. [`completion`]: what is answered; [`delta`]: the same, piece by piece
-//! 4. [`embeddings`] and [`raw`]: the other operations
+//! 1. [`ChatMessage`]: one turn of a conversation, with its [`Content`] and its [`ToolCall`]s
+//! 2. [`ChatRequest`]: what is asked, with every field of the API and how urgent it is
+//! 3. [`ChatCompletion`]: what is answered; [`Delta`]: the same, piece by piece
+//! 4. [`EmbeddingRequest`] and [`Embeddings`]; [`RawRequest`] and [`RawReply`] for every other [`Operation`]
+//! 5. [`Ledger`]: what it took; [`EndpointReport`]: how a deployment fares
 //!
-//! Unknown fields pass through: of a request by `extra`, of a reply by its raw JSON.
+//! Unknown fields pass through: of a request by [`ChatRequest::extra`], of a reply by its raw JSON
+//! ([`ChatCompletion::raw`]).
 
 pub use completion::{ChatCompletion, Choice};
 pub use content::{Content, ContentPart};
@@ -31,36 +33,36 @@ pub use tool::{Tool, ToolChoice};
 pub use tool_call::{CustomCall, FunctionCall, ToolCall};
 pub use usage::Usage;
 
-#[doc(hidden)]
-pub mod assembler;
-#[doc(hidden)]
-pub mod body;
+// `internals` shows more of it than the engine uses.
+#[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub))]
+pub(crate) mod assembler;
+pub(crate) mod body;
 pub(crate) mod clip;
-pub mod completion;
-pub mod content;
-pub mod delta;
-pub mod embeddings;
-pub mod error_object;
-pub mod finish;
+mod completion;
+mod content;
+mod delta;
+mod embeddings;
+pub(crate) mod error_object;
+mod finish;
 mod floats;
-pub mod headers;
+mod headers;
 mod json;
-pub mod ledger;
+mod ledger;
 mod members;
-pub mod message;
-pub mod method;
-pub mod no_text;
-pub mod operation;
+mod message;
+mod method;
+mod no_text;
+mod operation;
 mod options;
 mod prepared;
-pub mod priority;
-pub mod raw;
-pub mod report;
-pub mod request;
-pub mod secret;
-pub mod tool;
-pub mod tool_call;
-pub mod usage;
+mod priority;
+mod raw;
+mod report;
+mod request;
+mod secret;
+mod tool;
+mod tool_call;
+mod usage;
 
 pub(crate) use body::{Defaults as RequestDefaults, RequestBody};
 pub(crate) use options::Options;

@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 use super::backoff;
-use super::endpoint::{Change, DISABLED_PROBE, Endpoint, HealthSettings, Readiness};
+use super::endpoint::{Change, Endpoint, HealthSettings, Readiness};
 use super::job::{JobState, Suspect};
 use super::lease::{Lease, Role};
 use super::outcome::{Blame, Outcome, Scope};
@@ -33,6 +33,16 @@ pub struct EndpointSpec {
     pub max_in_flight: Option<u32>,
     /// Why it cannot be used at all, if so.
     pub unavailable: Option<String>,
+}
+
+impl EndpointSpec {
+    /// Its part of the turns.
+    fn turns(&self, strategy: Strategy) -> u32 {
+        match strategy {
+            Strategy::Weighted => self.weight,
+            Strategy::RoundRobin => 1,
+        }
+    }
 }
 
 /// What the balancer is told once.
@@ -181,10 +191,7 @@ impl Balancer {
             .collect();
         let weights: Vec<u32> = members
             .iter()
-            .map(|member| match self.settings.strategy {
-                Strategy::Weighted => self.specs[member.index()].weight,
-                Strategy::RoundRobin => 1,
-            })
+            .map(|member| self.specs[member.index()].turns(self.settings.strategy))
             .collect();
         let ring = Ring::new(&weights, &mut self.rng);
         self.by_model.insert(model, SetId(self.sets.len() as u32));
@@ -211,7 +218,7 @@ impl Balancer {
         let set = &mut self.sets[need.set.0 as usize];
         let mut probe = None;
         let mut earliest: Option<Instant> = None;
-        let mut on_settle = false;
+        let mut hope = false;
         let (mut fresh, mut stale) = (0usize, 0usize);
         self.ready.clear();
         for &member in &set.members {
@@ -227,9 +234,12 @@ impl Balancer {
                 Readiness::Now(Role::Probe) => probe = probe.or(Some(member)),
                 Readiness::Now(_) if need.job.has_failed_at(member) => stale += 1,
                 Readiness::Now(_) => fresh += 1,
-                Readiness::At(at) => earliest = Some(earliest.map_or(at, |other| other.min(at))),
-                Readiness::OnSettle => on_settle = true,
-                Readiness::Never => {}
+                Readiness::At(at) => {
+                    hope = true;
+                    earliest = earliest.into_iter().chain([at]).min();
+                }
+                Readiness::OnSettle => hope = true,
+                Readiness::Refuses(at) => earliest = earliest.into_iter().chain(at).min(),
             }
         }
         if let Some(member) = probe {
@@ -242,17 +252,14 @@ impl Balancer {
             let may = |seat: usize| ready[seat] && (fresh == 0 || !need.job.has_failed_at(members[seat]));
             if let Some(seat) = ring.next(may) {
                 let member = members[seat];
-                let role = match self.endpoints[member.index()].readiness(need.operation, u32::MAX, now) {
-                    Readiness::Now(role) => role,
-                    _ => Role::Regular,
-                };
+                let role = self.endpoints[member.index()].role();
                 return Pick::Send(self.lease(member, role, need.operation, now));
             }
         }
         match earliest {
+            _ if !hope => Pick::Never(self.unavailable(need.set, need.operation)),
             Some(at) => Pick::WaitUntil(at),
-            None if on_settle => Pick::WaitForSettle,
-            None => Pick::Never(self.unavailable(need.set, need.operation)),
+            None => Pick::WaitForSettle,
         }
     }
 
@@ -260,13 +267,14 @@ impl Balancer {
         let index = endpoint.index();
         let subject = &mut self.endpoints[index];
         let before = subject.condition();
-        subject.leave(role, operation, now);
+        let number = subject.leave(role, operation, now);
         if subject.condition() != before {
             self.changes.push(change(&self.specs[index], subject));
         }
         Lease {
             endpoint,
             role,
+            number,
             epoch: subject.epoch(),
             operation: operation.clone(),
             at: now,
@@ -287,16 +295,18 @@ impl Balancer {
         }
     }
 
-    /// Whether some endpoint is ejected or disabled.
-    pub fn any_out(&self) -> bool {
-        self.endpoints.iter().any(Endpoint::is_out)
+    /// Whether [`Balancer::hopeless`] may find anything: some endpoint is out, or lacks an operation.
+    pub fn any_choosy(&self) -> bool {
+        self.endpoints.iter().any(Endpoint::is_choosy)
     }
 
     /// Why nobody can serve this operation of the set, nor is expected to soon; none where somebody can or may.
     pub fn hopeless(&self, set: SetId, operation: &Operation, now: Instant) -> Option<Unavailable> {
         let members = &self.sets[set.0 as usize].members;
         let never = |member: &EndpointId| {
-            self.endpoints[member.index()].readiness(operation, u32::MAX, now) == Readiness::Never
+            let index = member.index();
+            let readiness = self.endpoints[index].readiness(operation, self.caps[index], now);
+            matches!(readiness, Readiness::Refuses(_))
         };
         members.iter().all(never).then(|| self.unavailable(set, operation))
     }
@@ -310,7 +320,7 @@ impl Balancer {
             return false;
         }
         endpoint.first_byte.record(now.saturating_duration_since(lease.at));
-        let changed = endpoint.opened(lease.role);
+        let changed = endpoint.opened(lease);
         self.note(index, changed);
         lease.role != Role::Regular
     }
@@ -324,64 +334,50 @@ impl Balancer {
         outcome: &Outcome,
         now: Instant,
     ) -> Verdict {
-        let Lease {
-            endpoint: id,
-            role,
-            epoch,
-            operation,
-            at,
-        } = lease;
+        let id = lease.endpoint;
         let index = id.index();
         let health = self.settings.health;
         let endpoint = &mut self.endpoints[index];
-        endpoint.in_flight -= 1;
+        let scout = endpoint.back(&lease);
         let (changed, verdict) = match outcome {
             Outcome::Success => {
                 endpoint.totals.succeeded += 1;
-                endpoint.latency.record(now.saturating_duration_since(at));
-                (endpoint.succeeded(role, &operation), Verdict::Done)
+                endpoint.latency.record(now.saturating_duration_since(lease.at));
+                (endpoint.succeeded(&lease, scout), Verdict::Done)
             }
             Outcome::Throttled(throttle) => {
                 endpoint.totals.throttled += 1;
+                endpoint.operation_unknown(&lease, now);
                 // The wait is the endpoint's; the job goes as soon as anybody can take it.
-                let changed = endpoint.throttled(at, throttle.wait, &throttle.reason, &health, now);
+                let changed = endpoint.throttled(lease.at, throttle.wait, &throttle.reason, &health, now);
                 (changed, Verdict::RetryAt(now))
             }
             Outcome::Refused { .. } => {
                 endpoint.totals.refused += 1;
-                (endpoint.answered(role), Verdict::GiveUp(GiveUp::Refused))
+                (endpoint.answered(&lease, scout), Verdict::GiveUp(GiveUp::Refused))
             }
             Outcome::Abandoned => {
                 endpoint.totals.abandoned += 1;
-                (endpoint.abandoned(role, now), Verdict::GiveUp(GiveUp::Abandoned))
-            }
-            Outcome::Unusable {
-                scope: Scope::Deployment,
-                reason,
-            } => {
-                endpoint.totals.unusable += 1;
-                endpoint.note_error(reason);
-                job.note_failure(id, false);
                 (
-                    endpoint.disable(reason.clone(), Some(now + DISABLED_PROBE)),
-                    Verdict::RetryAt(now),
+                    endpoint.abandoned(&lease, scout, now),
+                    Verdict::GiveUp(GiveUp::Abandoned),
                 )
             }
-            Outcome::Unusable {
-                scope: Scope::Operation,
-                reason,
-            } => {
+            Outcome::Unusable { scope, reason } => {
                 endpoint.totals.unusable += 1;
                 endpoint.note_error(reason);
                 job.note_failure(id, false);
-                endpoint.lacks(&operation, reason, now);
-                (endpoint.answered(role), Verdict::RetryAt(now))
+                let changed = match scope {
+                    Scope::Deployment => endpoint.unusable(lease.epoch, scout, reason, now),
+                    Scope::Operation => endpoint.lacks(&lease, scout, reason, now),
+                };
+                (changed, Verdict::RetryAt(now))
             }
             Outcome::Failed {
                 blame: Blame::Nobody, ..
             } => {
                 endpoint.totals.failed += 1;
-                (endpoint.abandoned(role, now), Verdict::RetryAt(now))
+                (endpoint.abandoned(&lease, scout, now), Verdict::RetryAt(now))
             }
             Outcome::Failed {
                 blame: Blame::Endpoint,
@@ -389,8 +385,9 @@ impl Balancer {
             } => {
                 endpoint.totals.failed += 1;
                 endpoint.note_error(reason);
-                job.note_failure(id, role != Role::Probe);
-                let changed = endpoint.failed(epoch, role, reason, &health, &mut self.rng, now);
+                endpoint.operation_unknown(&lease, now);
+                job.note_failure(id, lease.role != Role::Probe);
+                let changed = endpoint.failed(lease.epoch, scout, reason, &health, &mut self.rng, now);
                 (changed, self.after_failure(job, now))
             }
             Outcome::Failed {
@@ -399,8 +396,18 @@ impl Balancer {
             } => {
                 endpoint.totals.failed += 1;
                 endpoint.note_error(reason);
-                job.note_failure(id, role != Role::Probe);
-                self.unclear(id, role, epoch, job, need, reason, now)
+                endpoint.operation_unknown(&lease, now);
+                job.note_failure(id, lease.role != Role::Probe);
+                job.suspect(Suspect {
+                    endpoint: id,
+                    epoch: lease.epoch,
+                    reason: reason.clone(),
+                });
+                let elsewhere = self.others_serve(&lease, need, now);
+                (
+                    self.doubt(&lease, scout, elsewhere, job, reason, now),
+                    self.after_unclear(&lease, job, need, now),
+                )
             }
         };
         self.note(index, changed);
@@ -418,57 +425,58 @@ impl Balancer {
         }
     }
 
-    /// A 500, or a reply that makes no sense: the endpoint's fault, or the job's?
-    fn unclear(
+    /// Whether an endpoint other than the one of `lease` may serve the same, now or after a rest.
+    fn others_serve(&self, lease: &Lease, need: SetId, now: Instant) -> bool {
+        let members = &self.sets[need.0 as usize].members;
+        members
+            .iter()
+            .any(|&other| other != lease.endpoint && self.endpoints[other.index()].serves(&lease.operation, now))
+    }
+
+    /// A 500, or a reply that makes no sense: the endpoint's fault, or the job's? True where its condition changed.
+    fn doubt(
         &mut self,
-        id: EndpointId,
-        role: Role,
-        epoch: u32,
-        job: &mut JobState,
-        need: SetId,
+        lease: &Lease,
+        scout: bool,
+        elsewhere: bool,
+        job: &JobState,
         reason: &str,
         now: Instant,
-    ) -> (bool, Verdict) {
+    ) -> bool {
         let health = self.settings.health;
+        let endpoint = &mut self.endpoints[lease.endpoint.index()];
+        // Where there is an elsewhere it shows when the job has been there; the next request may find out meanwhile.
+        // A probe has found no more than that the endpoint is not back.
+        let its_own = lease.role == Role::Probe || (!elsewhere && endpoint.unclear_again(job.id()));
+        if its_own {
+            endpoint.failed(lease.epoch, scout, reason, &health, &mut self.rng, now)
+        } else {
+            endpoint.abandoned(lease, scout, now)
+        }
+    }
+
+    /// What becomes of a job that was answered by a 500, or senselessly.
+    fn after_unclear(&mut self, lease: &Lease, job: &JobState, need: SetId, now: Instant) -> Verdict {
+        let met = job.suspects().len();
+        if met >= MOST_UNCLEAR {
+            return Verdict::GiveUp(GiveUp::ServerErrors);
+        }
+        if lease.role == Role::Probe {
+            return Verdict::RetryAt(now);
+        }
         let members = &self.sets[need.0 as usize].members;
-        let elsewhere = members
-            .iter()
-            .any(|&other| other != id && !self.endpoints[other.index()].is_out());
         let asked_all = members
             .iter()
-            .filter(|member| !self.endpoints[member.index()].is_out())
+            .filter(|member| self.endpoints[member.index()].serves(&lease.operation, now))
             .all(|&member| job.has_failed_at(member));
-        let endpoint = &mut self.endpoints[id.index()];
-        if role == Role::Probe {
-            let changed = endpoint.failed(epoch, role, reason, &health, &mut self.rng, now);
-            return (changed, Verdict::RetryAt(now));
-        }
-        let changed = if elsewhere {
-            // Decided when the job has been elsewhere; the next request may find out in the meantime.
-            endpoint.abandoned(role, now)
-        } else if endpoint.unclear_again(job.id()) {
-            endpoint.failed(epoch, role, reason, &health, &mut self.rng, now)
-        } else {
-            endpoint.abandoned(role, now)
-        };
-        job.suspect(Suspect {
-            endpoint: id,
-            epoch,
-            reason: reason.to_owned(),
-        });
-        let met = job.suspects().len();
         // One endpoint alone may have had a bad moment: it is asked twice.
-        let verdict = if met >= MOST_UNCLEAR || (met >= 2 && asked_all) {
-            Verdict::GiveUp(GiveUp::ServerErrors)
-        } else if asked_all {
-            match self.after_failure(job, now) {
-                Verdict::RetryAt(now) => Verdict::RetryAt(now + backoff::jittered(met as u32, &mut self.rng)),
-                other => other,
-            }
-        } else {
-            self.after_failure(job, now)
-        };
-        (changed, verdict)
+        if asked_all && met >= 2 {
+            return Verdict::GiveUp(GiveUp::ServerErrors);
+        }
+        match self.after_failure(job, now) {
+            Verdict::RetryAt(now) if asked_all => Verdict::RetryAt(now + backoff::jittered(met as u32, &mut self.rng)),
+            verdict => verdict,
+        }
     }
 
     /// The job has succeeded at `winner`: the endpoints that answered it with a 500 were at fault.
@@ -477,14 +485,8 @@ impl Balancer {
         for suspect in job.take_suspects() {
             if suspect.endpoint != winner {
                 let index = suspect.endpoint.index();
-                let changed = self.endpoints[index].failed(
-                    suspect.epoch,
-                    Role::Regular,
-                    &suspect.reason,
-                    &health,
-                    &mut self.rng,
-                    now,
-                );
+                let changed =
+                    self.endpoints[index].failed(suspect.epoch, false, &suspect.reason, &health, &mut self.rng, now);
                 self.note(index, changed);
             }
         }
@@ -504,7 +506,7 @@ impl Balancer {
 
     /// Rests an endpoint until `until` at least.
     pub fn cool_down(&mut self, id: EndpointId, until: Instant) {
-        let changed = self.endpoints[id.index()].rest(until, false, "asked to cool down".to_owned());
+        let changed = self.endpoints[id.index()].cool_down(until);
         self.note(id.index(), changed);
     }
 
@@ -545,7 +547,8 @@ impl Balancer {
         if self.endpoints[index].refresh(now) {
             self.note(index, true);
         }
-        let total: u64 = self.specs.iter().map(|spec| u64::from(spec.weight)).sum();
+        let strategy = self.settings.strategy;
+        let total: u64 = self.specs.iter().map(|spec| u64::from(spec.turns(strategy))).sum();
         let (spec, endpoint) = (&self.specs[index], &self.endpoints[index]);
         Snapshot {
             name: Arc::clone(&spec.name),
@@ -555,7 +558,7 @@ impl Balancer {
             in_flight: endpoint.in_flight,
             max_in_flight: self.caps[index],
             weight: spec.weight,
-            share: f64::from(spec.weight) / total as f64,
+            share: f64::from(spec.turns(strategy)) / total as f64,
             totals: endpoint.totals,
             streak: endpoint.streak(),
             latency: endpoint.latency.clone(),
@@ -574,10 +577,8 @@ impl Balancer {
     /// Divides the workers among the endpoints that are in use, so that one that hangs leaves the others at least
     /// half of their shares: at most min(2 × its share, workers − half the others' shares).
     fn share_workers(&mut self) {
-        let weight = |spec: &EndpointSpec| match self.settings.strategy {
-            Strategy::Weighted => f64::from(spec.weight),
-            Strategy::RoundRobin => 1.0,
-        };
+        let strategy = self.settings.strategy;
+        let weight = |spec: &EndpointSpec| f64::from(spec.turns(strategy));
         let used = |index: usize| !self.endpoints[index].is_out();
         let workers = f64::from(self.settings.workers);
         let sum: f64 = (0..self.specs.len())

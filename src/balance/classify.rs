@@ -33,7 +33,7 @@ pub struct ReplyFacts<'a> {
     pub status: u16,
     /// HTTP headers.
     pub headers: &'a Headers,
-    /// The body, or its first [`BODY_MAX`](crate::api::error_object::BODY_MAX) bytes; empty where there is none.
+    /// The body, or its first 64 KiB; empty where there is none.
     pub body: &'a [u8],
     /// What was asked.
     pub operation: &'a Operation,

@@ -9,16 +9,24 @@
 //! | Trial    | the one request's head has come           | Ready                                           |
 //! | Trial    | failure / 429                             | Cooling, longer / until then                    |
 //! | any      | failures in a row ≥ threshold             | Out (ejected), probed every 5 s                 |
-//! | any      | 401, 403, 404, wait > cooldown_max        | Out (disabled), probed every 60 s               |
+//! | any      | 401, 403, 404, named wait > cooldown_max  | Out (disabled), probed every 60 s               |
 //! | any      | `disable(reason)`                         | Out (disabled), not probed                      |
 //! | Out      | its probe is due, or `enable()`           | Probing, with the next request                  |
+//! | Out      | 429 of an older request, `cool_down`      | Out, probed not before then                     |
 //! | Probing  | head of a good reply, or a refused request | Ready                                          |
 //! | Probing  | 429                                       | Cooling until then, Trial after it              |
 //! | Probing  | failure                                   | Out, until the next probe                       |
 //! ```
 //!
 //! Failures of requests that were under way together count once: a lease remembers the *epoch* in which it was
-//! given, each counted failure begins a new one, and what comes from an older epoch is not counted.
+//! given, each counted failure begins a new one, and what comes from an older epoch neither counts as a failure,
+//! nor ends a row of failures, nor disables the endpoint: it tells about a time before the last thing known.
+//!
+//! Of the requests that go first (trials and probes) at most one is out at a time, whatever state the endpoint goes
+//! through meanwhile: it is the endpoint's *scout*, from its lease to its head, or to its end where no good head comes.
+//!
+//! A rest once begun is kept in whatever comes after it: an endpoint that is ejected or disabled while it rests is
+//! probed when the rest is over, at the earliest.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,7 +36,7 @@ use rand::Rng;
 
 use super::backoff;
 use super::histogram::Histogram;
-use super::lease::Role;
+use super::lease::{Lease, Role};
 use crate::api::clip::clip;
 use crate::api::{Condition, Operation, Told, Totals};
 
@@ -44,14 +52,21 @@ const SAMPLES: usize = 8;
 const SAMPLE_LENGTH: usize = 300;
 /// From this refusal of a row on, the service's own wait has not been enough, and the back-off is added to it.
 const ESCALATE_FROM: u32 = 3;
+/// Most operations remembered as lacking; users may invent them without end, and one that is forgotten is merely
+/// asked for again.
+const MOST_LACKS: usize = 64;
+/// Most doublings of the time that a probe's first byte may take.
+const PROBE_DOUBLINGS: u32 = 10;
 
 /// Health and counters of one endpoint.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     state: State,
     pub(super) in_flight: u32,
-    /// Raised by each counted failure.
+    /// Raised by each counted failure, and when the endpoint is switched off or on.
     epoch: u32,
+    /// The number of the lease that went first, while its head has not come.
+    scout: Option<u64>,
     /// Failures in a row.
     streak: u32,
     first_of_streak: Option<String>,
@@ -78,9 +93,7 @@ enum State {
         after_failure: bool,
         reason: String,
     },
-    Trial {
-        taken: bool,
-    },
+    Trial,
     Out(Out),
     Probing(Out),
 }
@@ -91,6 +104,8 @@ struct Out {
     disabled: bool,
     /// None: only `enable()` brings it back.
     probe_at: Option<Instant>,
+    /// Probes in a row that have failed.
+    failed_probes: u32,
     reason: String,
 }
 
@@ -110,8 +125,9 @@ pub(super) enum Readiness {
     At(Instant),
     /// Not before something under way ends.
     OnSettle,
-    /// It is disabled; work does not wait for it.
-    Never,
+    /// It is disabled, or lacks the operation. Work does not wait for it; what waits for another endpoint tries
+    /// this one at that instant, if there is one.
+    Refuses(Option<Instant>),
 }
 
 /// What changed, for the log and the listeners; the caller tells them.
@@ -142,6 +158,7 @@ impl Endpoint {
             Some(reason) => State::Out(Out {
                 disabled: true,
                 probe_at: None,
+                failed_probes: 0,
                 reason,
             }),
             None => State::Ready,
@@ -150,6 +167,7 @@ impl Endpoint {
             state,
             in_flight: 0,
             epoch: 0,
+            scout: None,
             streak: 0,
             first_of_streak: None,
             refusals: 0,
@@ -177,9 +195,19 @@ impl Endpoint {
         matches!(self.state, State::Out(_) | State::Probing(_))
     }
 
+    /// Whether there is a request that it would turn away: it is out, or lacks an operation.
+    pub(super) fn is_choosy(&self) -> bool {
+        self.is_out() || !self.lacks.is_empty()
+    }
+
+    /// Whether it serves `operation`, now or after a rest.
+    pub(super) fn serves(&self, operation: &Operation, now: Instant) -> bool {
+        !self.is_out() && self.lack(operation).is_none_or(|lack| lack.retry_at <= now)
+    }
+
     pub(super) fn condition(&self) -> Condition {
         match &self.state {
-            State::Ready | State::Trial { .. } => Condition::Ready,
+            State::Ready | State::Trial => Condition::Ready,
             State::Cooling { .. } => Condition::CoolingDown,
             State::Out(out) if out.disabled => Condition::Disabled,
             State::Out(_) => Condition::Ejected,
@@ -189,7 +217,7 @@ impl Endpoint {
 
     pub(super) fn reason(&self) -> Option<&str> {
         match &self.state {
-            State::Ready | State::Trial { .. } => None,
+            State::Ready | State::Trial => None,
             State::Cooling { reason, .. } => Some(reason),
             State::Out(out) | State::Probing(out) => Some(&out.reason),
         }
@@ -214,11 +242,7 @@ impl Endpoint {
             State::Cooling {
                 until, after_failure, ..
             } if until <= now => {
-                self.state = if after_failure {
-                    State::Trial { taken: false }
-                } else {
-                    State::Ready
-                };
+                self.state = if after_failure { State::Trial } else { State::Ready };
                 true
             }
             _ => false,
@@ -227,25 +251,46 @@ impl Endpoint {
 
     /// Whether a request for `operation` can go now. Call [`Endpoint::refresh`] first.
     pub(super) fn readiness(&self, operation: &Operation, max_in_flight: u32, now: Instant) -> Readiness {
-        if let Some(lack) = self.lack(operation)
-            && now < lack.retry_at
-        {
-            return Readiness::Never;
+        let readiness = self.state_readiness(max_in_flight, now);
+        match self.lack(operation).map(|lack| lack.retry_at) {
+            Some(retry_at) if now < retry_at => Readiness::Refuses(match readiness {
+                Readiness::Now(_) | Readiness::OnSettle => Some(retry_at),
+                Readiness::At(at) => Some(retry_at.max(at)),
+                Readiness::Refuses(at) => at.map(|at| retry_at.max(at)),
+            }),
+            _ => readiness,
         }
+    }
+
+    fn state_readiness(&self, max_in_flight: u32, now: Instant) -> Readiness {
+        let room = self.in_flight < max_in_flight;
         match &self.state {
-            State::Ready if self.in_flight < max_in_flight => Readiness::Now(Role::Regular),
-            State::Trial { taken: false } if self.in_flight < max_in_flight => Readiness::Now(Role::Trial),
-            State::Ready | State::Trial { .. } => Readiness::OnSettle,
+            State::Ready if room => Readiness::Now(Role::Regular),
+            State::Trial if room && self.scout.is_none() => Readiness::Now(Role::Trial),
+            State::Ready | State::Trial => Readiness::OnSettle,
             State::Cooling { until, .. } => Readiness::At(*until),
-            State::Out(Out { probe_at: Some(at), .. }) if *at <= now => Readiness::Now(Role::Probe),
             State::Out(Out {
                 probe_at: Some(at),
-                disabled: false,
+                disabled,
                 ..
-            }) => Readiness::At(*at),
-            State::Out(_) => Readiness::Never,
-            State::Probing(out) if out.disabled => Readiness::Never,
+            }) => match (*at <= now, disabled) {
+                (true, _) if room && self.scout.is_none() => Readiness::Now(Role::Probe),
+                (true, false) => Readiness::OnSettle,
+                (true, true) => Readiness::Refuses(None),
+                (false, false) => Readiness::At(*at),
+                (false, true) => Readiness::Refuses(Some(*at)),
+            },
+            State::Out(_) => Readiness::Refuses(None),
+            State::Probing(out) if out.disabled => Readiness::Refuses(None),
             State::Probing(_) => Readiness::OnSettle,
+        }
+    }
+
+    /// What the next request is to the endpoint, where it is not a probe.
+    pub(super) fn role(&self) -> Role {
+        match self.state {
+            State::Trial => Role::Trial,
+            _ => Role::Regular,
         }
     }
 
@@ -262,48 +307,90 @@ impl Endpoint {
         self.lacks.iter().find(|lack| lack.operation == *operation)
     }
 
-    /// A request is about to be sent in `role`.
-    pub(super) fn leave(&mut self, role: Role, operation: &Operation, now: Instant) {
+    /// A request is about to be sent in `role`. Returns its number.
+    pub(super) fn leave(&mut self, role: Role, operation: &Operation, now: Instant) -> u64 {
         self.in_flight += 1;
         self.totals.sent += 1;
-        match (role, &mut self.state) {
-            (Role::Trial, State::Trial { taken }) => *taken = true,
-            (Role::Probe, State::Out(out)) => self.state = State::Probing(out.clone()),
-            _ => {}
+        let number = self.totals.sent;
+        if role != Role::Regular {
+            self.scout = Some(number);
+        }
+        if let (Role::Probe, State::Out(out)) = (role, &self.state) {
+            self.state = State::Probing(out.clone());
         }
         // The first request after the pause finds out; the others go on without this endpoint until it has.
         if let Some(lack) = self.lacks.iter_mut().find(|lack| lack.operation == *operation) {
             lack.retry_at = now + DISABLED_PROBE;
         }
+        number
+    }
+
+    /// A request is over. True where it went first and the others wait for what it found out.
+    pub(super) fn back(&mut self, lease: &Lease) -> bool {
+        self.in_flight -= 1;
+        self.take_scout(lease)
+    }
+
+    fn take_scout(&mut self, lease: &Lease) -> bool {
+        self.scout.take_if(|number| *number == lease.number).is_some()
     }
 
     /// A good reply's head has come: one that went first lets the others follow. True where the condition changed.
-    pub(super) fn opened(&mut self, role: Role) -> bool {
-        match (role, &self.state) {
-            (Role::Trial, State::Trial { .. }) => {
+    pub(super) fn opened(&mut self, lease: &Lease) -> bool {
+        self.take_scout(lease) && self.open()
+    }
+
+    fn open(&mut self) -> bool {
+        match &self.state {
+            State::Trial => {
                 self.state = State::Ready;
                 false
             }
-            (Role::Probe, State::Probing(_)) => {
+            State::Probing(_) => {
                 self.state = State::Ready;
                 self.clear();
                 true
             }
-            _ => false,
+            State::Ready | State::Cooling { .. } | State::Out(_) => false,
         }
     }
 
     /// A whole good reply. True where the condition changed.
-    pub(super) fn succeeded(&mut self, role: Role, operation: &Operation) -> bool {
-        self.clear();
-        self.lacks.retain(|lack| lack.operation != *operation);
-        self.opened(role)
+    pub(super) fn succeeded(&mut self, lease: &Lease, scout: bool) -> bool {
+        // What was sent before the last failure, or refusal, does not tell that it is over.
+        if lease.epoch == self.epoch {
+            self.streak = 0;
+            self.first_of_streak = None;
+        }
+        if self.last_refusal.is_some_and(|last| lease.at > last) {
+            self.refusals = 0;
+            self.last_refusal = None;
+        }
+        self.unclear = None;
+        self.lacks.retain(|lack| lack.operation != lease.operation);
+        scout && self.open()
     }
 
-    /// The endpoint answered, though not with success, and is not to blame: that it is there is good news for
-    /// a trial or a probe. True where the condition changed.
-    pub(super) fn answered(&mut self, role: Role) -> bool {
-        self.opened(role)
+    /// The endpoint refused the request for what it holds, and is not to blame: that it is there is good news for
+    /// a trial or a probe, and that it knows the operation for one that it lacked. True where the condition changed.
+    pub(super) fn answered(&mut self, lease: &Lease, scout: bool) -> bool {
+        self.lacks.retain(|lack| lack.operation != lease.operation);
+        scout && self.open()
+    }
+
+    /// It has been found again that this deployment lacks the operation of `lease`. True where the condition changed.
+    pub(super) fn lacks(&mut self, lease: &Lease, scout: bool, reason: &str, now: Instant) -> bool {
+        self.lacks
+            .retain(|lack| lack.operation != lease.operation && lack.retry_at > now);
+        if self.lacks.len() == MOST_LACKS {
+            self.lacks.remove(0);
+        }
+        self.lacks.push(Lack {
+            operation: lease.operation.clone(),
+            retry_at: now + DISABLED_PROBE,
+            reason: reason.to_owned(),
+        });
+        scout && self.open()
     }
 
     fn clear(&mut self) {
@@ -314,21 +401,28 @@ impl Endpoint {
         self.unclear = None;
     }
 
-    /// Nothing was learnt: another request may take the place of one that went first.
-    pub(super) fn abandoned(&mut self, role: Role, now: Instant) -> bool {
-        match (role, &mut self.state) {
-            (Role::Trial, State::Trial { taken }) => *taken = false,
-            (Role::Probe, State::Probing(out)) => {
-                let out = Out {
-                    probe_at: Some(now),
-                    ..out.clone()
-                };
-                self.state = State::Out(out);
-                return true;
-            }
-            _ => {}
+    /// Nothing was learnt: another request may take the place of one that went first. True where the condition
+    /// changed.
+    pub(super) fn abandoned(&mut self, lease: &Lease, scout: bool, now: Instant) -> bool {
+        self.operation_unknown(lease, now);
+        if let (true, State::Probing(out)) = (scout, &self.state) {
+            self.state = State::Out(Out {
+                probe_at: Some(now),
+                ..out.clone()
+            });
+            return true;
         }
         false
+    }
+
+    /// The attempt has not shown whether the deployment still lacks its operation: where it was the one to find out,
+    /// the next one does.
+    pub(super) fn operation_unknown(&mut self, lease: &Lease, now: Instant) {
+        let found_out =
+            |lack: &&mut Lack| lack.operation == lease.operation && lack.retry_at == lease.at + DISABLED_PROBE;
+        if let Some(lack) = self.lacks.iter_mut().find(found_out) {
+            lack.retry_at = now;
+        }
     }
 
     /// A refusal for want of quota. True where the condition changed.
@@ -345,22 +439,31 @@ impl Endpoint {
             self.refusals += 1;
         }
         self.last_refusal = Some(now);
+        // The service's wait alone decides: our own back-off is short, and what it adds is no reason to give up.
+        if let Some(named) = wait
+            && named > settings.cooldown_max
+        {
+            let reason = format!("asked to wait {} s: {reason}", named.as_secs());
+            return self.disable(reason, Some(self.after_rest(now + DISABLED_PROBE)));
+        }
         let wait = match wait {
             Some(named) if self.refusals < ESCALATE_FROM => named,
             Some(named) => named + backoff::doubled(self.refusals - ESCALATE_FROM + 1),
             None => backoff::doubled(self.refusals),
         };
-        if wait > settings.cooldown_max {
-            let reason = format!("asked to wait {} s: {reason}", wait.as_secs());
-            return self.disable(reason, Some(now + DISABLED_PROBE));
-        }
         self.rest(now + wait, false, reason.to_owned())
     }
 
     /// Rests until `until`, or longer where it rests longer already. True where the condition changed.
     pub(super) fn rest(&mut self, until: Instant, after_failure: bool, reason: String) -> bool {
         let next = match &self.state {
-            State::Out(_) => return false,
+            State::Out(out) => {
+                self.state = State::Out(Out {
+                    probe_at: out.probe_at.map(|at| at.max(until)),
+                    ..out.clone()
+                });
+                return false;
+            }
             State::Cooling {
                 until: longer,
                 after_failure: failed,
@@ -376,7 +479,7 @@ impl Endpoint {
                 reason,
             },
             // What has not proved itself since its last failure goes on one by one.
-            State::Trial { .. } | State::Probing(_) => State::Cooling {
+            State::Trial | State::Probing(_) => State::Cooling {
                 until,
                 after_failure: true,
                 reason,
@@ -386,22 +489,37 @@ impl Endpoint {
         true
     }
 
-    /// A failure that is this endpoint's own. True where the condition changed.
+    /// Rests until `until` because somebody asked for it. True where the condition changed.
+    pub(super) fn cool_down(&mut self, until: Instant) -> bool {
+        // A probe under way must not end the rest before its time.
+        if let State::Probing(out) = &self.state {
+            self.state = State::Out(Out {
+                probe_at: Some(until),
+                ..out.clone()
+            });
+            return true;
+        }
+        self.rest(until, false, "asked to cool down".to_owned())
+    }
+
+    /// A failure that is this endpoint's own, of a request given in `epoch`. True where the condition changed.
     pub(super) fn failed(
         &mut self,
         epoch: u32,
-        role: Role,
+        scout: bool,
         reason: &str,
         settings: &HealthSettings,
         rng: &mut impl Rng,
         now: Instant,
     ) -> bool {
-        if let (Role::Probe, State::Probing(out)) = (role, &self.state) {
+        if let (true, State::Probing(out)) = (scout, &self.state) {
             let pause = if out.disabled { DISABLED_PROBE } else { EJECTED_PROBE };
             self.state = State::Out(Out {
                 probe_at: Some(now + pause),
+                failed_probes: out.failed_probes + 1,
                 ..out.clone()
             });
+            self.epoch = self.epoch.wrapping_add(1);
             return true;
         }
         if epoch != self.epoch || self.is_out() {
@@ -419,7 +537,8 @@ impl Endpoint {
             };
             self.state = State::Out(Out {
                 disabled: false,
-                probe_at: Some(now + EJECTED_PROBE),
+                probe_at: Some(self.after_rest(now + EJECTED_PROBE)),
+                failed_probes: 0,
                 reason,
             });
             return true;
@@ -434,6 +553,26 @@ impl Endpoint {
         self.unclear.replace(job).is_some_and(|other| other != job)
     }
 
+    /// `at`, or, where the endpoint is to be left alone for longer, then.
+    fn after_rest(&self, at: Instant) -> Instant {
+        match &self.state {
+            State::Cooling { until, .. } => at.max(*until),
+            State::Out(Out {
+                probe_at: Some(until), ..
+            }) => at.max(*until),
+            _ => at,
+        }
+    }
+
+    /// Takes the endpoint out for what a request given in `epoch` met. True where the condition changed.
+    pub(super) fn unusable(&mut self, epoch: u32, scout: bool, reason: &str, now: Instant) -> bool {
+        if epoch != self.epoch && !scout {
+            return false;
+        }
+        let probe_at = self.after_rest(now + DISABLED_PROBE);
+        self.disable(reason.to_owned(), Some(probe_at))
+    }
+
     /// Takes the endpoint out. True where the condition changed.
     pub(super) fn disable(&mut self, reason: String, probe_at: Option<Instant>) -> bool {
         // What was switched off by hand stays so.
@@ -446,46 +585,46 @@ impl Endpoint {
         {
             return false;
         }
+        let failed_probes = match &self.state {
+            State::Probing(out) => out.failed_probes + 1,
+            State::Out(out) => out.failed_probes,
+            _ => 0,
+        };
         self.state = State::Out(Out {
             disabled: true,
             probe_at,
+            failed_probes,
             reason,
         });
         self.epoch = self.epoch.wrapping_add(1);
         true
     }
 
-    /// Lets the next request find out whether the endpoint is back; until then work waits for it.
+    /// Lets the next request find out whether the endpoint is back; until then work waits for it. True where the
+    /// condition changed.
     pub(super) fn enable(&mut self, now: Instant) -> bool {
         self.lacks.clear();
-        match &self.state {
-            State::Out(out) | State::Probing(out) => {
-                self.state = State::Out(Out {
-                    disabled: false,
-                    probe_at: Some(now),
-                    reason: out.reason.clone(),
-                });
+        match &mut self.state {
+            State::Out(out) => {
+                out.disabled = false;
+                out.probe_at = Some(now);
+                out.failed_probes = 0;
                 self.streak = 0;
+                // What was sent before tells nothing about what was mended since.
+                self.epoch = self.epoch.wrapping_add(1);
                 true
             }
-            State::Cooling { .. } => {
-                self.state = State::Ready;
+            State::Probing(out) => {
+                // The probe under way finds out.
+                out.disabled = false;
+                false
+            }
+            State::Cooling { after_failure, .. } => {
+                self.state = if *after_failure { State::Trial } else { State::Ready };
                 true
             }
-            State::Ready | State::Trial { .. } => false,
+            State::Ready | State::Trial => false,
         }
-    }
-
-    /// Notes that this deployment lacks `operation`.
-    pub(super) fn lacks(&mut self, operation: &Operation, reason: &str, now: Instant) {
-        self.lacks
-            .retain(|lack| lack.operation != *operation && lack.retry_at > now);
-        let retry_at = now + DISABLED_PROBE;
-        self.lacks.push(Lack {
-            operation: operation.clone(),
-            retry_at,
-            reason: reason.to_owned(),
-        });
     }
 
     /// Keeps `reason` among the newest errors.
@@ -496,8 +635,13 @@ impl Endpoint {
         self.errors.push_back(clip(reason, SAMPLE_LENGTH).to_owned());
     }
 
-    /// Longest wait for a probe's first byte.
+    /// Longest wait for a probe's first byte. Doubles with each probe that fails: where nothing has been learnt yet,
+    /// requests that take longer than [`PROBE_FIRST_BYTE`] by their nature would keep a healthy endpoint out for ever.
     pub(super) fn probe_first_byte(&self) -> Duration {
-        PROBE_FIRST_BYTE.max(self.first_byte.quantile(0.99).unwrap_or_default())
+        let learnt = PROBE_FIRST_BYTE.max(self.first_byte.quantile(0.99).unwrap_or_default());
+        match &self.state {
+            State::Out(out) | State::Probing(out) => learnt * (1 << out.failed_probes.min(PROBE_DOUBLINGS)),
+            _ => learnt,
+        }
     }
 }

@@ -14,6 +14,8 @@ use crate::api::Operation;
 pub struct Lease {
     pub(super) endpoint: EndpointId,
     pub(super) role: Role,
+    /// Which of its endpoint's leases it is.
+    pub(super) number: u64,
     /// The endpoint's epoch when the lease was given: failures of one epoch count once.
     pub(super) epoch: u32,
     pub(super) operation: Operation,

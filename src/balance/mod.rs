@@ -25,6 +25,10 @@ pub mod lease;
 pub mod outcome;
 pub mod retry_after;
 pub mod ring;
+#[cfg(test)]
+mod scenario;
+#[cfg(test)]
+mod tests;
 
 /// The position of an endpoint in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

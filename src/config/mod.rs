@@ -1,11 +1,14 @@
-//! What a user says about deployments and pool, from a JSON file or by calls.
+//! The deployments to send to and the settings of the pool, from a JSON file or by calls.
+//!
+#![doc = include_str!("../../docs/CONFIG.md")]
+//!
+//! ## Inside
 //!
 //! Reading a file takes two steps. `file` sees what was written: known keys, each with its place in the text.
 //! `meaning` makes of it what is meant, a [`BlasterConfig`] of typed values with the environment filled in, and
 //! `rules` holds it against what is allowed, as [`BlasterConfig::validate`] does for one made by calls. After that
-//! nothing needs checking again. All three complain instead of giving up, so that one error tells everything.
-//!
-//! `docs/CONFIG.md` describes every key; its tables are printed from `keys`, which the reader goes by too.
+//! nothing needs checking again. All three complain instead of giving up, so that one error tells everything. The
+//! tables above are printed from `keys`, which the reader goes by too.
 
 pub use auth::{Auth, SignIn};
 pub use blaster::BlasterConfig;

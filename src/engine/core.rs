@@ -277,7 +277,7 @@ impl Core {
 
     /// With every worker busy nobody looks at the lanes; jobs that no endpoint can serve end all the same.
     fn end_hopeless(&mut self, now: Instant, actions: &mut Actions) {
-        if !self.balancer.any_out() {
+        if !self.balancer.any_choosy() {
             return;
         }
         for lane in self.lanes.occupied() {

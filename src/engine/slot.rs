@@ -1,5 +1,6 @@
 //! Where a job's result is laid down once and taken once, by whoever waits: a thread or a task.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -52,11 +53,14 @@ impl<T> Slot<T> {
         *state = State::Full(value);
         drop(state);
         self.filled.notify_all();
-        // Foreign code runs without the lock.
-        match listener {
+        // Foreign code runs without the lock, and an executor that panics costs no worker.
+        let told = catch_unwind(AssertUnwindSafe(|| match listener {
             Some(Listener::Task(waker)) => waker.wake(),
             Some(Listener::Call(call)) => call(),
             None => {}
+        }));
+        if told.is_err() {
+            log::error!("the waker of a job's task panicked");
         }
         true
     }

@@ -13,12 +13,12 @@ pub use request::RequestError;
 pub use stream::{Incomplete, StreamProblem};
 pub use submit::SubmitError;
 
-pub mod config;
+mod config;
 pub mod fault;
-pub mod reply;
-pub mod request;
-pub mod stream;
-pub mod submit;
+pub(crate) mod reply;
+mod request;
+mod stream;
+mod submit;
 
 /// Result of this crate's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

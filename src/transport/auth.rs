@@ -7,7 +7,7 @@ use crate::api::Secret;
 /// The credential of a deployment; `Debug` hides it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Auth {
+pub(crate) enum Auth {
     /// `api-key: …`: the key of an Azure resource, on both URL surfaces.
     Key(Secret),
     /// `authorization: Bearer …`: the key of an OpenAI-compatible service.

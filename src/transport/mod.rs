@@ -1,6 +1,8 @@
-//! The outside world, behind one trait: a request goes to an endpoint, a reply's head and body come back.
+//! The way to the service, behind one trait: a request goes to an endpoint, a reply's head and body come back.
 //!
-//! [`Transport`] has two implementations: `wire` over ureq, and `scripted` in memory for tests.
+//! Two implementations come with the library: HTTP over ureq, which every blaster uses unless told otherwise, and
+//! [`testing::Scripted`](crate::testing::Scripted) in memory. For one of your own implement [`Transport`] and hand it
+//! to [`Builder::transport`](crate::Builder::transport); what goes wrong below HTTP is told as a [`Fault`].
 
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -9,17 +11,20 @@ use crate::api::{Headers, Operation};
 use crate::error::fault::{Fault, FaultKind, Phase};
 
 pub use crate::api::Method;
-pub use auth::Auth;
-pub use gate::Gate;
-pub use scripted::Scripted;
-pub use target::Target;
-pub use wire::UreqTransport;
+pub use gate::{Gate, Interrupt};
 
-pub mod auth;
-pub mod gate;
-pub mod scripted;
-pub mod target;
-pub mod wire;
+pub(crate) use auth::Auth;
+pub(crate) use target::Target;
+pub(crate) use wire::UreqTransport;
+
+mod auth;
+mod gate;
+pub(crate) mod scripted;
+// `internals` shows it.
+#[cfg_attr(not(feature = "internals"), allow(unreachable_pub))]
+pub(crate) mod sse;
+pub(crate) mod target;
+pub(crate) mod wire;
 
 /// Most bytes of a (decompressed) body that are read into memory: 64 MiB.
 ///
@@ -28,7 +33,6 @@ pub const MAX_BODY: usize = 64 * 1024 * 1024;
 
 /// Most memory that is set aside because a reply announces its length; beyond it memory grows with what arrives.
 const TRUSTED_LENGTH: usize = 1024 * 1024;
-pub mod sse;
 
 /// Sends requests to endpoints, blocking the calling thread.
 pub trait Transport: Send + Sync {

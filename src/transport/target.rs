@@ -17,7 +17,7 @@ use crate::api::Operation;
 
 /// What kind of service answers at a base URL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Azure OpenAI, also behind a gateway that keeps its paths.
     #[default]
     Azure,
@@ -27,7 +27,7 @@ pub enum Kind {
 
 /// The place of one deployment: gives the URL of each operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub(crate) struct Target {
     /// Scheme, host, port and path prefix, without a slash at the end.
     base: String,
     host: String,
@@ -45,7 +45,7 @@ enum Surface {
 }
 
 /// The `api_version` that selects the `/openai/v1/` surface.
-pub const V1: &str = "v1";
+pub(crate) const V1: &str = "v1";
 
 /// Operations that the dated surface serves below `/deployments/{deployment}/`; it serves all others (`responses`,
 /// `files`, `batches`, `models`, …) below `/openai/`, and takes the deployment from the body.
@@ -64,7 +64,7 @@ impl Target {
     ///
     /// # Errors
     /// A message that names the value and what would be right. It does not repeat a base that may hold a password.
-    pub fn new(kind: Kind, base: &str, deployment: &str, api_version: &str) -> Result<Target, String> {
+    pub(crate) fn new(kind: Kind, base: &str, deployment: &str, api_version: &str) -> Result<Target, String> {
         let host = host_of(base)?;
         let base = base.trim_end_matches('/');
         let (base, surface) = match kind {
@@ -94,7 +94,7 @@ impl Target {
 
     /// The URL of `operation`.
     #[must_use]
-    pub fn url(&self, operation: &Operation) -> String {
+    pub(crate) fn url(&self, operation: &Operation) -> String {
         let (base, path) = (&self.base, operation.path());
         match &self.surface {
             Surface::OpenAi => format!("{base}/{path}"),
@@ -111,30 +111,14 @@ impl Target {
 
     /// The host's name or address, without brackets.
     #[must_use]
-    pub fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 }
 
-/// Whether a request to `base` may leave the machine: `http://` shows keys to everyone on the way, so it is for
-/// loopback unless `allow_http`.
-///
-/// # Errors
-/// A message that names the base and what would be right.
-pub fn check_scheme(base: &str, allow_http: bool) -> Result<(), String> {
-    let host = host_of(base)?;
-    let plain = base.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"));
-    if plain && !allow_http && !is_loopback(&host) {
-        return Err(format!(
-            "{base:?}: http:// would send the key unencrypted; use https://, or set allow_http (loopback needs neither)"
-        ));
-    }
-    Ok(())
-}
-
 /// Whether `host` (a name or an address, without brackets) is this machine: `localhost`, `127.0.0.0/8` or `::1`.
 #[must_use]
-pub fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
@@ -387,30 +371,19 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_for_loopback() {
-        let check = |base: &str, allowed: bool| {
-            assert_eq!(check_scheme(base, false).is_ok(), allowed, "{base}");
-            assert_eq!(check_scheme(base, true), Ok(()), "{base}");
-        };
-        for base in [
-            "http://localhost:1",
-            "http://LocalHost",
-            "http://127.0.0.1",
-            "http://127.9.9.9:80",
-            "http://[::1]:1",
-        ] {
-            check(base, true);
+    fn loopback_is_this_machine_and_nothing_that_looks_like_it() {
+        for host in ["localhost", "LocalHost", "127.0.0.1", "127.9.9.9", "::1"] {
+            assert!(is_loopback(host), "{host}");
         }
-        for base in [
-            "http://h",
-            "HTTP://h",
-            "http://localhost.example",
-            "http://10.0.0.1",
-            "http://[::2]",
-            "http://0.0.0.0",
+        for host in [
+            "h",
+            "localhost.example",
+            "10.0.0.1",
+            "::2",
+            "0.0.0.0",
+            "127.0.0.1.example",
         ] {
-            check(base, false);
+            assert!(!is_loopback(host), "{host}");
         }
-        check("https://h", true);
     }
 }

@@ -4,3 +4,9 @@
 
 /// The calls and what they return, against a scripted service.
 mod calls;
+
+/// Endpoints that fail in every known way.
+#[cfg(feature = "sim")]
+mod failures;
+#[cfg(feature = "sim")]
+mod support;

@@ -26,7 +26,7 @@ mod whole;
 
 /// Most bytes that are kept of one answer. The longest ones of 2026 have 128,000 tokens: with a frame for each, 16 MiB
 /// by our count; with five log probabilities told for each, 100.
-pub const MAX_KEPT: usize = 256 << 20;
+pub(crate) const MAX_KEPT: usize = 256 << 20;
 
 /// What an event brought.
 #[derive(Clone, Debug, PartialEq)]

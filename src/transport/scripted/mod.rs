@@ -1,8 +1,7 @@
 //! A transport that answers from a script, in memory: for tests of what is built on this crate.
 //!
 //! ```
-//! use azure_openai_blaster::transport::Scripted;
-//! use azure_openai_blaster::transport::scripted::ScriptedReply;
+//! use azure_openai_blaster::testing::{Scripted, ScriptedReply};
 //!
 //! // Every deployment answers "hello"; "east" is throttled once before.
 //! let transport = Scripted::answering("hello").script(

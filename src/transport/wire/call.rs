@@ -164,8 +164,12 @@ impl CurrentCall {
     /// Bytes went out; those of a handshake or to a proxy do not count, for the service has not seen the request.
     pub(super) fn wrote(&self) {
         let mut state = self.state.lock();
-        if !matches!(state.stage, Stage::Connecting { .. }) {
-            state.written = true;
+        if matches!(state.stage, Stage::Connecting { .. }) {
+            return;
+        }
+        if !std::mem::replace(&mut state.written, true) {
+            drop(state);
+            log::trace!("call {}: the request is on its way", self.id);
         }
     }
 

@@ -7,7 +7,7 @@
 //! per host name at a time.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,6 +25,10 @@ const STACK: usize = 256 * 1024;
 
 /// The least time given to one of several addresses.
 const LEAST_PER_ADDRESS: Duration = Duration::from_millis(50);
+
+/// How long a connection to this machine itself may take without a thread of its own. It is there at once, unless
+/// the listener's queue is full.
+const LOOPBACK: Duration = Duration::from_millis(10);
 
 /// A place to connect to.
 #[derive(Clone, Debug)]
@@ -45,7 +49,14 @@ struct Undialled {
 /// Where no connection was made before the call's limit, or the call was cancelled.
 pub(super) fn dial(names: &Arc<Names>, uri: &Uri, call: &Arc<CurrentCall>) -> Result<TcpStream, Fault> {
     let place = Place::of(uri).ok_or_else(|| call.fault(FaultKind::Protocol, "the URL names no host"))?;
-    let until = call.write_limit(clock::now())?.until;
+    let now = clock::now();
+    let until = call.write_limit(now)?.until;
+    if let Some(address) = place.loopback() {
+        match TcpStream::connect_timeout(&address, LOOPBACK.min(until - now)) {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
+            result => return ready(result.map_err(|error| place.failure(1, &error)), call),
+        }
+    }
     let result = Arc::new(Mutex::new(None));
     let dialler = {
         let (names, place, call, result) = (Arc::clone(names), place.clone(), Arc::clone(call), Arc::clone(&result));
@@ -63,6 +74,10 @@ pub(super) fn dial(names: &Arc<Names>, uri: &Uri, call: &Arc<CurrentCall>) -> Re
         // Out of threads: connecting without a way to break it off is better than not connecting.
         Err(_) => connect(names, &place, until),
     };
+    ready(connected, call)
+}
+
+fn ready(connected: Result<TcpStream, Undialled>, call: &CurrentCall) -> Result<TcpStream, Fault> {
     let stream = connected.map_err(|undialled| call.fault(undialled.kind, undialled.words))?;
     // Requests leave in whole packets already.
     stream
@@ -80,6 +95,30 @@ impl Place {
             _ => None,
         })?;
         Some(Place { host, port })
+    }
+
+    /// The address, where it is one of this machine itself.
+    fn loopback(&self) -> Option<SocketAddr> {
+        let address: IpAddr = self.host.parse().ok()?;
+        address.is_loopback().then(|| SocketAddr::new(address, self.port))
+    }
+
+    /// What it means that none of the place's `addresses` took the connection.
+    fn failure(&self, addresses: usize, error: &io::Error) -> Undialled {
+        let Place { host, port } = self;
+        let kind = match error.kind() {
+            io::ErrorKind::ConnectionRefused => FaultKind::Refused,
+            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => FaultKind::Timeout(TimeoutKind::Connect),
+            _ => FaultKind::Connect,
+        };
+        let tried = match addresses {
+            1 => String::new(),
+            several => format!(" ({several} addresses tried)"),
+        };
+        Undialled {
+            kind,
+            words: format!("{host}:{port}{tried}: {error}"),
+        }
     }
 }
 
@@ -101,19 +140,7 @@ fn connect(names: &Names, place: &Place, until: Instant) -> Result<TcpStream, Un
     })
     .map_err(|error| {
         names.doubt(host, *port);
-        let kind = match error.kind() {
-            io::ErrorKind::ConnectionRefused => FaultKind::Refused,
-            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => FaultKind::Timeout(TimeoutKind::Connect),
-            _ => FaultKind::Connect,
-        };
-        let tried = match addresses.len() {
-            1 => String::new(),
-            several => format!(" ({several} addresses tried)"),
-        };
-        Undialled {
-            kind,
-            words: format!("{host}:{port}{tried}: {error}"),
-        }
+        place.failure(addresses.len(), &error)
     })
 }
 
@@ -141,7 +168,52 @@ fn first_that_answers<T>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
+    use crate::transport::Limits;
+    use crate::transport::gate::Interrupt as _;
+
+    /// A call that has begun to connect, and dials a name whose lookup hangs until the sender is dropped.
+    fn hanging(connect: Duration) -> (Arc<CurrentCall>, Arc<Names>, mpsc::Sender<()>, mpsc::Receiver<()>) {
+        let minute = Duration::from_secs(60);
+        let limits = Limits {
+            connect,
+            first_byte: minute,
+            idle: minute,
+            deadline: clock::now() + minute,
+        };
+        let call = CurrentCall::new(limits, Arc::new([]));
+        call.connecting(clock::now());
+        let (release, hang) = mpsc::channel();
+        let (entered, asked) = mpsc::channel();
+        let hang = Mutex::new(hang);
+        let names = Names::with_lookup(move |_, _| {
+            let _ = entered.send(());
+            let _ = hang.lock().recv();
+            Err(io::Error::other("gave up"))
+        });
+        (call, Arc::new(names), release, asked)
+    }
+
+    #[test]
+    fn a_name_service_that_hangs_cannot_outlast_the_limit() {
+        let (call, names, _release, _asked) = hanging(Duration::from_millis(20));
+        let fault = dial(&names, &Uri::from_static("https://slow.example"), &call).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Timeout(TimeoutKind::Connect));
+    }
+
+    #[test]
+    fn a_cancel_ends_the_wait_for_a_name_service_that_hangs() {
+        let (call, names, _release, asked) = hanging(Duration::from_secs(60));
+        let fault = thread::scope(|scope| {
+            let dialled = scope.spawn(|| dial(&names, &Uri::from_static("https://slow.example"), &call));
+            asked.recv().unwrap();
+            call.interrupt();
+            dialled.join().unwrap().unwrap_err()
+        });
+        assert_eq!(fault.kind, FaultKind::Cancelled);
+    }
 
     fn addresses(count: u8) -> Vec<SocketAddr> {
         (0..count).map(|last| SocketAddr::from(([10, 0, 0, last], 1))).collect()

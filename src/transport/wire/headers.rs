@@ -8,7 +8,7 @@ use crate::api::{Headers, Operation};
 use crate::transport::auth::{API_KEY, Auth};
 
 /// What this client calls itself.
-pub const AGENT_NAME: &str = concat!("azure-openai-blaster/", env!("CARGO_PKG_VERSION"));
+pub(crate) const AGENT_NAME: &str = concat!("azure-openai-blaster/", env!("CARGO_PKG_VERSION"));
 
 /// Headers that frame a message or name its destination, or that only the client can honour.
 const FRAMING: [&str; 12] = [
@@ -33,7 +33,7 @@ const CREDENTIALS: [&str; 2] = ["api-key", "authorization"];
 ///
 /// Those who take headers from a user refuse such a name; the transport leaves it out.
 #[must_use]
-pub fn is_reserved(name: &str) -> bool {
+pub(crate) fn is_reserved(name: &str) -> bool {
     FRAMING
         .iter()
         .chain(&CREDENTIALS)

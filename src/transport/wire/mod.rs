@@ -11,6 +11,10 @@
 //! 4. `connect`, `dial`, `names`: new connections, through a proxy and TLS where need be
 //! 5. `tls`, `fault`: whom we trust, and what went wrong
 //!
+//! # What is logged
+//! The client logs each request without its credentials at `debug`, and dumps what it reads and writes, bodies
+//! included, at `trace` (targets `ureq` and `ureq_proto`). Credentials are added below it, so no level shows them.
+//!
 //! # What it costs
 //! An endpoint keeps at most [`EndpointWire::max_connections`] idle connections, a minute each at most (longer ones
 //! are closed when the endpoint is next asked). A connection takes one file descriptor and, once used, two buffers
@@ -35,13 +39,13 @@ use connect::{NoResolver, WireConnector};
 use headers::Template;
 use names::Names;
 
-pub use tls::CaFileError;
+pub(crate) use tls::CaFileError;
 
 mod call;
 mod connect;
 mod dial;
 mod fault;
-pub mod headers;
+pub(crate) mod headers;
 mod names;
 mod socket;
 #[cfg(test)]
@@ -50,7 +54,7 @@ mod tls;
 
 /// An endpoint, as the transport needs to know it.
 #[derive(Clone, Debug)]
-pub struct EndpointWire {
+pub(crate) struct EndpointWire {
     /// The deployment's name in the configuration, for messages.
     pub name: Arc<str>,
     /// Where it is asked.
@@ -65,7 +69,7 @@ pub struct EndpointWire {
 
 /// Settings of the transport as a whole.
 #[derive(Clone)]
-pub struct WireSettings {
+pub(crate) struct WireSettings {
     /// `http://` or `https://` URL of a proxy for all hosts but loopback, with `user:password@` if it asks for them.
     ///
     /// Without it the environment decides: `ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY` (the first that is set), and
@@ -74,14 +78,14 @@ pub struct WireSettings {
     /// PEM file of the certificate authorities to trust instead of the built-in ones (Mozilla's, or the operating
     /// system's with feature `platform-verifier`).
     pub ca_file: Option<PathBuf>,
-    /// Size in bytes of each connection's input buffer, into which the head of a reply must fit, and of its output
-    /// buffer, into which each line of a request's head must fit three quarters. At least 1,024.
+    /// Size in bytes of each connection's input and output buffer, at least 1,024. The head of a reply must fit into
+    /// it, and one header of a request into three quarters of it.
     pub buffer_size: usize,
 }
 
 /// Default of [`WireSettings::buffer_size`]: the heads of real replies take 1 to 3 KiB. The client's own default of
 /// 128 KiB would come to 2 GB for 4,000 connections.
-pub const BUFFER_SIZE: usize = 16 * 1024;
+pub(crate) const BUFFER_SIZE: usize = 16 * 1024;
 
 const LEAST_BUFFER_SIZE: usize = 1024;
 
@@ -91,7 +95,7 @@ const MAX_IDLE: Duration = Duration::from_secs(60);
 /// Why a transport cannot be set up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum WireError {
+pub(crate) enum WireError {
     /// The proxy's URL cannot be used.
     #[error("proxy: an http:// or https:// URL is needed, such as \"http://proxy.example:8080\"")]
     Proxy,
@@ -131,7 +135,7 @@ impl fmt::Debug for WireSettings {
 
 /// The transport over real sockets.
 #[derive(Debug)]
-pub struct UreqTransport {
+pub(crate) struct UreqTransport {
     endpoints: Box<[Endpoint]>,
 }
 
@@ -154,7 +158,7 @@ impl UreqTransport {
     ///
     /// # Errors
     /// Where the settings or an endpoint cannot be used.
-    pub fn new(specs: Vec<EndpointWire>, settings: &WireSettings) -> Result<Self, WireError> {
+    pub(crate) fn new(specs: Vec<EndpointWire>, settings: &WireSettings) -> Result<Self, WireError> {
         let proxy = proxy(settings)?;
         let tls_config = tls::config(settings.ca_file.as_deref())?;
         let buffer_size = settings.buffer_size.max(LEAST_BUFFER_SIZE);

@@ -59,7 +59,9 @@ impl Names {
         Self::with_lookup(|host, port| Ok((host, port).to_socket_addrs()?.collect()))
     }
 
-    fn with_lookup(lookup: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static) -> Self {
+    pub(super) fn with_lookup(
+        lookup: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) -> Self {
         Names {
             entries: Mutex::default(),
             lookup: Box::new(lookup),
@@ -161,7 +163,6 @@ impl fmt::Debug for Names {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Barrier;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
@@ -224,19 +225,23 @@ mod tests {
 
     #[test]
     fn many_who_need_a_name_at_once_ask_once() {
-        let asked = Arc::new(AtomicUsize::new(0));
+        let (asked, arrived) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let names = {
-            let asked = Arc::clone(&asked);
+            let (asked, arrived) = (Arc::clone(&asked), Arc::clone(&arrived));
             Names::with_lookup(move |_, _| {
                 asked.fetch_add(1, Ordering::Relaxed);
+                while arrived.load(Ordering::Relaxed) < 16 {
+                    std::thread::yield_now();
+                }
+                // The last one to arrive should be waiting by the time of the answer.
+                (0..100).for_each(|_| std::thread::yield_now());
                 Ok(address(1))
             })
         };
-        let start = Barrier::new(16);
         std::thread::scope(|scope| {
             for _ in 0..16 {
                 scope.spawn(|| {
-                    start.wait();
+                    arrived.fetch_add(1, Ordering::Relaxed);
                     assert_eq!(names.resolve("h", 443, soon()).unwrap()[..], address(1)[..]);
                 });
             }

@@ -11,7 +11,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_p
 /// Why a file of certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("ca_file {}: {problem}", path.display())]
-pub struct CaFileError {
+pub(crate) struct CaFileError {
     /// The file.
     path: PathBuf,
     problem: String,

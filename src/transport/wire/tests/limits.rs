@@ -1,7 +1,10 @@
 //! Each time limit, told apart by its kind.
 
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
 use std::thread;
+
+use parking_lot::Mutex;
 
 use super::server::Server;
 use super::*;
@@ -75,12 +78,10 @@ fn no_byte_comes() {
 
 #[test]
 fn the_request_is_not_taken() {
-    let server = Server::start_raw(|stream, _| {
-        // Reads nothing for as long as the client holds on: a zero window, not a refusal.
-        while stream.take_error().is_ok_and(|error| error.is_none()) && stream.peer_addr().is_ok() {
-            thread::park_timeout(LONG);
-        }
-    });
+    let (release, hold) = mpsc::channel::<()>();
+    let hold = Mutex::new(hold);
+    // Keeps the connection open and reads nothing of it: a closed window, not a refusal.
+    let server = Server::start_raw(move |_stream, _| hold.lock().recv().unwrap_or(()));
     let call = Ask {
         body: vec![b'x'; 32_000_000],
         limits: Limits {
@@ -92,6 +93,7 @@ fn the_request_is_not_taken() {
     let fault = call.whole(&transport(&server.url())).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Timeout(TimeoutKind::FirstByte), "{fault}");
     assert_eq!(fault.phase, Phase::Written);
+    drop(release);
 }
 
 #[test]
@@ -108,6 +110,22 @@ fn the_reply_stalls() {
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nhel\r\n",
         Phase::HeadReceived,
     );
+}
+
+#[test]
+fn a_stall_is_told_from_silence_also_after_a_reply_without_a_body() {
+    let server = Server::start(|mut peer, _| {
+        peer.request();
+        peer.send("HTTP/1.1 204 No Content\r\n\r\n");
+        peer.request();
+        peer.send("HTTP/1.1 200 OK\r\nconten");
+        peer.wait_for_close();
+    });
+    let transport = transport(&server.url());
+    ask(&transport).unwrap();
+    let limits = Limits { idle: SHORT, ..long() };
+    check(&transport, limits, TimeoutKind::Idle, Phase::Written);
+    assert_eq!(server.accepted(), 1);
 }
 
 #[test]

@@ -1,0 +1,15 @@
+//! What tests, benches and fuzz targets need of the inside. No promise of stability.
+
+pub use crate::api::assembler::{Assembler, Step};
+pub use crate::balance::classify::{REASON_MAX, ReplyFacts, bad_reply, classify, classify_error_frame, classify_fault};
+pub use crate::balance::outcome::{Axis, Blame, Outcome, Scope, Throttle};
+pub use crate::balance::retry_after::WAIT_MAX;
+pub use crate::balance::ring::Ring;
+pub use crate::balance::*;
+pub use crate::clock::{Clock, ManualClock, SystemClock};
+pub use crate::config::parse;
+
+/// The parser of event streams.
+pub mod sse {
+    pub use crate::transport::sse::*;
+}
