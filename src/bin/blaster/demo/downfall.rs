@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use azure_openai_blaster::api::Condition;
 
-use super::record::Watched;
-use super::story::Turn;
+use super::record::Attempts;
+use super::story::{Turn, VICTIM};
 use super::watch::What;
 use super::words;
+
+/// Longest reason that is told, in characters: what fits into a line of 80.
+const REASON: usize = 44;
 
 /// What became of the deployment that dies; times are since the start.
 #[derive(Debug, Default)]
@@ -58,21 +61,21 @@ impl Downfall {
                     }
                     Condition::Ejected if self.ejected.is_none() => {
                         self.ejected = Some((now, reason.to_owned()));
-                        Some(format!("is ejected: {reason}"))
+                        Some(format!("is ejected: {}", words::brief(reason, REASON)))
                     }
                     Condition::Ejected => Some("did not answer its probe".to_owned()),
-                    _ if first => Some(format!("is given a rest: {reason}")),
+                    _ if first => Some(format!("is given a rest: {}", words::brief(reason, REASON))),
                     _ => None,
                 }
             }
         }
     }
 
-    /// The story, for the summary.
-    pub(super) fn tell(&self, watched: Watched) -> Story<'_> {
+    /// The story, for the summary; `attempts` are those that were made there.
+    pub(super) fn tell(&self, attempts: Attempts) -> Story<'_> {
         Story {
             downfall: self,
-            watched,
+            attempts,
         }
     }
 }
@@ -80,21 +83,22 @@ impl Downfall {
 /// The story, one line for each thing that happened.
 pub(super) struct Story<'a> {
     downfall: &'a Downfall,
-    watched: Watched,
+    attempts: Attempts,
 }
 
 impl fmt::Display for Story<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Watched {
-            name,
-            failures,
-            prompts,
-            answered,
-        } = self.watched;
+        let Attempts {
+            failed,
+            unconnected,
+            prompts_hit,
+            prompts_saved,
+            ..
+        } = self.attempts;
         let Some(died) = self.downfall.died else {
-            return write!(f, "{name} was to die, but everything was over before.");
+            return write!(f, "{VICTIM} was to die, but everything was over before.");
         };
-        write!(f, "{name} died at {}.", words::at(died))?;
+        write!(f, "{VICTIM} died at {}.", words::at(died))?;
         let mut line = |title: &str, text: String| write!(f, "\n  {title:<9}{text}");
         match self.downfall.noticed {
             Some(noticed) => line(
@@ -103,19 +107,23 @@ impl fmt::Display for Story<'_> {
             )?,
             None => line("noticed", "not by anybody: nothing was sent there since".to_owned())?,
         }
-        if failures > 0 {
-            let hit = words::several(prompts, "prompt");
-            let saved = match answered {
-                _ if answered == prompts => "all answered in another attempt".to_owned(),
-                _ => format!("{} answered in another attempt", words::count(answered)),
+        if prompts_hit > 0 {
+            let attempts = words::several(failed + unconnected, "attempt");
+            let prompts = words::several(prompts_hit, "prompt");
+            let saved = match prompts_saved {
+                _ if prompts_saved == prompts_hit => "all".to_owned(),
+                saved => words::count(saved),
             };
             line(
                 "failed",
-                format!("{}, of {hit}, {saved}", words::several(failures, "attempt")),
+                format!("{attempts} of {prompts}, {saved} answered by another attempt"),
             )?;
         }
         if let Some((at, reason)) = &self.downfall.ejected {
-            line("ejected", format!("at {}: {reason}", words::at(*at)))?;
+            line(
+                "ejected",
+                format!("at {}: {}", words::at(*at), words::brief(reason, REASON)),
+            )?;
         }
         match self.downfall.revived {
             Some(revived) => line(
@@ -148,10 +156,14 @@ mod tests {
         What::Became(condition, Some("connection refused".to_owned()))
     }
 
-    fn watched(failures: u64, prompts: u64, answered: u64) -> Watched {
-        let mut watched = Watched::default();
-        (watched.name, watched.failures, watched.prompts, watched.answered) = ("east", failures, prompts, answered);
-        watched
+    fn attempts(failed: u64, unconnected: u64, prompts_hit: u64, prompts_saved: u64) -> Attempts {
+        Attempts {
+            failed,
+            unconnected,
+            prompts_hit,
+            prompts_saved,
+            ..Attempts::default()
+        }
     }
 
     #[test]
@@ -186,10 +198,10 @@ mod tests {
             assert_eq!(downfall.sighting(tenth * TENTH, &what).as_deref(), told, "{tenth}");
         }
         assert_eq!(
-            downfall.tell(watched(25, 24, 24)).to_string(),
-            "east died at 6.0 s.\n  \
+            downfall.tell(attempts(20, 5, 24, 24)).to_string(),
+            "virginia died at 6.0 s.\n  \
              noticed  0.10 s later\n  \
-             failed   25 attempts, of 24 prompts, all answered in another attempt\n  \
+             failed   25 attempts of 24 prompts, all answered by another attempt\n  \
              ejected  at 8.6 s: connection refused\n  \
              revived  at 15.0 s, without a word to the blaster\n  \
              probed   at 13.6 s, 18.6 s, with one request each time\n  \
@@ -200,14 +212,14 @@ mod tests {
     #[test]
     fn a_story_that_was_cut_short_says_so() {
         let mut downfall = Downfall::default();
-        let before = downfall.tell(watched(0, 0, 0)).to_string();
-        assert_eq!(before, "east was to die, but everything was over before.");
+        let before = downfall.tell(attempts(0, 0, 0, 0)).to_string();
+        assert_eq!(before, "virginia was to die, but everything was over before.");
         downfall.turn(60 * TENTH, Turn::Death);
         assert_eq!(
-            downfall.tell(watched(2, 1, 0)).to_string(),
-            "east died at 6.0 s.\n  \
+            downfall.tell(attempts(1, 1, 1, 0)).to_string(),
+            "virginia died at 6.0 s.\n  \
              noticed  not by anybody: nothing was sent there since\n  \
-             failed   2 attempts, of 1 prompt, 0 answered in another attempt\n  \
+             failed   2 attempts of 1 prompt, 0 answered by another attempt\n  \
              revived  not before the end\n  \
              back     not before the end"
         );

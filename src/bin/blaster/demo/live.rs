@@ -22,6 +22,8 @@ const STATE: usize = 13;
 /// Lines at the bottom of the screen. Colours follow `NO_COLOR`, `CLICOLOR` and the terminal.
 pub(super) struct Live {
     screen: Screen,
+    /// Air between the bar and what was told above it meanwhile.
+    gap: Option<ProgressBar>,
     bar: ProgressBar,
     head: ProgressBar,
     rows: Vec<Row>,
@@ -41,6 +43,7 @@ impl Live {
         let head = add(bars, style(HEAD));
         Live {
             screen: screen.clone(),
+            gap: None,
             bar,
             head,
             rows: Vec::new(),
@@ -51,6 +54,10 @@ impl Live {
 impl View for Live {
     fn tell(&mut self, what: &str) {
         self.screen.say(what);
+        if !self.rows.is_empty() && self.gap.is_none() {
+            let gap = ProgressBar::no_length().with_style(style(HEAD));
+            self.gap = Some(self.screen.bars().insert(0, gap));
+        }
     }
 
     fn show(&mut self, moment: &Moment) {
@@ -79,6 +86,7 @@ impl Drop for Live {
         // The summary has it all.
         for line in [&self.bar, &self.head]
             .into_iter()
+            .chain(&self.gap)
             .chain(self.rows.iter().map(|row| &row.line))
         {
             line.finish_and_clear();
@@ -113,7 +121,7 @@ fn figures(moment: &Moment) -> String {
         "{:>width$}/{total}  {:>6}  {:>7} left",
         words::count(moment.ended),
         moment.speed(),
-        time_or_dash(moment.left()),
+        moment.left().map_or_else(|| "–".to_owned(), words::wait),
         width = total.len(),
     );
     if moment.not_answered > 0 {

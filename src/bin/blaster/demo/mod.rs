@@ -8,9 +8,10 @@
 //!    [`uptime`] (who was ready how long), [`downfall`] (the one that dies), [`speed`]
 //! 5. what is shown: a [`moment`] as a [`live`] view or as [`plain`] lines, and the [`summary`]
 
-use azure_openai_blaster::Blaster;
-use azure_openai_blaster::config::BlasterConfig;
+use std::sync::Arc;
+
 use azure_openai_blaster::sim::{FleetSettings, SimFleet};
+use azure_openai_blaster::{Blaster, BlasterConfig};
 
 use crate::Failure;
 use crate::exit_code::ExitCode;
@@ -75,9 +76,9 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, screen: &Screen) -> Result<ExitCode, Failure> {
     let prompts = Prompts::embedded().map_err(|error| Failure::of("reading the prompts of the demo", &error))?;
     let interrupt = Interrupt::catch().map_err(|error| Failure::of("listening for Ctrl-C", &error))?;
-    let fleet = start_fleet(arguments)?;
-    let stopwatch = Stopwatch::start();
-    let (hook, sightings) = watch::watch(stopwatch);
+    let fleet = Arc::new(start_fleet(arguments)?);
+    let stopwatch = Stopwatch::start(&fleet);
+    let (hook, sightings) = watch::watch(stopwatch.clone());
     let blaster = Blaster::builder()
         .config(configuration(&fleet, arguments)?)
         .seed(arguments.seed)

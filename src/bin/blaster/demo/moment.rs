@@ -64,7 +64,7 @@ impl Endpoint {
         match self.left {
             // A probe that is due waits for the next request.
             Some(left) if left.is_zero() => state,
-            Some(left) => format!("{state} {}", words::time(left)),
+            Some(left) => format!("{state} {}", words::wait(left)),
             None => state,
         }
     }

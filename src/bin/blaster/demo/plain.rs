@@ -11,6 +11,9 @@ use crate::screen::Screen;
 /// Time between two lines.
 const PACE: Duration = Duration::from_secs(3);
 
+/// Longest reason that is told, in characters.
+const REASON: usize = 40;
+
 /// Writes a line every few seconds.
 pub(super) struct Plain {
     screen: Screen,
@@ -49,7 +52,7 @@ fn line(moment: &Moment) -> String {
         moment.speed(),
     );
     if let Some(left) = moment.left() {
-        push(&mut text, format_args!(", {} left", words::time(left)));
+        push(&mut text, format_args!(", {} left", words::wait(left)));
     }
     if moment.not_answered > 0 {
         push(
@@ -67,7 +70,7 @@ fn line(moment: &Moment) -> String {
                 endpoint
                     .reason
                     .as_ref()
-                    .map(|reason| format!(" ({reason})"))
+                    .map(|reason| format!(" ({})", words::brief(reason, REASON)))
                     .unwrap_or_default(),
                 endpoint.in_flight,
                 words::count(endpoint.answered),

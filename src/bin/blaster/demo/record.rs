@@ -1,8 +1,9 @@
 //! What became of the prompts, from their answers, errors and ledgers.
 
-use std::fmt::Write as _;
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use azure_openai_blaster::api::{Attempt, ChatCompletion, Ledger};
+use azure_openai_blaster::api::{ChatCompletion, Ledger};
 use azure_openai_blaster::error::{Error, ErrorKind};
 
 use super::prompts;
@@ -23,52 +24,34 @@ pub(super) struct Record {
     pub(super) cut_off: u64,
     /// The first that were not answered, each with its error and ledger, one line for each attempt.
     pub(super) samples: Vec<String>,
-    /// What became of the requests that were sent for them.
-    pub(super) requests: Requests,
-    /// What befell them at the deployment that was named.
-    pub(super) watched: Watched,
-}
-
-/// Requests by what they came to, as the ledgers have it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Requests {
     /// Requests that left the machine.
     pub(super) sent: u64,
-    /// Of those, refused with 429.
-    pub(super) throttled: u64,
-    /// Of those, failed in any other way.
-    pub(super) failed: u64,
-    /// Attempts that failed before anything was sent, for nobody took the connection.
-    pub(super) unconnected: u64,
     /// Attempts beyond the first of a prompt.
     pub(super) retries: u64,
+    /// What became of the attempts, by endpoint.
+    pub(super) attempts: HashMap<Arc<str>, Attempts>,
 }
 
-/// Failures at one deployment.
+/// Attempts at one endpoint, by what they came to, as the ledgers have it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Watched {
-    /// The deployment's name.
-    pub(super) name: &'static str,
-    /// Attempts that failed there, 429s apart.
-    pub(super) failures: u64,
-    /// Prompts that met at least one of them.
-    pub(super) prompts: u64,
-    /// Of those prompts, the answered.
+pub(super) struct Attempts {
+    /// Answered well.
     pub(super) answered: u64,
+    /// Refused with 429.
+    pub(super) throttled: u64,
+    /// Failed in any other way after they were sent.
+    pub(super) failed: u64,
+    /// Failed before anything was sent, for nobody took the connection.
+    pub(super) unconnected: u64,
+    /// Cut off after Ctrl-C.
+    pub(super) cut_off: u64,
+    /// Prompts that failed here at least once, 429s apart.
+    pub(super) prompts_hit: u64,
+    /// Of those, the ones that were answered in the end.
+    pub(super) prompts_saved: u64,
 }
 
 impl Record {
-    /// An empty record that watches this deployment.
-    pub(super) fn watching(name: &'static str) -> Self {
-        Record {
-            watched: Watched {
-                name,
-                ..Watched::default()
-            },
-            ..Record::default()
-        }
-    }
-
     /// Prompts that have come to their end.
     pub(super) fn ended(&self) -> u64 {
         self.answered + self.not_answered()
@@ -79,35 +62,57 @@ impl Record {
         self.mixed_up + self.failed + self.cut_off
     }
 
+    /// What became of the attempts at this endpoint.
+    pub(super) fn at(&self, endpoint: &str) -> Attempts {
+        self.attempts.get(endpoint).copied().unwrap_or_default()
+    }
+
+    /// What became of all attempts.
+    pub(super) fn everywhere(&self) -> Attempts {
+        self.attempts.values().fold(Attempts::default(), |sum, one| Attempts {
+            answered: sum.answered + one.answered,
+            throttled: sum.throttled + one.throttled,
+            failed: sum.failed + one.failed,
+            unconnected: sum.unconnected + one.unconnected,
+            cut_off: sum.cut_off + one.cut_off,
+            prompts_hit: sum.prompts_hit + one.prompts_hit,
+            prompts_saved: sum.prompts_saved + one.prompts_saved,
+        })
+    }
+
     /// Notes how the prompt of this number ended.
     pub(super) fn note(&mut self, number: u32, result: &Result<ChatCompletion, Error>) {
-        let ledger = match result {
-            Ok(completion) => Some(completion.ledger()),
-            Err(error) => error.ledger(),
-        };
-        let answered = match result {
+        match result {
             Ok(completion) if prompts::is_answer(number, completion) => {
                 self.answered += 1;
-                true
+                self.count(completion.ledger(), End::Answered);
             }
             Ok(completion) => {
                 self.mixed_up += 1;
                 let text = completion.text().unwrap_or("no text");
-                self.sample(number, &format!("the answer is to another prompt: {text}"), ledger);
-                false
-            }
-            Err(error) if error.kind() == ErrorKind::ShutDown => {
-                self.cut_off += 1;
-                false
+                self.sample(
+                    number,
+                    &format!("the answer is to another prompt: {text}"),
+                    Some(completion.ledger()),
+                );
+                self.count(completion.ledger(), End::Failed);
             }
             Err(error) => {
-                self.failed += 1;
-                self.sample(number, &error.to_string(), ledger);
-                false
+                let end = match error.kind() {
+                    ErrorKind::ShutDown => {
+                        self.cut_off += 1;
+                        End::CutOff
+                    }
+                    _ => {
+                        self.failed += 1;
+                        self.sample(number, &error.to_string(), error.ledger());
+                        End::Failed
+                    }
+                };
+                if let Some(ledger) = error.ledger() {
+                    self.count(ledger, end);
+                }
             }
-        };
-        if let Some(ledger) = ledger {
-            self.count(ledger, answered);
         }
     }
 
@@ -117,31 +122,53 @@ impl Record {
         }
         let mut text = format!("prompt {}: {what}", number + 1);
         for line in ledger.map(Ledger::to_string).unwrap_or_default().lines() {
-            write!(text, "\n    {line}").expect("writing to a String cannot fail");
+            text.push_str("\n    ");
+            text.push_str(line);
         }
         self.samples.push(text);
     }
 
-    fn count(&mut self, ledger: &Ledger, answered: bool) {
-        let is_throttled = |attempt: &&Attempt| attempt.status == Some(429);
-        let is_failed = |attempt: &&Attempt| attempt.problem.is_some() && attempt.status != Some(429);
-        let number = |attempts: usize| attempts as u64;
-        let unconnected = ledger.not_sent().len();
-        self.requests.sent += number(ledger.len());
-        self.requests.throttled += number(ledger.attempts().iter().filter(is_throttled).count());
-        self.requests.failed += number(ledger.attempts().iter().filter(is_failed).count());
-        self.requests.unconnected += number(unconnected);
-        self.requests.retries += number((ledger.len() + unconnected).saturating_sub(1));
-
-        let attempts = ledger.attempts().iter().chain(ledger.not_sent());
-        let there = attempts.filter(|attempt| *attempt.endpoint == *self.watched.name);
-        let failures = number(there.filter(is_failed).count());
-        if failures > 0 {
-            self.watched.failures += failures;
-            self.watched.prompts += 1;
-            self.watched.answered += u64::from(answered);
+    fn count(&mut self, ledger: &Ledger, end: End) {
+        self.sent += ledger.len() as u64;
+        self.retries += (ledger.len() + ledger.not_sent().len()).saturating_sub(1) as u64;
+        let mut hit: Vec<&Arc<str>> = Vec::new();
+        let last = ledger.attempts().len().saturating_sub(1);
+        for (position, attempt) in ledger.attempts().iter().enumerate() {
+            let there = self.attempts.entry(Arc::clone(&attempt.endpoint)).or_default();
+            if attempt.problem.is_none() {
+                there.answered += 1;
+            } else if attempt.status == Some(429) {
+                there.throttled += 1;
+            } else if end == End::CutOff && position == last {
+                there.cut_off += 1;
+            } else {
+                there.failed += 1;
+                hit.push(&attempt.endpoint);
+            }
+        }
+        for attempt in ledger.not_sent() {
+            self.attempts
+                .entry(Arc::clone(&attempt.endpoint))
+                .or_default()
+                .unconnected += 1;
+            hit.push(&attempt.endpoint);
+        }
+        hit.sort();
+        hit.dedup();
+        for endpoint in hit {
+            let there = self.attempts.entry(Arc::clone(endpoint)).or_default();
+            there.prompts_hit += 1;
+            there.prompts_saved += u64::from(end == End::Answered);
         }
     }
+}
+
+/// How a prompt ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Answered,
+    Failed,
+    CutOff,
 }
 
 #[cfg(test)]
@@ -166,64 +193,44 @@ mod tests {
         // The order of the two is left to chance, so the other one is out until `east` has been asked.
         let west = &blaster.states()[1];
         west.cool_down(std::time::Duration::from_millis(100));
-        let mut record = Record::watching("east");
+        let mut record = Record::default();
         record.note(7, &blaster.chat("hello"));
         record
     }
 
     #[test]
-    fn an_answer_at_the_first_attempt_is_one_request() {
-        let record = record([], "id:00000007 yes");
-        assert_eq!((record.answered, record.not_answered()), (1, 0));
-        let expected = Requests {
-            sent: 1,
-            ..Requests::default()
+    fn attempts_are_counted_by_what_they_came_to() {
+        let nothing = Attempts::default();
+        let hit = Attempts {
+            prompts_hit: 1,
+            prompts_saved: 1,
+            ..nothing
         };
-        assert_eq!(record.requests, expected);
-        assert_eq!(record.watched.prompts, 0);
-    }
-
-    #[test]
-    fn a_429_and_a_failure_are_told_apart() {
-        let throttled = ScriptedReply::status(429).header("retry-after", "60");
-        let record = record([throttled], "id:00000007");
-        let expected = Requests {
-            sent: 2,
-            throttled: 1,
-            retries: 1,
-            ..Requests::default()
-        };
-        assert_eq!((record.answered, record.requests), (1, expected));
-        assert_eq!(record.watched.failures, 0);
-
-        let record = self::record([ScriptedReply::status(503)], "id:00000007");
-        let expected = Requests {
-            sent: 2,
-            failed: 1,
-            retries: 1,
-            ..Requests::default()
-        };
-        assert_eq!((record.answered, record.requests), (1, expected));
-        let Watched {
-            failures,
-            prompts,
-            answered,
-            ..
-        } = record.watched;
-        assert_eq!((failures, prompts, answered), (1, 1, 1));
-    }
-
-    #[test]
-    fn what_found_no_connection_was_not_sent() {
-        let record = record([ScriptedReply::fault(FaultKind::Connect)], "id:00000007");
-        let expected = Requests {
-            sent: 1,
-            unconnected: 1,
-            retries: 1,
-            ..Requests::default()
-        };
-        assert_eq!(record.requests, expected);
-        assert_eq!(record.watched.failures, 1);
+        for (east, sent, retries, there) in [
+            (None, 1, 0, Attempts { answered: 1, ..nothing }),
+            (
+                Some(ScriptedReply::status(429).header("retry-after", "60")),
+                2,
+                1,
+                Attempts {
+                    throttled: 1,
+                    ..nothing
+                },
+            ),
+            (Some(ScriptedReply::status(503)), 2, 1, Attempts { failed: 1, ..hit }),
+            (
+                Some(ScriptedReply::fault(FaultKind::Connect)),
+                1,
+                1,
+                Attempts { unconnected: 1, ..hit },
+            ),
+        ] {
+            let record = record(east, "id:00000007 yes");
+            assert_eq!((record.answered, record.not_answered()), (1, 0), "{there:?}");
+            assert_eq!((record.sent, record.retries), (sent, retries), "{there:?}");
+            assert_eq!(record.at("east"), there);
+            assert_eq!(record.everywhere().answered, 1);
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::story::{self, Plot, Turn};
 use super::summary::{Row, Summary};
 use super::uptime::Uptime;
 use super::view::View;
-use super::watch::{Sighting, What};
+use super::watch::Sighting;
 use super::words;
 use crate::interrupt::Interrupt;
 
@@ -73,7 +73,7 @@ impl<'a> Run<'a> {
             next: 0,
             under_way: JobSet::new(),
             plot: Plot::new(),
-            record: Record::watching(story::VICTIM),
+            record: Record::default(),
             uptime: Uptime::default(),
             downfall: Downfall::default(),
             speed: Speed::default(),
@@ -114,8 +114,9 @@ impl<'a> Run<'a> {
             }
             if now >= next_look {
                 next_look = now + LOOK;
-                self.look(view);
+                self.listen(view);
                 let moment = self.moment(now);
+                self.uptime.note(&moment);
                 view.show(&moment);
             }
             if self.under_way.is_empty() {
@@ -124,7 +125,9 @@ impl<'a> Run<'a> {
             self.take(next_look.saturating_sub(now));
         }
         self.elapsed = self.now();
-        self.look(view);
+        let moment = self.moment(self.elapsed);
+        self.uptime.note(&moment);
+        self.listen(view);
         Ok(match stop_at {
             Some(_) if self.record.answered < self.total.into() => Ending::Interrupted,
             _ => Ending::Done,
@@ -140,8 +143,8 @@ impl<'a> Run<'a> {
     pub(super) fn summary(&self, ending: Ending) -> Summary<'_> {
         let states = self.blaster.states();
         let rows = states.iter().map(|state| {
-            let ready = self.uptime.ready(state.name(), self.elapsed);
-            Row::new(state.report(), ready.div_duration_f64(self.elapsed))
+            let name = state.name();
+            Row::new(state.report(), self.record.at(name), self.uptime.ready(name))
         });
         Summary {
             ending,
@@ -180,11 +183,8 @@ impl<'a> Run<'a> {
     }
 
     /// Learns what the blaster has noticed, and tells what is worth it.
-    fn look(&mut self, view: &mut dyn View) {
+    fn listen(&mut self, view: &mut dyn View) {
         for Sighting { at, endpoint, what } in self.sightings.try_iter() {
-            if let What::Became(condition, _) = what {
-                self.uptime.note(at, &endpoint, condition);
-            }
             if *endpoint == *story::VICTIM
                 && let Some(news) = self.downfall.sighting(at, &what)
             {

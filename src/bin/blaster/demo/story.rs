@@ -77,20 +77,20 @@ pub(super) fn fleet(seed: u64) -> SimConfig {
         SimDeployment::new("sweden")
             .region("Sweden Central")
             .weight(4)
-            .latency(pace(200.0, 120.0)),
+            .latency(pace(170.0, 140.0)),
         SimDeployment::new(VICTIM)
             .region("East US 2")
             .weight(3)
-            .latency(pace(240.0, 100.0)),
+            .latency(pace(210.0, 120.0)),
         SimDeployment::new("paris")
             .region("France Central")
             .weight(2)
             .limits(small)
-            .latency(pace(200.0, 120.0)),
+            .latency(pace(170.0, 140.0)),
         SimDeployment::new("tokyo")
             .region("Japan East")
             .weight(1)
-            .latency(pace(450.0, 45.0))
+            .latency(pace(400.0, 55.0))
             .fault(SimFault::random(0.012, FaultKind::Status { status: 500 }))
             .fault(SimFault::random(0.006, FaultKind::Reset)),
     ])
@@ -100,7 +100,7 @@ pub(super) fn fleet(seed: u64) -> SimConfig {
 /// What is told before it begins.
 pub(super) fn introduction(requests: u32) -> String {
     format!(
-        "{} for 4 simulated deployments on loopback: no key, no network, nothing spent.\n  \
+        "{} for 4 simulated deployments: no key, no network, nothing spent.\n  \
          sweden    weight 4  large and steady\n  \
          virginia  weight 3  dies after {} s and lives again after {} s\n  \
          paris     weight 2  a small quota, hence 429s with Retry-After\n  \

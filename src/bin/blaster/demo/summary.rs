@@ -8,8 +8,9 @@ use azure_openai_blaster::api::EndpointReport;
 
 use super::downfall::Downfall;
 use super::moment::time_or_dash;
-use super::record::{Record, Requests};
+use super::record::{Attempts, Record};
 use super::run::Ending;
+use super::story::VICTIM;
 use super::words;
 
 /// What is told at the end.
@@ -31,9 +32,7 @@ pub(super) struct Row {
     name: Arc<str>,
     /// Its part of all weights, 0 to 1.
     weight: f64,
-    answered: u64,
-    throttled: u64,
-    failed: u64,
+    attempts: Attempts,
     /// The part of the time in which it was ready, 0 to 1.
     ready: f64,
     p50: Option<Duration>,
@@ -41,14 +40,12 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// How the endpoint of this report fared, which was ready for the part `ready` of the time.
-    pub(super) fn new(report: EndpointReport, ready: f64) -> Self {
+    /// How the endpoint of this report fared, by its attempts and the part of the time in which it was ready.
+    pub(super) fn new(report: EndpointReport, attempts: Attempts, ready: f64) -> Self {
         Row {
             name: report.name,
             weight: report.share,
-            answered: report.totals.succeeded,
-            throttled: report.totals.throttled,
-            failed: report.totals.failed,
+            attempts,
             ready,
             p50: report.latency_p50,
             p99: report.latency_p99,
@@ -63,8 +60,8 @@ impl fmt::Display for Summary<'_> {
             write!(f, "\n  {sample}")?;
         }
         self.table(f)?;
-        writeln!(f, "\n\n{}", self.record.requests)?;
-        writeln!(f, "\n{}", self.downfall.tell(self.record.watched))?;
+        self.requests(f)?;
+        writeln!(f, "\n\n{}", self.downfall.tell(self.record.at(VICTIM)))?;
         write!(
             f,
             "\nNext: `blaster sim` keeps a fleet like this running for a client of yours;\n\
@@ -111,22 +108,29 @@ impl Summary<'_> {
     fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.rows.iter().map(|row| row.name.chars().count());
         let width = name.max().unwrap_or_default().max("endpoint".len());
-        let all: u64 = self.rows.iter().map(|row| row.answered).sum();
+        let all = self.record.everywhere().answered;
         write!(
             f,
             "\n\n  {:width$}  weight  share  answered  429s  failed   ready     p50     p99",
             "endpoint"
         )?;
         for row in &self.rows {
+            let Attempts {
+                answered,
+                throttled,
+                failed,
+                unconnected,
+                ..
+            } = row.attempts;
             write!(
                 f,
                 "\n  {:width$}  {:>6}  {:>5}  {:>8}  {:>4}  {:>6}  {:>6}  {:>6}  {:>6}",
                 row.name,
                 words::percent(row.weight, 1.0),
-                words::percent(row.answered as f64, all as f64),
-                words::count(row.answered),
-                words::count(row.throttled),
-                words::count(row.failed),
+                words::percent(answered as f64, all as f64),
+                words::count(answered),
+                words::count(throttled),
+                words::count(failed + unconnected),
                 words::percent(row.ready, 1.0),
                 time_or_dash(row.p50),
                 time_or_dash(row.p99),
@@ -134,21 +138,36 @@ impl Summary<'_> {
         }
         Ok(())
     }
-}
 
-impl fmt::Display for Requests {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} sent: {} refused with 429, {} failed",
-            words::several(self.sent, "request"),
-            words::count(self.throttled),
-            words::count(self.failed),
-        )?;
-        if self.unconnected > 0 {
-            write!(f, "; {} more found no connection", words::count(self.unconnected))?;
+    fn requests(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Attempts {
+            answered,
+            throttled,
+            failed,
+            unconnected,
+            cut_off,
+            ..
+        } = self.record.everywhere();
+        write!(f, "\n\n{}: ", words::several(self.record.sent, "request"))?;
+        write!(f, "{} answered", words::count(answered))?;
+        for (number, what) in [
+            (throttled, "refused with 429"),
+            (failed, "failed"),
+            (cut_off, "cut off"),
+        ] {
+            if number > 0 {
+                write!(f, ", {} {what}", words::count(number))?;
+            }
         }
-        let retries = if self.retries == 1 { "retry" } else { "retries" };
-        write!(f, ". {} {retries}.", words::count(self.retries))
+        if unconnected > 0 {
+            let attempts = if unconnected == 1 { "attempt" } else { "attempts" };
+            write!(
+                f,
+                ".\n{} more {attempts} found no connection",
+                words::count(unconnected)
+            )?;
+        }
+        let retries = if self.record.retries == 1 { "retry" } else { "retries" };
+        write!(f, ". {} {retries} in all.", words::count(self.record.retries))
     }
 }

@@ -1,4 +1,4 @@
-//! How long each endpoint was ready.
+//! How much of the time each endpoint was ready.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,59 +6,62 @@ use std::time::Duration;
 
 use azure_openai_blaster::api::Condition;
 
-/// How long each endpoint was ready. All are at the start.
-#[derive(Debug, Default)]
-pub(super) struct Uptime(HashMap<Arc<str>, Spell>);
+use super::moment::Moment;
 
-/// An endpoint that has been something else than ready at least once.
+/// How much of the time each endpoint was ready, by looking often: what lies between two looks counts as the first of
+/// them found it. (Events may overtake each other on their way here.)
 #[derive(Debug, Default)]
-struct Spell {
-    /// Since when it has not been ready; none while it is.
-    away_since: Option<Duration>,
-    /// How long it was not, in all that is over.
-    away: Duration,
+pub(super) struct Uptime {
+    last: Option<Moment>,
+    away: HashMap<Arc<str>, Duration>,
 }
 
 impl Uptime {
-    /// Notes what an endpoint has become.
-    pub(super) fn note(&mut self, now: Duration, endpoint: &Arc<str>, condition: Condition) {
-        let spell = self.0.entry(Arc::clone(endpoint)).or_default();
-        if condition == Condition::Ready {
-            if let Some(since) = spell.away_since.take() {
-                spell.away += now.saturating_sub(since);
+    /// Notes how things stand.
+    pub(super) fn note(&mut self, moment: &Moment) {
+        if let Some(last) = self.last.replace(moment.clone()) {
+            let time = moment.elapsed.saturating_sub(last.elapsed);
+            for endpoint in last.endpoints {
+                if endpoint.condition != Condition::Ready {
+                    *self.away.entry(endpoint.name).or_default() += time;
+                }
             }
-        } else {
-            spell.away_since.get_or_insert(now);
         }
     }
 
-    /// How long it was ready until `now`.
-    pub(super) fn ready(&self, endpoint: &str, now: Duration) -> Duration {
-        let away = self.0.get(endpoint).map_or(Duration::ZERO, |spell| {
-            let going_on = spell.away_since.map(|since| now.saturating_sub(since));
-            spell.away + going_on.unwrap_or_default()
-        });
-        now.saturating_sub(away)
+    /// The part of the time in which it was ready, 0 to 1; 1 before there were two looks.
+    pub(super) fn ready(&self, endpoint: &str) -> f64 {
+        let whole = self.last.as_ref().map_or(Duration::ZERO, |last| last.elapsed);
+        match self.away.get(endpoint) {
+            Some(away) if !whole.is_zero() => 1.0 - away.div_duration_f64(whole),
+            _ => 1.0,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::moment;
     use super::*;
 
-    const SECOND: Duration = Duration::from_secs(1);
-
     #[test]
-    fn time_away_is_counted_from_the_first_change_to_the_next_ready() {
-        let (east, mut uptime) = (Arc::from("east"), Uptime::default());
-        assert_eq!(uptime.ready("east", 7 * SECOND), 7 * SECOND);
-        uptime.note(2 * SECOND, &east, Condition::CoolingDown);
-        uptime.note(3 * SECOND, &east, Condition::Ejected);
-        assert_eq!(uptime.ready("east", 4 * SECOND), 2 * SECOND);
-        uptime.note(5 * SECOND, &east, Condition::Ready);
-        uptime.note(6 * SECOND, &east, Condition::Ready);
-        uptime.note(9 * SECOND, &east, Condition::CoolingDown);
-        assert_eq!(uptime.ready("east", 10 * SECOND), 6 * SECOND);
-        assert_eq!(uptime.ready("west", 10 * SECOND), 10 * SECOND);
+    fn time_away_is_counted_from_the_look_that_found_it() {
+        let mut uptime = Uptime::default();
+        assert_eq!(uptime.ready("east"), 1.0);
+        let mut moment = moment::tests::moment();
+        for (second, condition) in [
+            (0, Condition::Ready),
+            (2, Condition::CoolingDown),
+            (3, Condition::Ejected),
+            (5, Condition::Ready),
+            (10, Condition::Ready),
+        ] {
+            moment.elapsed = Duration::from_secs(second);
+            moment.endpoints[0].condition = condition;
+            uptime.note(&moment);
+        }
+        assert_eq!(uptime.ready("east"), 0.7);
+        assert_eq!(uptime.ready("virginia"), 0.0);
+        assert_eq!(uptime.ready("west"), 1.0);
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
+use azure_openai_blaster::Event;
 use azure_openai_blaster::api::Condition;
-use azure_openai_blaster::engine::Event;
 
 use super::stopwatch::Stopwatch;
 

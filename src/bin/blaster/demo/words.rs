@@ -1,5 +1,6 @@
 //! Numbers for people.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// `3,000`
@@ -21,18 +22,42 @@ pub(super) fn several(number: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", count(number))
 }
 
-/// `0.42 s`, `3.1 s`, `12 s`, `4 min 05 s`: about three figures that count.
+/// `8 ms`, `0.42 s`, `3.1 s`, `12 s`, `4 min 05 s`: as many figures as count.
 pub(super) fn time(time: Duration) -> String {
     let seconds = time.as_secs_f64();
-    if seconds < 0.995 {
+    if seconds < 0.0995 {
+        format!("{:.0} ms", seconds * 1000.0)
+    } else if seconds < 0.995 {
         format!("{seconds:.2} s")
-    } else if seconds < 9.95 {
+    } else {
+        wait(time)
+    }
+}
+
+/// `0.4 s`, `3.1 s`, `12 s`, `4 min 05 s`: a time that runs down before one's eyes.
+pub(super) fn wait(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds < 9.95 {
         format!("{seconds:.1} s")
     } else if seconds < 99.5 {
         format!("{seconds:.0} s")
     } else {
         let whole = seconds.round() as u64;
         format!("{} min {:02} s", whole / 60, whole % 60)
+    }
+}
+
+/// The beginning of a text, at most so many characters long.
+pub(super) fn brief(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        None => text.into(),
+        Some(_) => {
+            let end = text
+                .char_indices()
+                .nth(most.saturating_sub(1))
+                .map_or(0, |(end, _)| end);
+            format!("{}…", text[..end].trim_end()).into()
+        }
     }
 }
 
@@ -72,7 +97,9 @@ mod tests {
     #[test]
     fn times_have_the_figures_that_count() {
         for (milliseconds, text) in [
-            (0, "0.00 s"),
+            (0, "0 ms"),
+            (99, "99 ms"),
+            (100, "0.10 s"),
             (421, "0.42 s"),
             (994, "0.99 s"),
             (996, "1.0 s"),
@@ -85,6 +112,21 @@ mod tests {
             assert_eq!(time(Duration::from_millis(milliseconds)), text);
         }
         assert_eq!(at(Duration::from_millis(13_040)), "13.0 s");
+    }
+
+    #[test]
+    fn a_wait_keeps_to_tenths_while_it_is_short() {
+        for (milliseconds, text) in [(0, "0.0 s"), (440, "0.4 s"), (9_000, "9.0 s"), (12_300, "12 s")] {
+            assert_eq!(wait(Duration::from_millis(milliseconds)), text);
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(brief("größer", 6), "größer");
+        assert_eq!(brief("größer", 5), "größ…");
+        assert_eq!(brief("an end", 4), "an…");
+        assert_eq!(brief("x", 0), "…");
     }
 
     #[test]
