@@ -10,8 +10,9 @@ use super::story::{Turn, VICTIM};
 use super::watch::What;
 use super::words;
 
-/// Longest reason that is told, in characters: what fits into a line of 80.
-const REASON: usize = 44;
+/// Longest reason, in characters, that fits into a line of 80: when it is told at once, and in the summary.
+const TOLD: usize = 45;
+const SUMMED_UP: usize = 58;
 
 /// What became of the deployment that dies; times are since the start.
 #[derive(Debug, Default)]
@@ -61,10 +62,10 @@ impl Downfall {
                     }
                     Condition::Ejected if self.ejected.is_none() => {
                         self.ejected = Some((now, reason.to_owned()));
-                        Some(format!("is ejected: {}", words::brief(reason, REASON)))
+                        Some(format!("is ejected: {}", words::brief(reason, TOLD)))
                     }
                     Condition::Ejected => Some("did not answer its probe".to_owned()),
-                    _ if first => Some(format!("is given a rest: {}", words::brief(reason, REASON))),
+                    _ if first => Some(format!("is given a rest: {}", words::brief(reason, TOLD))),
                     _ => None,
                 }
             }
@@ -122,7 +123,7 @@ impl fmt::Display for Story<'_> {
         if let Some((at, reason)) = &self.downfall.ejected {
             line(
                 "ejected",
-                format!("at {}: {}", words::at(*at), words::brief(reason, REASON)),
+                format!("at {}: {}", words::at(*at), words::brief(reason, SUMMED_UP)),
             )?;
         }
         match self.downfall.revived {

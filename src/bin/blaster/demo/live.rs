@@ -56,7 +56,9 @@ impl View for Live {
         self.screen.say(what);
         if !self.rows.is_empty() && self.gap.is_none() {
             let gap = ProgressBar::no_length().with_style(style(HEAD));
-            self.gap = Some(self.screen.bars().insert(0, gap));
+            let gap = self.screen.bars().insert(0, gap);
+            gap.tick();
+            self.gap = Some(gap);
         }
     }
 
@@ -91,6 +93,7 @@ impl Drop for Live {
         {
             line.finish_and_clear();
         }
+        self.screen.say("");
     }
 }
 
@@ -150,7 +153,7 @@ fn columns(endpoint: &Endpoint) -> String {
     )
 }
 
-/// The columns after the state; at 80 columns they leave 16 for the reason.
+/// The columns after the state; at 80 columns they leave 15 for the reason.
 fn row(in_flight: &str, answered: &str, throttled: &str, p50: &str, p99: &str, reason: &str) -> String {
     format!("{in_flight:>9} {answered:>8} {throttled:>4} {p50:>6} {p99:>6}  {reason}")
 }
@@ -200,7 +203,7 @@ mod tests {
             lines[1],
             "  virginia  cooling 1.4 s         0      300    7      –      –  429 RateLimitReached"
         );
-        assert_eq!(titles().chars().count(), 64);
+        assert_eq!(titles().chars().count(), 65);
     }
 
     #[test]

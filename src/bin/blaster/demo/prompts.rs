@@ -82,6 +82,9 @@ fn add(message: &mut ChatMessage, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use azure_openai_blaster::sim::{SimConfig, SimFleet};
+    use azure_openai_blaster::{Blaster, BlasterConfig};
+
     use super::*;
 
     fn completion(message: Value) -> ChatCompletion {
@@ -102,6 +105,19 @@ mod tests {
                 message.role == Role::User && content.contains(&mark(number))
             });
             assert!(marked, "prompt {number}");
+        }
+    }
+
+    #[test]
+    fn the_simulator_answers_every_prompt_with_its_mark() {
+        let fleet = SimFleet::start(SimConfig::default()).unwrap();
+        let config = BlasterConfig::from_json(&fleet.blaster_config_json()).unwrap();
+        let blaster = Blaster::builder().config(config.num_workers(4)).build().unwrap();
+        let prompts = Prompts::embedded().unwrap();
+        let requests = (0..prompts.0.len() as u32).map(|number| prompts.request(number));
+        for (number, answer) in blaster.run_all(requests) {
+            let answer = answer.unwrap_or_else(|error| panic!("prompt {number}: {error}"));
+            assert!(is_answer(number as u32, &answer), "prompt {number}: {}", answer.raw());
         }
     }
 

@@ -173,6 +173,8 @@ enum End {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use azure_openai_blaster::Blaster;
     use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig};
     use azure_openai_blaster::error::fault::FaultKind;
@@ -180,9 +182,14 @@ mod tests {
 
     use super::*;
 
-    /// A record of prompt 7, asked of two deployments of which `east` goes first by these replies.
-    fn record(east: impl IntoIterator<Item = ScriptedReply>, answer: &str) -> Record {
-        let transport = Scripted::answering(answer).script("east", east);
+    /// A record of prompt 7, asked of two deployments; the first that is asked replies `first`, if there is such a
+    /// reply, and every other time the reply is `answer`.
+    fn record(first: Option<ScriptedReply>, answer: &str) -> Record {
+        let (first, answer) = (Mutex::new(first), answer.to_owned());
+        let transport = Scripted::new(move |_| {
+            let first = first.lock().unwrap().take();
+            first.unwrap_or_else(|| ScriptedReply::text(answer.clone()))
+        });
         let deployments =
             ["east", "west"].map(|name| DeploymentConfig::new(name, "http://localhost", "gpt-4o").auth(Auth::None));
         let blaster = Blaster::builder()
@@ -190,9 +197,6 @@ mod tests {
             .transport(transport)
             .build()
             .unwrap();
-        // The order of the two is left to chance, so the other one is out until `east` has been asked.
-        let west = &blaster.states()[1];
-        west.cool_down(std::time::Duration::from_millis(100));
         let mut record = Record::default();
         record.note(7, &blaster.chat("hello"));
         record
@@ -200,42 +204,56 @@ mod tests {
 
     #[test]
     fn attempts_are_counted_by_what_they_came_to() {
-        let nothing = Attempts::default();
+        let good = Attempts {
+            answered: 1,
+            ..Attempts::default()
+        };
         let hit = Attempts {
             prompts_hit: 1,
             prompts_saved: 1,
-            ..nothing
+            ..good
         };
-        for (east, sent, retries, there) in [
-            (None, 1, 0, Attempts { answered: 1, ..nothing }),
-            (
-                Some(ScriptedReply::status(429).header("retry-after", "60")),
-                2,
-                1,
-                Attempts {
-                    throttled: 1,
-                    ..nothing
-                },
-            ),
-            (Some(ScriptedReply::status(503)), 2, 1, Attempts { failed: 1, ..hit }),
-            (
-                Some(ScriptedReply::fault(FaultKind::Connect)),
-                1,
-                1,
-                Attempts { unconnected: 1, ..hit },
-            ),
+        let throttled = ScriptedReply::status(429).header("retry-after", "60");
+        let unavailable = ScriptedReply::status(503);
+        let refused = ScriptedReply::fault(FaultKind::Connect);
+        for (first, sent, retries, expected) in [
+            (None, 1, 0, good),
+            (Some(throttled), 2, 1, Attempts { throttled: 1, ..good }),
+            (Some(unavailable), 2, 1, Attempts { failed: 1, ..hit }),
+            (Some(refused), 1, 1, Attempts { unconnected: 1, ..hit }),
         ] {
-            let record = record(east, "id:00000007 yes");
-            assert_eq!((record.answered, record.not_answered()), (1, 0), "{there:?}");
-            assert_eq!((record.sent, record.retries), (sent, retries), "{there:?}");
-            assert_eq!(record.at("east"), there);
-            assert_eq!(record.everywhere().answered, 1);
+            let record = record(first, "id:00000007 yes");
+            assert_eq!((record.answered, record.not_answered()), (1, 0), "{expected:?}");
+            assert_eq!((record.sent, record.retries), (sent, retries), "{expected:?}");
+            assert_eq!(record.everywhere(), expected);
+            let elsewhere = record.at("nowhere");
+            assert_eq!(elsewhere, Attempts::default());
         }
     }
 
     #[test]
+    fn what_was_cut_off_is_no_failure_of_its_endpoint() {
+        let blaster = Blaster::builder()
+            .transport(Scripted::new(|_| ScriptedReply::hang()))
+            .workers(1)
+            .build()
+            .unwrap();
+        let handle = blaster.submit("hello").unwrap();
+        while blaster.in_flight() == 0 {
+            std::thread::yield_now();
+        }
+        blaster.close();
+        let mut record = Record::default();
+        record.note(0, &handle.wait());
+        assert_eq!((record.cut_off, record.failed), (1, 0));
+        assert!(record.samples.is_empty());
+        let everywhere = record.everywhere();
+        assert_eq!((everywhere.cut_off, everywhere.failed), (record.sent, 0));
+    }
+
+    #[test]
     fn an_answer_to_another_prompt_and_a_refusal_are_told_with_their_ledgers() {
-        let mixed_up = record([], "id:00000008 yes");
+        let mixed_up = record(None, "id:00000008 yes");
         assert_eq!((mixed_up.answered, mixed_up.mixed_up), (0, 1));
         assert!(
             mixed_up.samples[0].contains("id:00000008 yes"),
@@ -243,12 +261,12 @@ mod tests {
             mixed_up.samples
         );
 
-        let refused = record([ScriptedReply::status(400)], "id:00000007");
+        let refused = record(Some(ScriptedReply::status(400)), "id:00000007");
         assert_eq!((refused.answered, refused.failed), (0, 1));
         let lines: Vec<&str> = refused.samples[0].lines().collect();
         assert!(lines[0].starts_with("prompt 8: the request was refused"), "{lines:?}");
         assert!(
-            lines[1].contains("east chat/completions") && lines[1].contains(" 400"),
+            lines[1].contains("chat/completions") && lines[1].contains(" 400"),
             "{lines:?}"
         );
     }

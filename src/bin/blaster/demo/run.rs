@@ -99,8 +99,9 @@ impl<'a> Run<'a> {
             match stop_at {
                 None if interrupt.came() => {
                     stop_at = Some(now + GRACE);
-                    let under_way = words::several(self.under_way.len() as u64, "prompt");
-                    view.tell(&line(now, &format!("Ctrl-C: waiting for {under_way} under way")));
+                    let prompts = words::several(self.under_way.len() as u64, "prompt");
+                    let grace = words::wait(GRACE);
+                    view.tell(&line(now, &format!("Ctrl-C: finishing {prompts}, for {grace} at most")));
                 }
                 None => self.feed(),
                 // Whatever is still under way ends as shut down.

@@ -80,10 +80,7 @@ impl Summary<'_> {
             f.write_str("Stopped by Ctrl-C. ")?;
         }
         if answered == self.total {
-            return write!(
-                f,
-                "All {total} were answered in {time}, {rate:.0} a second, each with its own answer."
-            );
+            return write!(f, "All {total} got their own answer in {time}, {rate:.0} a second.");
         }
         write!(
             f,
@@ -169,5 +166,110 @@ impl Summary<'_> {
         }
         let retries = if self.record.retries == 1 { "retry" } else { "retries" };
         write!(f, ". {} {retries} in all.", words::count(self.record.retries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, weight: f64, attempts: Attempts, ready: f64) -> Row {
+        Row {
+            name: name.into(),
+            weight,
+            attempts,
+            ready,
+            p50: Some(Duration::from_millis(380)),
+            p99: None,
+        }
+    }
+
+    fn summary(record: &Record, ending: Ending) -> String {
+        let rows = vec![
+            row("sweden", 0.8, record.at("sweden"), 1.0),
+            row(VICTIM, 0.2, record.at(VICTIM), 0.604),
+        ];
+        let summary = Summary {
+            ending,
+            elapsed: Duration::from_secs(20),
+            total: 3_000,
+            record,
+            downfall: &Downfall::default(),
+            rows,
+        };
+        summary.to_string()
+    }
+
+    fn record() -> Record {
+        let mut record = Record {
+            answered: 3_000,
+            sent: 3_030,
+            retries: 35,
+            ..Record::default()
+        };
+        let sweden = Attempts {
+            answered: 2_250,
+            throttled: 12,
+            ..Attempts::default()
+        };
+        let virginia = Attempts {
+            answered: 750,
+            failed: 18,
+            unconnected: 5,
+            ..Attempts::default()
+        };
+        record.attempts.insert("sweden".into(), sweden);
+        record.attempts.insert(VICTIM.into(), virginia);
+        record
+    }
+
+    #[test]
+    fn all_that_went_well_is_told_with_its_figures() {
+        let text = summary(&record(), Ending::Done);
+        let expected = "\
+All 3,000 prompts got their own answer in 20.0 s, 150 a second.
+
+  endpoint  weight  share  answered  429s  failed   ready     p50     p99
+  sweden      80 %   75 %     2,250    12       0   100 %  0.38 s       –
+  virginia    20 %   25 %       750     0      23    60 %  0.38 s       –
+
+3,030 requests: 3,000 answered, 12 refused with 429, 18 failed.
+5 more attempts found no connection. 35 retries in all.
+
+virginia was to die, but everything was over before.
+
+Next: ";
+        assert!(text.starts_with(expected), "{text}");
+    }
+
+    #[test]
+    fn what_was_not_answered_is_counted_by_its_reason() {
+        let mut record = record();
+        (record.answered, record.failed, record.mixed_up) = (2_997, 2, 1);
+        record.samples.push("prompt 8: refused\n    +0.1s east 400".to_owned());
+        let text = summary(&record, Ending::Done);
+        let expected = "\
+2,997 of 3,000 prompts were answered in 20.0 s, 150 a second.
+  2 failed
+  1 got the answer to another prompt
+  prompt 8: refused
+    +0.1s east 400
+
+  endpoint";
+        assert!(text.starts_with(expected), "{text}");
+    }
+
+    #[test]
+    fn an_interrupted_run_tells_what_was_not_done() {
+        let mut record = record();
+        (record.answered, record.cut_off) = (1_000, 7);
+        let text = summary(&record, Ending::Interrupted);
+        let expected = "\
+Stopped by Ctrl-C. 1,000 of 3,000 prompts were answered in 20.0 s, 50 a second.
+  7 under way were cut off
+  1,993 were not begun
+
+  endpoint";
+        assert!(text.starts_with(expected), "{text}");
     }
 }
