@@ -22,7 +22,7 @@ const BATCH: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) balancer: Balancer,
-    lanes: Lanes,
+    pub(super) lanes: Lanes,
     /// Jobs that are to be tried again at a given moment, by that moment; nobody can take them before.
     scheduled: BTreeMap<(Moment, u64), Box<Job>>,
     /// When each of them is due, to find one by its id.

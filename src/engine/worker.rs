@@ -79,8 +79,16 @@ impl Drop for InFlight<'_> {
     }
 }
 
+/// Ends an assignment that no worker will take any more, as cancelled.
+pub(crate) fn give_up(shared: &Shared, assignment: Assignment) {
+    let Assignment { job, lease, .. } = assignment;
+    if let Some(next) = settle(shared, job, lease, Attempted::ended(Cause::Cancelled)) {
+        shared.hand_on(next);
+    }
+}
+
 /// Hands the lease back and ends the job, or lets it wait again.
-fn settle(shared: &Arc<Shared>, mut job: Box<Job>, lease: Lease, attempted: Attempted) -> Option<Box<Assignment>> {
+fn settle(shared: &Shared, mut job: Box<Job>, lease: Lease, attempted: Attempted) -> Option<Box<Assignment>> {
     let Attempted {
         outcome,
         reply,

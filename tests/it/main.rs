@@ -8,5 +8,8 @@ mod calls;
 /// Endpoints that fail in every known way.
 #[cfg(feature = "sim")]
 mod failures;
+/// Which deployment a request goes to, and what a deployment is held to.
+#[cfg(feature = "sim")]
+mod routing;
 #[cfg(feature = "sim")]
 mod support;
