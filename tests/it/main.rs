@@ -23,6 +23,9 @@ mod poison;
 /// Which deployment a request goes to, and what a deployment is held to.
 #[cfg(feature = "sim")]
 mod routing;
+/// Where a key may go.
+#[cfg(feature = "sim")]
+mod security;
 /// Answers that come as streams.
 #[cfg(feature = "sim")]
 mod streaming;
