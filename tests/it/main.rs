@@ -23,6 +23,12 @@ mod poison;
 /// Which deployment a request goes to, and what a deployment is held to.
 #[cfg(feature = "sim")]
 mod routing;
+/// Where a key may go.
+#[cfg(feature = "sim")]
+mod security;
+/// Answers that come as streams.
+#[cfg(feature = "sim")]
+mod streaming;
 #[cfg(feature = "sim")]
 mod support;
 /// What reaches the wire, and what comes back of it.
