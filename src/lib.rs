@@ -92,7 +92,7 @@
 //! ## Supported
 //!
 //! - `cli`: the command `blaster` with `demo` and `sim`
-//! - `sim`: the simulator, module `sim`; brings tokio and hyper
+//! - `sim`: the simulator, module `sim`; brings tokio
 //! - `platform-verifier`: TLS certificates are verified by the operating system's store instead of the built-in Mozilla
 //!   roots; needed behind a company proxy that inspects TLS
 //!

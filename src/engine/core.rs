@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::api::{Operation, Priority};
 use crate::balance::outcome::Outcome;
-use crate::balance::{Balancer, Change, GiveUp, Lease, Need, Pick, ReplyHead, SetId, Unavailable, Verdict};
+use crate::balance::{Balancer, Change, GiveUp, JobState, Lease, Need, Pick, ReplyHead, SetId, Unavailable, Verdict};
 
 use super::job::{Job, JobCell};
 use super::lanes::{LaneId, Lanes};
@@ -22,7 +22,7 @@ const BATCH: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) balancer: Balancer,
-    lanes: Lanes,
+    pub(super) lanes: Lanes,
     /// Jobs that are to be tried again at a given moment, by that moment; nobody can take them before.
     scheduled: BTreeMap<(Moment, u64), Box<Job>>,
     /// When each of them is due, to find one by its id.
@@ -234,7 +234,7 @@ impl Core {
                 actions.more = true;
                 break;
             }
-            let Some(mut job) = self.lanes.take_next(moment) else {
+            let Some(job) = self.lanes.take_next(moment) else {
                 self.lanes_wake = wake;
                 break;
             };
@@ -244,7 +244,7 @@ impl Core {
                 &Need {
                     set,
                     operation,
-                    job: job.state(),
+                    job: job.known_state().unwrap_or(&JobState::new(job.id())),
                 },
                 now,
             ) {

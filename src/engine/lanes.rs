@@ -1,17 +1,22 @@
 //! Where jobs wait: a lane for each eligible set and operation, in each lane a queue for each class.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::api::{Operation, Priority};
 use crate::balance::SetId;
 
 use super::job::Job;
+use super::line::Line;
 use super::moment::Moment;
 
 /// A class whose oldest job has waited so long …
 const AGED: Duration = Duration::from_secs(30);
 /// … takes one of so many turns.
+///
+/// Counted twice, for the two things that classes compete for: over all lanes, for the workers, and within a lane,
+/// for its endpoints. Counted over all lanes alone, a class that is served in one lane would starve in another;
+/// counted by lanes alone, one that waits in a lane without others would have no turns to count.
 const AGED_TURN: u64 = 16;
 /// From so many lanes on, an unused one is used again for another operation.
 const KEPT: usize = 256;
@@ -25,9 +30,10 @@ pub(crate) struct LaneId(u32);
 pub(crate) struct Lanes {
     lanes: Vec<Lane>,
     by_key: HashMap<(SetId, Operation), LaneId>,
-    waiting: usize,
-    /// Jobs taken so far, over all lanes: what the turns of aged classes are counted in.
-    turns: u64,
+    /// Jobs waiting, by class.
+    waiting: [usize; 3],
+    /// Turns so far, and of each class, over all lanes.
+    turns: Turns,
 }
 
 /// Jobs that the same endpoints may serve.
@@ -37,17 +43,38 @@ struct Lane {
     operation: Operation,
     /// By class, then by age.
     queues: [Queue; 3],
+    /// Turns so far, and of each class, in this lane.
+    turns: Turns,
     /// Jobs that name this lane, those under way included.
     alive: usize,
     /// Set while a round of the pump has found that nobody can take the lane's first job.
     blocked: bool,
 }
 
+/// By age: a job's id is its position in the order of submission.
+type Queue = Line<Box<Job>>;
+
+/// Whose turn it was.
 #[derive(Debug, Default)]
-struct Queue {
-    jobs: BTreeMap<u64, Box<Job>>,
-    /// `turns` when a job was last taken here, or when the first came.
-    served: u64,
+struct Turns {
+    taken: u64,
+    /// `taken` when each class last had a turn, or when its first job came.
+    served: [u64; 3],
+}
+
+impl Turns {
+    fn came(&mut self, class: usize) {
+        self.served[class] = self.taken;
+    }
+
+    fn took(&mut self, class: usize) {
+        self.taken += 1;
+        self.served[class] = self.taken;
+    }
+
+    fn is_due(&self, class: usize) -> bool {
+        self.taken - self.served[class] >= AGED_TURN - 1
+    }
 }
 
 /// The place of a job among those that could go next; the smallest goes.
@@ -68,6 +95,7 @@ impl Lanes {
             set,
             operation: operation.clone(),
             queues: Default::default(),
+            turns: Turns::default(),
             alive: 0,
             blocked: false,
         };
@@ -99,7 +127,7 @@ impl Lanes {
 
     /// Jobs waiting, over all lanes.
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting
+        self.waiting.iter().sum()
     }
 
     /// A job that names this lane begins its life.
@@ -114,21 +142,22 @@ impl Lanes {
 
     /// Lets `job` wait, in the place that its age gives it.
     pub(crate) fn insert(&mut self, job: Box<Job>) {
+        let class = job.cell.priority.index();
         let lane = &mut self.lanes[job.cell.lane.0 as usize];
-        let queue = &mut lane.queues[job.cell.priority.index()];
-        if queue.jobs.is_empty() {
-            queue.served = self.turns;
+        if lane.queues[class].is_empty() {
+            lane.turns.came(class);
         }
-        queue.jobs.insert(job.id(), job);
-        self.waiting += 1;
+        if self.waiting[class] == 0 {
+            self.turns.came(class);
+        }
+        self.put_back(job);
     }
 
     /// Takes a certain job out.
     pub(crate) fn remove(&mut self, id: LaneId, priority: Priority, job: u64) -> Option<Box<Job>> {
-        let job = self.lanes.get_mut(id.0 as usize)?.queues[priority.index()]
-            .jobs
-            .remove(&job)?;
-        self.waiting -= 1;
+        let class = priority.index();
+        let job = self.lanes.get_mut(id.0 as usize)?.queues[class].remove(job)?;
+        self.waiting[class] -= 1;
         Some(job)
     }
 
@@ -144,11 +173,12 @@ impl Lanes {
 
     /// Takes the job that is to go next, from a lane that is not blocked.
     pub(crate) fn take_next(&mut self, now: Moment) -> Option<Box<Job>> {
-        let turns = self.turns;
+        let turns = &self.turns;
         let best = |lane: &Lane| -> Option<(Rank, usize)> {
             let firsts = lane.queues.iter().enumerate().filter_map(|(class, queue)| {
-                let (&id, job) = queue.jobs.first_key_value()?;
-                let aged = class > 0 && turns - queue.served >= AGED_TURN - 1 && now.since(job.submitted) >= AGED;
+                let (id, job) = queue.first()?;
+                let is_due = turns.is_due(class) || lane.turns.is_due(class);
+                let aged = class > 0 && is_due && now.since(job.submitted) >= AGED;
                 Some((
                     Rank {
                         class: if aged { 0 } else { class + 1 },
@@ -166,52 +196,95 @@ impl Lanes {
             .filter(|(_, lane)| !lane.blocked)
             .filter_map(|(index, lane)| best(lane).map(|(rank, class)| (rank, class, index)))
             .min()?;
-        let (_, job) = self.lanes[index].queues[class].jobs.pop_first()?;
-        self.waiting -= 1;
+        let job = self.lanes[index].queues[class].pop_first()?;
+        self.waiting[class] -= 1;
         Some(job)
     }
 
     /// The job that was taken goes: its class has had a turn.
     pub(crate) fn took_turn(&mut self, job: &Job) {
-        self.turns += 1;
-        self.lanes[job.cell.lane.0 as usize].queues[job.cell.priority.index()].served = self.turns;
+        let class = job.cell.priority.index();
+        self.turns.took(class);
+        self.lanes[job.cell.lane.0 as usize].turns.took(class);
     }
 
     /// The job that was taken cannot go after all.
     pub(crate) fn put_back(&mut self, job: Box<Job>) {
-        self.lanes[job.cell.lane.0 as usize].queues[job.cell.priority.index()]
-            .jobs
-            .insert(job.id(), job);
-        self.waiting += 1;
+        let class = job.cell.priority.index();
+        self.lanes[job.cell.lane.0 as usize].queues[class].insert(job.id(), job);
+        self.waiting[class] += 1;
     }
 
     /// Takes the lane's most urgent, oldest job.
     pub(crate) fn take_of(&mut self, id: LaneId) -> Option<Box<Job>> {
-        let queue = self.lanes[id.0 as usize]
-            .queues
-            .iter_mut()
-            .find(|queue| !queue.jobs.is_empty())?;
-        let (_, job) = queue.jobs.pop_first()?;
-        self.waiting -= 1;
+        let mut queues = self.lanes[id.0 as usize].queues.iter_mut().enumerate();
+        let (class, job) = queues.find_map(|(class, queue)| Some((class, queue.pop_first()?)))?;
+        self.waiting[class] -= 1;
         Some(job)
     }
 
     /// Takes every job.
     #[allow(clippy::vec_box)] // they are boxed from beginning to end
     pub(crate) fn drain(&mut self) -> Vec<Box<Job>> {
-        self.waiting = 0;
+        self.waiting = [0; 3];
         let queues = self.lanes.iter_mut().flat_map(|lane| &mut lane.queues);
-        queues
-            .flat_map(|queue| std::mem::take(&mut queue.jobs).into_values())
-            .collect()
+        queues.flat_map(Line::drain).collect()
     }
 
     /// The lanes in which somebody waits.
     pub(crate) fn occupied(&self) -> Vec<LaneId> {
-        let occupied = |lane: &Lane| lane.queues.iter().any(|queue| !queue.jobs.is_empty());
+        let occupied = |lane: &Lane| lane.queues.iter().any(|queue| !queue.is_empty());
         (0..self.lanes.len())
             .filter(|&index| occupied(&self.lanes[index]))
             .map(|index| LaneId(index as u32))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::balance::outcome::Outcome;
+    use crate::engine::scenario::{Bench, balancer};
+
+    fn operation(number: usize) -> Operation {
+        Operation::other(&format!("x{number}")).unwrap()
+    }
+
+    #[test]
+    fn a_lane_without_jobs_is_used_again_when_users_invent_operations() {
+        let set = balancer(1, 1).set(None).unwrap();
+        let mut lanes = Lanes::default();
+        let kept = lanes.lane(set, &operation(0));
+        lanes.enter(kept);
+        for number in 1..10_000 {
+            let id = lanes.lane(set, &operation(number));
+            assert_ne!(id, kept, "a job still names it");
+            lanes.enter(id);
+            lanes.leave(id);
+        }
+        assert_eq!((lanes.lanes.len(), lanes.by_key.len()), (KEPT, KEPT));
+        assert_eq!(lanes.lane(set, &operation(0)), kept);
+        assert_eq!(lanes.need(kept), (set, &operation(0)));
+    }
+
+    #[test]
+    fn every_end_of_a_job_leaves_its_lane() {
+        let mut bench = Bench::new(1, 1);
+        for number in 0..3 * KEPT {
+            let cell = bench.submit_as("m", &operation(number), Priority::Normal, None);
+            match number % 3 {
+                0 => {
+                    bench.answer_next();
+                }
+                1 => assert!(bench.cancel(&cell)),
+                _ => {
+                    let sent = bench.next();
+                    bench.settle(sent, &Outcome::Abandoned);
+                }
+            }
+            let last = bench.core.lanes.lanes.len();
+            assert!(last <= KEPT, "{last} lanes");
+        }
     }
 }

@@ -31,12 +31,19 @@ mod handle;
 mod job;
 mod job_set;
 mod lanes;
+mod line;
+#[cfg(all(test, model_check))]
+mod model;
 mod moment;
 mod raw_look;
 mod run_all;
+#[cfg(test)]
+mod scenario;
 mod shared;
 mod slot;
 mod state;
 mod stream;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod worker;

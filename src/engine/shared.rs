@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use crate::api::{Operation, RequestDefaults};
 use crate::balance::outcome::Outcome;
@@ -18,7 +18,8 @@ use super::core::{Actions, Assignment, Core, Ending, NotTaken, Phase, Settled, W
 use super::event::{self, Event, Hook};
 use super::job::{Job, JobCell, Reply, Request};
 use super::moment::{Epoch, Moment};
-use super::sync::{Condvar, Mutex, MutexGuard};
+use super::sync::{Condvar, Mutex, MutexGuard, queue, thread_local};
+use super::worker;
 
 /// What a worker finds in its queue.
 #[derive(Debug)]
@@ -59,7 +60,7 @@ pub(crate) struct Shared {
     timer: Condvar,
     /// Wakes those who wait for the last job, or the last worker, to end.
     quiet: Condvar,
-    queue: (Sender<Message>, Receiver<Message>),
+    queue: (queue::Sender<Message>, queue::Receiver<Message>),
     /// Nothing is ever sent here: it is closed when the blaster is, which wakes a worker that waits for a reader.
     closing: (Mutex<Option<Sender<()>>>, Receiver<()>),
     pub(crate) transport: Box<dyn Transport>,
@@ -110,7 +111,7 @@ impl Shared {
             room: Condvar::new(),
             timer: Condvar::new(),
             quiet: Condvar::new(),
-            queue: unbounded(),
+            queue: queue::unbounded(),
             closing: (Mutex::new(Some(closing)), closed),
             transport,
             endpoints,
@@ -122,15 +123,15 @@ impl Shared {
 
     /// This thread works for this blaster from now on.
     pub(crate) fn mark_worker(&self) {
-        WORKS_FOR.set(self.identity);
+        WORKS_FOR.with(|own| own.set(self.identity));
     }
 
     /// Whether the calling thread is one of this blaster's workers, and so must not wait for it.
     pub(crate) fn is_own_worker(&self) -> bool {
-        WORKS_FOR.get() == self.identity
+        WORKS_FOR.with(Cell::get) == self.identity
     }
 
-    pub(crate) fn queue(&self) -> &Receiver<Message> {
+    pub(crate) fn queue(&self) -> &queue::Receiver<Message> {
         &self.queue.1
     }
 
@@ -181,8 +182,7 @@ impl Shared {
     fn perform(&self, mut actions: Actions) {
         loop {
             for assignment in actions.assignments.drain(..) {
-                // The receiver lives as long as `self`.
-                let _ = self.queue.0.send(Message::Work(Box::new(assignment)));
+                self.hand_on(Box::new(assignment));
             }
             self.announce(&mut actions);
             for ending in actions.endings.drain(..) {
@@ -254,7 +254,26 @@ impl Shared {
 
     /// Hands an assignment to another worker.
     pub(crate) fn hand_on(&self, assignment: Box<Assignment>) {
+        // The receiver lives as long as `self`.
         let _ = self.queue.0.send(Message::Work(assignment));
+        if matches!(self.closing.1.try_recv(), Err(TryRecvError::Disconnected)) {
+            self.sweep();
+        }
+    }
+
+    /// The blaster has been closed between a pump and the sending of what it gave: the workers may be gone before
+    /// they find it in their queue, so it ends here.
+    fn sweep(&self) {
+        let mut stops = 0;
+        while let Ok(message) = self.queue.1.try_recv() {
+            match message {
+                Message::Work(assignment) => worker::give_up(self, *assignment),
+                Message::Stop => stops += 1,
+            }
+        }
+        for _ in 0..stops {
+            let _ = self.queue.0.send(Message::Stop);
+        }
     }
 
     /// Takes a job, or says why not; the request is given back where it is not taken.

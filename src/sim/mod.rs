@@ -21,28 +21,31 @@ mod answer;
 mod cache;
 mod deployment;
 mod dice;
+mod faults;
 mod fleet;
 mod fleet_error;
-mod journal;
-mod server;
-mod settings;
-mod faults;
 mod gate;
+mod journal;
 mod reply;
 mod request;
 mod schema;
+mod server;
+mod settings;
 mod spoil;
 mod world;
+
+#[cfg(test)]
+mod tests;
 
 pub use config::{
     CostModel, DEFAULT_KEY, FaultKind, FilterMode, Latency, OutputLength, Poison, RateHeaders, RefusalFamily, Refusals,
     RetryAfter, SimConfig, SimConfigError, SimDeployment, SimFault, SimKey, SimOperation, Sku, Spread, When,
 };
+pub use deployment::DeploymentSummary;
 pub use fleet::{SimEndpoint, SimFleet};
 pub use fleet_error::FleetError;
 pub use journal::{Counters, End, JournalEntry, JournalView, Mark, Totals};
 pub use limiter::{Dip, LimiterForm, Limits};
 pub use server::Death;
 pub use settings::{DEFAULT_JOURNAL_CAPACITY, DEFAULT_MAX_BODY, FleetSettings};
-pub use deployment::DeploymentSummary;
 pub use world::{World, WorldSummary};

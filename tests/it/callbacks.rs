@@ -10,7 +10,7 @@ use azure_openai_blaster::error::{Error, ErrorKind, SubmitError};
 use azure_openai_blaster::sim::{FaultKind, SimFault, SimFleet};
 use azure_openai_blaster::{Blaster, Event, JobHandle};
 
-use crate::support::{PATIENCE, arrived, ask, config, fleet, is_answer, pool, terse};
+use crate::support::{PATIENCE, ask, await_requests, config, fleet, is_answer, pool, terse};
 
 const WORKERS: usize = 3;
 
@@ -115,9 +115,9 @@ fn a_blocking_call_on_a_workers_thread_is_refused_and_a_submit_never_waits() {
     let config = config(&fleet).num_workers(2).queue_capacity(1);
     let blaster = Blaster::builder().config(config).build().unwrap();
     let earlier = blaster.submit(ask("earlier")).unwrap();
-    arrived(&fleet, 1);
+    await_requests(&fleet, 1);
     let held = blaster.submit(ask("held")).unwrap();
-    arrived(&fleet, 2);
+    await_requests(&fleet, 2);
     assert!(is_answer(earlier.wait().unwrap().text(), "earlier"));
 
     let (tell, told) = mpsc::channel::<JobHandle<_>>();

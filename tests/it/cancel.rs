@@ -9,7 +9,7 @@ use azure_openai_blaster::error::{Error, ErrorKind};
 use azure_openai_blaster::sim::{End, FaultKind, Latency, RefusalFamily, RetryAfter, SimFault};
 use azure_openai_blaster::{ChatCompletion, JobHandle};
 
-use crate::support::{PATIENCE, arrived, ask, eventually, fleet, is_answer, pool, terse};
+use crate::support::{PATIENCE, ask, await_requests, eventually, fleet, is_answer, pool, terse};
 
 fn assert_cancelled(error: &Error, requests: usize) {
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
@@ -21,7 +21,7 @@ fn a_job_that_is_cancelled_in_the_queue_is_never_sent() {
     let fleet = fleet([terse("east").fault(SimFault::at([0], FaultKind::Hang))]);
     let blaster = pool(&fleet, 1);
     let holder = blaster.submit(ask("holder")).unwrap();
-    arrived(&fleet, 1);
+    await_requests(&fleet, 1);
     let handles: Vec<_> = (0..100).map(|id| blaster.submit(ask(id)).unwrap()).collect();
     handles
         .iter()
@@ -49,7 +49,7 @@ fn cancelling_a_job_under_way_closes_its_connection_and_no_other() {
     let fleet = fleet([terse("east").fault(SimFault::at(0..WORKERS as u64, FaultKind::Hang))]);
     let blaster = pool(&fleet, WORKERS);
     let mut handles: Vec<_> = (0..WORKERS).map(|id| blaster.submit(ask(id)).unwrap()).collect();
-    arrived(&fleet, WORKERS as u64);
+    await_requests(&fleet, WORKERS as u64);
     let victim = handles.remove(3);
     victim.cancel();
     assert_cancelled(&victim.wait().unwrap_err(), 1);
@@ -142,7 +142,7 @@ fn cancels_that_race_with_answers_mix_nothing_up() {
     let requests = (answered + sent) as u64;
     assert!(
         fleet.wait_for(PATIENCE, |view| view.totals().requests == requests),
-        "{} requests arrived, {requests} stand in the ledgers",
+        "{} requests await_requests, {requests} stand in the ledgers",
         fleet.totals().requests
     );
     assert_eq!((blaster.waiting(), blaster.in_flight(), blaster.workers()), (0, 0, 16));
@@ -183,7 +183,7 @@ fn a_handle_cancels_on_drop_only_where_it_was_asked_to() {
     let blaster = pool(&fleet, 3);
     drop(blaster.submit(ask("kept")).unwrap());
     let waited = blaster.submit(ask("dropped")).unwrap().cancel_on_drop();
-    arrived(&fleet, 2);
+    await_requests(&fleet, 2);
     drop(waited);
     assert!(fleet.wait_for(PATIENCE, |view| view.entries().any(|entry| entry.client_left())));
     let journal = fleet.journal();
@@ -208,7 +208,7 @@ fn a_job_that_waits_for_a_cooldown_or_its_retry_is_cancelled_at_once() {
     let fleet = fleet([terse("east").fault(SimFault::always(throttle))]);
     let blaster = pool(&fleet, 2);
     let failed = blaster.submit(ask(0)).unwrap();
-    arrived(&fleet, 1);
+    await_requests(&fleet, 1);
     eventually("the end of the first attempt", || blaster.in_flight() == 0);
     let waiting = blaster.submit(ask(1)).unwrap();
     assert_eq!(blaster.waiting(), 2);

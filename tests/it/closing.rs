@@ -9,7 +9,7 @@ use azure_openai_blaster::error::{ErrorKind, Result, SubmitError};
 use azure_openai_blaster::sim::{FaultKind, Latency, SimDeployment, SimFault, SimFleet};
 use azure_openai_blaster::{Blaster, ChatCompletion, ChatRequest, Event, JobHandle};
 
-use crate::support::{PATIENCE, arrived, ask, config, eventually, fleet, is_answer, terse};
+use crate::support::{PATIENCE, ask, await_requests, config, eventually, fleet, is_answer, terse};
 
 /// A deployment that answers nobody.
 fn silent(name: &str) -> SimDeployment {
@@ -61,7 +61,7 @@ fn close_ends_a_full_queue_without_waiting_for_sockets_or_cooldowns() {
     // Three of the four workers: the fourth is kept for the endpoint that rests.
     let busy = blaster.states()[0].report().max_in_flight as usize;
     handles.extend(submit(&blaster, 0..busy));
-    arrived(&fleet, busy as u64);
+    await_requests(&fleet, busy as u64);
     handles.extend(submit(&blaster, busy..busy + 1000));
     given_back(blaster.try_submit(ask("late")), ErrorKind::QueueFull, &ask("late"));
     let begun = Instant::now();
@@ -79,7 +79,7 @@ fn close_may_be_called_again_and_by_many_at_once() {
     let fleet = fleet([silent("silent")]);
     let blaster = room(&fleet, 4, 100);
     let handles = submit(&blaster, 0..50);
-    arrived(&fleet, 4);
+    await_requests(&fleet, 4);
     let together = Barrier::new(6);
     thread::scope(|scope| {
         for _ in 0..6 {
@@ -113,7 +113,7 @@ fn close_may_be_called_from_a_callback_and_from_the_event_hook() {
         let config = config(&fleet).num_workers(3);
         let blaster = Blaster::builder().config(config).on_event(hook).build().unwrap();
         let handles = submit(&blaster, 0..2);
-        arrived(&fleet, 2);
+        await_requests(&fleet, 2);
         *inside.lock().unwrap() = Some(blaster.clone());
         let closing = blaster.clone();
         let last = blaster
@@ -144,7 +144,7 @@ fn the_last_clone_that_is_dropped_closes_and_handles_outlive_it() {
     let mut answered = blaster.submit(ask("answered")).unwrap();
     eventually("the first answer", || answered.is_finished());
     let held = submit(&blaster, 0..10);
-    arrived(&fleet, 2);
+    await_requests(&fleet, 2);
     drop(blaster);
     assert_eq!(
         (clone.waiting(), clone.in_flight()),
@@ -168,7 +168,7 @@ fn drain_lets_everything_finish_and_takes_nothing_more() {
         .fault(SimFault::at([0], FaultKind::Hang))]);
     let blaster = room(&fleet, 4, 1000);
     let held = blaster.submit(ask("held")).unwrap();
-    arrived(&fleet, 1);
+    await_requests(&fleet, 1);
     let handles = submit(&blaster, 0..100);
     let report = thread::scope(|scope| {
         let draining = scope.spawn(|| blaster.drain(PATIENCE));
@@ -194,7 +194,7 @@ fn drain_reports_what_did_not_finish_in_time() {
     let fleet = fleet([silent("silent")]);
     let blaster = room(&fleet, 2, 100);
     let handles = submit(&blaster, 0..7);
-    arrived(&fleet, 2);
+    await_requests(&fleet, 2);
     let report = blaster.drain(Duration::from_millis(20));
     assert_eq!(
         (report.answered, report.failed, report.waiting, report.in_flight),
@@ -235,7 +235,7 @@ fn a_blocked_submitter_gets_its_request_back_when_the_blaster_ends() {
         let fleet = fleet([silent("silent")]);
         let blaster = room(&fleet, 1, 2);
         let held = blaster.submit(ask("held")).unwrap();
-        arrived(&fleet, 1);
+        await_requests(&fleet, 1);
         let queued = submit(&blaster, 0..2);
         let blocked: Vec<_> = (0..4).map(|id| blocked_submitter(&blaster, id)).collect();
         assert!(blocked.iter().all(|submitter| !submitter.is_finished()));
@@ -257,7 +257,7 @@ fn a_full_queue_gives_the_request_back_or_lets_the_submitter_wait_for_its_turn()
     let fleet = fleet([terse("east").fault(SimFault::at([0], FaultKind::Hang))]);
     let blaster = room(&fleet, 1, 2);
     let held = blaster.submit(ask("held")).unwrap();
-    arrived(&fleet, 1);
+    await_requests(&fleet, 1);
     let queued = submit(&blaster, 0..2);
     given_back(blaster.try_submit(ask(7)), ErrorKind::QueueFull, &ask(7));
     given_back(
@@ -311,7 +311,7 @@ fn a_close_amid_answers_loses_no_job_and_forgets_no_request() {
         }
         assert!(
             fleet.wait_for(PATIENCE / 6, |view| view.totals().requests == requests),
-            "round {round}: {} requests arrived, {requests} stand in the ledgers",
+            "round {round}: {} requests await_requests, {requests} stand in the ledgers",
             fleet.totals().requests
         );
     }
@@ -333,14 +333,10 @@ fn threads() -> Vec<String> {
 #[cfg(target_os = "linux")]
 #[test]
 fn no_thread_outlives_its_blaster() {
-    use crate::support::{child, role};
+    use crate::child;
 
-    if role().as_deref() != Some("threads") {
-        let status = child("closing::no_thread_outlives_its_blaster", "threads", "")
-            .status()
-            .unwrap();
-        assert!(status.success(), "{status}");
-        return;
+    if child::role().is_none() {
+        return child::run("closing::no_thread_outlives_its_blaster", "");
     }
     let fleet = fleet([terse("east"), silent("silent")]);
     let ends: [fn(Blaster); 3] = [

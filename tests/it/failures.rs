@@ -26,14 +26,26 @@ fn check(kind: FaultKind, stream: bool, left: Left) {
         SimDeployment::new("good"),
     ]);
     let blaster = blaster(&fleet);
-    let handles: Vec<_> = (0..20).map(|id| blaster.submit(ask(id).stream(stream)).unwrap()).collect();
+    let handles: Vec<_> = (0..20)
+        .map(|id| blaster.submit(ask(id).stream(stream)).unwrap())
+        .collect();
     let mut attempts = 0;
     for (id, handle) in handles.into_iter().enumerate() {
-        let completion = handle.wait().unwrap_or_else(|error| panic!("{kind:?}: {error}\n{:?}", error.ledger()));
-        assert!(completion.text().unwrap().starts_with(&echo(id)), "{kind:?}: {:?}", completion.text());
+        let completion = handle
+            .wait()
+            .unwrap_or_else(|error| panic!("{kind:?}: {error}\n{:?}", error.ledger()));
+        assert!(
+            completion.text().unwrap().starts_with(&echo(id)),
+            "{kind:?}: {:?}",
+            completion.text()
+        );
         attempts += completion.ledger().len();
     }
-    assert_eq!(fleet.journal().len(), attempts, "{kind:?}: requests that arrived, attempts in the ledgers");
+    assert_eq!(
+        fleet.journal().len(),
+        attempts,
+        "{kind:?}: requests that arrived, attempts in the ledgers"
+    );
     let report = blaster.states()[0].report();
     let now = match report.condition {
         Condition::Ready if report.totals.succeeded == report.totals.sent => Left::Well,
@@ -44,7 +56,11 @@ fn check(kind: FaultKind, stream: bool, left: Left) {
 }
 
 fn throttle(family: RefusalFamily) -> FaultKind {
-    FaultKind::Throttle { family, retry_after: RetryAfter::Seconds(60), wait_ms: 60_000 }
+    FaultKind::Throttle {
+        family,
+        retry_after: RetryAfter::Seconds(60),
+        wait_ms: 60_000,
+    }
 }
 
 #[test]
@@ -110,7 +126,10 @@ fn what_is_odd_but_whole_is_an_answer() {
 
 /// A request that is at fault itself ends at once with the service's words, and harms nobody.
 fn check_refused(kind: FaultKind) {
-    let fleet = fleet([SimDeployment::new("east").fault(SimFault::always(kind)), SimDeployment::new("west").fault(SimFault::always(kind))]);
+    let fleet = fleet([
+        SimDeployment::new("east").fault(SimFault::always(kind)),
+        SimDeployment::new("west").fault(SimFault::always(kind)),
+    ]);
     let blaster = blaster(&fleet);
     for id in 0..12 {
         let error = blaster.chat(ask(id)).unwrap_err();
@@ -141,7 +160,11 @@ fn a_request_that_is_refused_harms_no_endpoint() {
 fn an_endpoint_that_cannot_be_reached_costs_no_caller_anything() {
     let fleet = fleet([SimDeployment::new("good")]);
     let port_without_tls = fleet.endpoints()[0].url.replace("http://", "https://");
-    for url in ["http://127.0.0.1:9", "https://nobody.invalid", port_without_tls.as_str()] {
+    for url in [
+        "http://127.0.0.1:9",
+        "https://nobody.invalid",
+        port_without_tls.as_str(),
+    ] {
         let mut config = config(&fleet);
         let mut bad = config.deployments[0].clone();
         bad.name = "bad".to_owned();
@@ -152,11 +175,20 @@ fn an_endpoint_that_cannot_be_reached_costs_no_caller_anything() {
         let mut attempts = 0;
         for id in 0..20 {
             let completion = blaster.chat(ask(id)).unwrap();
-            assert!(completion.ledger().attempts().iter().all(|attempt| attempt.endpoint.as_ref() == "sim-good" || attempt.endpoint.as_ref() == "good"));
+            assert!(
+                completion
+                    .ledger()
+                    .attempts()
+                    .iter()
+                    .all(|attempt| attempt.endpoint.as_ref() == "sim-good" || attempt.endpoint.as_ref() == "good")
+            );
             attempts += completion.ledger().len();
         }
         assert_eq!(fleet.journal().len(), attempts, "{url}");
         let report = blaster.states()[1].report();
-        assert!(report.totals.failed > 0 && report.condition != Condition::Ready, "{url}: {report}");
+        assert!(
+            report.totals.failed > 0 && report.condition != Condition::Ready,
+            "{url}: {report}"
+        );
     }
 }

@@ -14,7 +14,7 @@ use azure_openai_blaster::error::{Error, ErrorKind};
 use azure_openai_blaster::sim::{FaultKind, Latency, RefusalFamily, RetryAfter, SimFault, SimFleet};
 use azure_openai_blaster::{ChatCompletion, JobHandle, JobSet};
 
-use crate::support::{PATIENCE, arrived, ask, config, eventually, fleet, is_answer, pool, terse};
+use crate::support::{PATIENCE, ask, await_requests, config, eventually, fleet, is_answer, pool, terse};
 
 /// The ids in the order in which they came to the simulator.
 fn order(fleet: &SimFleet) -> Vec<String> {
@@ -32,7 +32,7 @@ fn one_worker_takes_the_most_urgent_class_first_and_in_it_the_oldest_job() {
     let fleet = fleet([terse("east").fault(SimFault::at([0], FaultKind::Hang))]);
     let blaster = pool(&fleet, 1);
     let holder = blaster.submit(ask("holder")).unwrap();
-    arrived(&fleet, 1);
+    await_requests(&fleet, 1);
     let classes = [
         Batch,
         Normal,
@@ -90,7 +90,7 @@ fn a_job_times_out_in_the_queue_and_is_never_sent() {
     let fleet = fleet([terse("east").fault(SimFault::at([0], FaultKind::Hang))]);
     let blaster = pool(&fleet, 1);
     let holder = blaster.submit(ask("holder")).unwrap();
-    arrived(&fleet, 1);
+    await_requests(&fleet, 1);
     let timeout = Duration::from_millis(30);
     // Behind a worker that is busy, …
     let hurried = blaster.submit(ask("hurried").timeout(timeout)).unwrap();
@@ -120,7 +120,7 @@ fn a_job_times_out_under_way_and_its_endpoint_is_not_blamed() {
     let fleet = fleet([terse("east").fault(SimFault::at([0, 2], FaultKind::Hang))]);
     let blaster = pool(&fleet, 3);
     let kept = blaster.submit(ask("kept")).unwrap();
-    arrived(&fleet, 1);
+    await_requests(&fleet, 1);
     assert!(is_answer(
         blaster.chat(ask("quick").timeout(PATIENCE)).unwrap().text(),
         "quick"
@@ -184,7 +184,7 @@ fn a_set_yields_every_job_under_its_key_as_it_ends() {
     let blaster = pool(&fleet, 2);
     let mut set = JobSet::new();
     let slow = blaster.submit(ask("slow")).unwrap();
-    arrived(&fleet, 1);
+    await_requests(&fleet, 1);
     let canceller = slow.canceller();
     set.insert("slow".to_owned(), slow);
     for id in 0..50 {
@@ -302,7 +302,7 @@ fn a_handle_that_moves_between_tasks_wakes_the_one_that_polled_last() {
     let fleet = fleet([terse("east").fault(SimFault::at([0], FaultKind::Hang))]);
     let blaster = pool(&fleet, 1);
     let holder = blaster.submit(ask("holder")).unwrap();
-    arrived(&fleet, 1);
+    await_requests(&fleet, 1);
     let mut handle = blaster.submit(ask(1)).unwrap();
     let (first, last) = (Arc::new(Count::default()), Arc::new(Count::default()));
     assert!(poll(&mut handle, &first).is_pending());

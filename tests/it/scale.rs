@@ -2,7 +2,6 @@
 //!
 //! In processes of their own: a test binary may be started with too few file descriptors, and counts of a process are
 //! worth nothing beside other tests.
-#![cfg(target_os = "linux")]
 
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout};
@@ -14,14 +13,15 @@ use azure_openai_blaster::api::Condition;
 use azure_openai_blaster::config::BlasterConfig;
 use azure_openai_blaster::sim::{FaultKind, FleetSettings, SimConfig, SimFault, SimFleet};
 
-use crate::support::{arrived, ask, child, eventually, fleet, is_answer, pool, role, tell, terse, told};
+use crate::child;
+use crate::support::{ask, await_requests, eventually, fleet, is_answer, pool, terse};
 
 /// As many file descriptors as the system lets a process have.
 const MANY_FILES: &str = "ulimit -n $(ulimit -H -n)";
 
 /// Starts a child with the configuration of `fleet`'s client.
 fn start(test: &str, role: &str, before: &str, fleet: &SimFleet) -> (Child, Lines<BufReader<ChildStdout>>) {
-    let mut command = child(test, role, before);
+    let mut command = child::command(test, role, before);
     let mut child = command.env("CONFIG", fleet.blaster_config_json()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     (child, lines)
@@ -42,11 +42,9 @@ fn run(blaster: &Blaster, jobs: usize) {
 
 #[test]
 fn two_thousand_endpoints_and_one_work_with_one_worker_and_with_a_thousand() {
-    if role().is_none() {
+    if child::role().is_none() {
         let test = "scale::two_thousand_endpoints_and_one_work_with_one_worker_and_with_a_thousand";
-        let status = child(test, "itself", MANY_FILES).status().unwrap();
-        assert!(status.success(), "{status}");
-        return;
+        return child::run(test, MANY_FILES);
     }
     for (endpoints, workers, jobs) in [(2000, 16, 2000), (2000, 1, 200), (1, 1, 200)] {
         let deployments = (0..endpoints).map(|n| terse(format!("sim-{n}")).resource(format!("resource-{}", n % 8)));
@@ -70,7 +68,7 @@ fn two_thousand_endpoints_and_one_work_with_one_worker_and_with_a_thousand() {
     let fleet = fleet([terse("east").fault(SimFault::next(WORKERS as u64, FaultKind::Hang))]);
     let blaster = pool(&fleet, WORKERS);
     let held: Vec<_> = (0..WORKERS).map(|id| blaster.submit(ask(id)).unwrap()).collect();
-    arrived(&fleet, WORKERS as u64);
+    await_requests(&fleet, WORKERS as u64);
     assert_eq!(blaster.in_flight(), WORKERS);
     held.iter().for_each(|handle| handle.cancel());
     run(&blaster, 2 * WORKERS);
@@ -97,7 +95,7 @@ impl log::Log for Warnings {
 
     fn log(&self, record: &log::Record<'_>) {
         if self.enabled(record.metadata()) {
-            tell("warning", record.args());
+            child::say("warning", record.args());
         }
     }
 
@@ -109,7 +107,7 @@ impl log::Log for Warnings {
 #[test]
 fn a_thread_that_cannot_be_started_ends_in_a_smaller_pool_or_a_clear_error() {
     const HALF_A_STACK: u64 = 256;
-    if let Some(workers) = role() {
+    if let Some(workers) = child::role() {
         return pool_as_large_as_possible(workers.parse().unwrap());
     }
     let fleet = fleet([terse("east")]);
@@ -126,16 +124,16 @@ fn a_thread_that_cannot_be_started_ends_in_a_smaller_pool_or_a_clear_error() {
     };
     let needs = |workers| {
         let (mut child, mut lines) = in_child(workers, None);
-        let needs: u64 = told(&mut lines, "needs").parse().unwrap();
-        assert_eq!(told(&mut lines, "workers"), workers.to_string());
+        let needs: u64 = child::said(&mut lines, "needs").parse().unwrap();
+        assert_eq!(child::said(&mut lines, "workers"), workers.to_string());
         assert!(child.wait().unwrap().success());
         needs
     };
 
     let (mut child, mut lines) = in_child(64, Some(needs(8) + HALF_A_STACK));
-    let warning = told(&mut lines, "warning");
+    let warning = child::said(&mut lines, "warning");
     assert!(warning.contains(" of 64 worker threads could be started"), "{warning}");
-    let workers: usize = told(&mut lines, "workers").parse().unwrap();
+    let workers: usize = child::said(&mut lines, "workers").parse().unwrap();
     assert!((1..64).contains(&workers), "{workers}");
     assert!(
         warning.contains(&format!("only {workers} of")),
@@ -144,7 +142,7 @@ fn a_thread_that_cannot_be_started_ends_in_a_smaller_pool_or_a_clear_error() {
     assert!(child.wait().unwrap().success());
 
     let (mut child, mut lines) = in_child(1, Some(needs(1) - HALF_A_STACK));
-    let error = told(&mut lines, "error");
+    let error = child::said(&mut lines, "error");
     assert!(error.starts_with("starting worker threads: "), "{error}");
     assert!(child.wait().unwrap().success());
 }
@@ -156,14 +154,14 @@ fn pool_as_large_as_possible(workers: usize) {
     // Room that nothing can take while the threads are started, and that is there for the work afterwards.
     let ballast = std::hint::black_box(Vec::<u8>::with_capacity(64 << 20));
     let built = Blaster::builder().config(given().num_workers(workers)).build();
-    tell("needs", memory("VmPeak"));
+    child::say("needs", memory("VmPeak"));
     drop(ballast);
     match built {
         Ok(blaster) => {
             run(&blaster, 100);
-            tell("workers", blaster.workers());
+            child::say("workers", blaster.workers());
         }
-        Err(error) => tell("error", error),
+        Err(error) => child::say("error", error),
     }
 }
 
@@ -184,7 +182,7 @@ fn switches(process: u32) -> Vec<String> {
 
 #[test]
 fn an_idle_blaster_makes_no_wake_ups() {
-    if role().is_some() {
+    if child::role().is_some() {
         return idle();
     }
     let fleet = fleet([
@@ -192,7 +190,7 @@ fn an_idle_blaster_makes_no_wake_ups() {
         terse("bad").fault(SimFault::always(FaultKind::Status { status: 503 })),
     ]);
     let (mut child, mut lines) = start("scale::an_idle_blaster_makes_no_wake_ups", "idle", "", &fleet);
-    told(&mut lines, "idle");
+    child::said(&mut lines, "idle");
     // The last worker is still on its way to sleep.
     let mut before = switches(child.id());
     eventually("the child's rest", || {
@@ -222,7 +220,7 @@ fn idle() {
         state.cool_down(Duration::from_secs(3600));
     }
     let handle = waits.submit(ask("later").timeout(Duration::from_secs(1800))).unwrap();
-    tell("idle", "");
+    child::say("idle", "");
     // Until the parent has seen enough.
     let _ = std::io::stdin().lines().count();
     assert!(!handle.is_finished());

@@ -1,0 +1,213 @@
+//! Brings the engine's core to the state under test: no threads, no transport, plain instants.
+//!
+//! ```text
+//! let mut bench = Bench::new(2, 1);             // two endpoints, one worker
+//! let job = bench.submit(Priority::Normal);
+//! let sent = bench.pump();                      // what the workers are given at this moment
+//! bench.settle(sent, &Outcome::Success);        // the worker is idle again
+//! bench.pass(SECOND);
+//! ```
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::api::{Operation, Priority};
+use crate::balance::outcome::{Axis, Blame, Outcome, Scope, Throttle};
+use crate::balance::{BalanceSettings, Balancer, EndpointId, EndpointSpec, HealthSettings, Strategy};
+use crate::clock;
+use crate::transport::Method;
+
+use super::core::{Actions, Assignment, Core, Ending, Settled, Why};
+use super::job::{Job, JobCell, ReplyKind, Request};
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const NANO: Duration = Duration::from_nanos(1);
+pub(crate) const CHAT: Operation = Operation::ChatCompletions;
+
+/// A core at work. Endpoint `n` serves the models `m` and `m<n>`.
+pub(crate) struct Bench {
+    pub(crate) core: Core,
+    pub(crate) now: Instant,
+    /// The jobs that have ended without an attempt, by their numbers.
+    pub(crate) ended: Vec<(u64, &'static str)>,
+}
+
+/// A request without content.
+pub(crate) fn request() -> Request {
+    let body = crate::api::RequestBody::opaque(Vec::new());
+    Request::new(body, Method::Post, ReplyKind::Raw, None, None)
+}
+
+/// A balancer over `endpoints` of equal weight.
+pub(crate) fn balancer(endpoints: usize, workers: usize) -> Balancer {
+    let spec = |number| EndpointSpec {
+        name: format!("e{number}").into(),
+        weight: 1,
+        serves: vec!["m".into(), format!("m{number}").into()],
+        max_in_flight: None,
+        unavailable: None,
+    };
+    let settings = BalanceSettings {
+        strategy: Strategy::Weighted,
+        workers: workers as u32,
+        max_attempts: 5,
+        health: HealthSettings {
+            threshold: 5,
+            cooldown_max: 3600 * SECOND,
+        },
+        seed: 1,
+    };
+    Balancer::new((0..endpoints).map(spec).collect(), settings)
+}
+
+impl Bench {
+    /// `workers` are idle.
+    pub(crate) fn new(endpoints: usize, workers: usize) -> Self {
+        Self::with_capacity(endpoints, workers, usize::MAX)
+    }
+
+    pub(crate) fn with_capacity(endpoints: usize, workers: usize, capacity: usize) -> Self {
+        let t0 = clock::now();
+        let mut core = Core::new(balancer(endpoints, workers), capacity, t0);
+        core.workers = workers;
+        (0..workers).for_each(|_| core.worker_idles());
+        Bench {
+            core,
+            now: t0,
+            ended: Vec::new(),
+        }
+    }
+
+    pub(crate) fn pass(&mut self, time: Duration) -> &mut Self {
+        self.now += time;
+        self
+    }
+
+    pub(crate) fn submit(&mut self, priority: Priority) -> Arc<JobCell> {
+        self.submit_as("m", &CHAT, priority, None)
+    }
+
+    pub(crate) fn submit_as(
+        &mut self,
+        model: &str,
+        operation: &Operation,
+        priority: Priority,
+        timeout: Option<Duration>,
+    ) -> Arc<JobCell> {
+        let set = self.core.balancer.set(Some(model)).unwrap();
+        let epoch = self.core.epoch();
+        let submitted = epoch.moment(self.now);
+        let deadline = timeout.map(|timeout| epoch.moment(self.now + timeout));
+        self.core.submit(set, operation, |id, lane| {
+            let cell = Arc::new(JobCell::new(id, lane, priority));
+            Box::new(Job::new(cell, request(), submitted, deadline))
+        })
+    }
+
+    /// One round of the pump, as one hold of the lock.
+    pub(crate) fn round(&mut self) -> Actions {
+        let mut actions = Actions::default();
+        self.core.expire(self.now, &mut actions);
+        self.core.pump(self.now, &mut actions);
+        self.note(&mut actions);
+        actions
+    }
+
+    /// What the workers are given at this moment, in as many rounds as it takes.
+    pub(crate) fn pump(&mut self) -> Vec<Assignment> {
+        let mut all = Vec::new();
+        loop {
+            let actions = self.round();
+            all.extend(actions.assignments);
+            if !actions.more {
+                return all;
+            }
+        }
+    }
+
+    /// What the sole idle worker is given.
+    pub(crate) fn next(&mut self) -> Assignment {
+        let mut all = self.pump();
+        assert_eq!(all.len(), 1, "{all:?}");
+        all.remove(0)
+    }
+
+    /// The number of the job that goes next, which is answered at once.
+    pub(crate) fn answer_next(&mut self) -> u64 {
+        let assignment = self.next();
+        let id = assignment.job.id();
+        assert!(matches!(
+            self.settle(assignment, &Outcome::Success),
+            Settled::Answered(_)
+        ));
+        id
+    }
+
+    /// The worker has carried out its assignment, and is idle.
+    pub(crate) fn settle(&mut self, assignment: Assignment, outcome: &Outcome) -> Settled {
+        let Assignment { job, lease, .. } = assignment;
+        let settled = self.core.settle(job, lease, outcome, self.now);
+        self.core.worker_idles();
+        settled
+    }
+
+    pub(crate) fn cancel(&mut self, cell: &JobCell) -> bool {
+        cell.gate.cancel();
+        let ending = self.core.cancel(cell);
+        let found = ending.is_some();
+        let mut actions = Actions {
+            endings: ending.into_iter().collect(),
+            ..Actions::default()
+        };
+        self.note(&mut actions);
+        found
+    }
+
+    pub(crate) fn note(&mut self, actions: &mut Actions) {
+        self.ended.extend(actions.endings.drain(..).map(|ending| told(&ending)));
+    }
+
+    /// Time until the next thing is due.
+    pub(crate) fn wakes_in(&self) -> Option<Duration> {
+        self.core.next_wake().map(|at| at.saturating_duration_since(self.now))
+    }
+
+    pub(crate) fn disable(&mut self, endpoint: usize) {
+        self.core
+            .balancer
+            .disable(EndpointId::at(endpoint), "by hand".to_owned());
+    }
+}
+
+/// How a job ended without an attempt.
+pub(crate) fn told(ending: &Ending) -> (u64, &'static str) {
+    let why = match ending.why {
+        Why::NoEndpoint(_) => "no endpoint",
+        Why::TimedOut => "timed out",
+        Why::ShutDown => "shut down",
+        Why::Cancelled => "cancelled",
+    };
+    (ending.job.id(), why)
+}
+
+pub(crate) fn throttled(wait: Duration) -> Outcome {
+    Outcome::Throttled(Throttle {
+        wait: Some(wait),
+        axis: Axis::Requests,
+        reason: "429".to_owned(),
+    })
+}
+
+pub(crate) fn failed(blame: Blame) -> Outcome {
+    Outcome::Failed {
+        blame,
+        reason: "5xx".to_owned(),
+    }
+}
+
+pub(crate) fn unusable(scope: Scope) -> Outcome {
+    Outcome::Unusable {
+        scope,
+        reason: "404".to_owned(),
+    }
+}
