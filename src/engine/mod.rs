@@ -25,6 +25,8 @@ mod attempt;
 mod blaster;
 mod builder;
 mod core;
+#[cfg(feature = "internals")]
+pub(crate) mod decisions;
 mod drain;
 mod event;
 mod handle;

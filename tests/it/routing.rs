@@ -313,6 +313,31 @@ fn an_operation_that_nobody_has_fails_with_each_reason_and_the_others_go_on() {
 }
 
 #[test]
+fn an_operation_that_the_api_version_is_too_old_for_leaves_chats_alone() {
+    let fleet = fleet(["east", "west"].map(SimDeployment::new));
+    // The default version is older than the Responses API.
+    let blaster = blaster(&fleet);
+    let responses = RawRequest::post(Operation::Responses, r#"{"input":"hello"}"#);
+    let error = blaster.submit_raw(responses).unwrap().wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoEndpoint, "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("no responses here: 400 BadRequest: API version"),
+        "{error}"
+    );
+    for id in 0..10 {
+        assert_eq!(blaster.chat(ask(id)).unwrap().ledger().len(), 1);
+    }
+    assert!(
+        blaster
+            .states()
+            .iter()
+            .all(|state| state.report().condition == Condition::Ready)
+    );
+}
+
+#[test]
 fn a_missing_deployment_is_taken_out_alone_and_for_every_operation() {
     let fleet = fleet([
         SimDeployment::new("here").resource("shared"),
