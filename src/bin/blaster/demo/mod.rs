@@ -3,7 +3,7 @@
 //! # Reading order
 //! 1. [`story`]: the fleet, and what happens to it on the way
 //! 2. [`prompts`]: what is asked, and whether an answer belongs to its prompt
-//! 3. [`run`]: the loop that feeds the blaster, takes the answers and tells the view
+//! 3. [`mod@run`]: the loop that feeds the blaster, takes the answers and tells the view
 //! 4. what is kept of it: [`record`] (jobs and their ledgers), [`watch`] (what the blaster noticed, and when),
 //!    [`uptime`] (who was ready how long), [`downfall`] (the one that dies), [`speed`]
 //! 5. what is shown: a [`moment`] as a [`live`] view or as [`plain`] lines, and the [`summary`]
