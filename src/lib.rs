@@ -92,7 +92,7 @@
 //! ## Supported
 //!
 //! - `cli`: the command `blaster` with `demo` and `sim`
-//! - `sim`: the simulator, module `sim`; brings tokio and hyper
+//! - `sim`: the simulator, module `sim`; brings tokio
 //! - `platform-verifier`: TLS certificates are verified by the operating system's store instead of the built-in Mozilla
 //!   roots; needed behind a company proxy that inspects TLS
 //!
@@ -111,7 +111,7 @@
 //! | warn | a deployment is ejected or disabled; a text was cut at its token limit and returned without more ado; the configuration says what has no effect yet; fewer worker threads could be started than were asked for |
 //! | info | a deployment cools down, is probed, or is ready again |
 //! | debug | each attempt that failed, with the service's reason |
-//! | trace | each attempt, as its line in the ledger |
+//! | trace | each attempt, as its line in the ledger; the moment at which its request begins to leave |
 //!
 //! Neither keys nor prompts nor answers are logged. The HTTP client underneath logs in its own name (`ureq`, `ureq_proto`)
 //! and at trace level dumps what it sends and receives, prompts among it, but no credential.

@@ -50,15 +50,18 @@ impl Pool {
         let threads = (0..workers).map(|_| {
             let (prompts, clients, left, drainer) =
                 (prompts.clone(), clients.to_vec(), Arc::clone(&left), drainer.clone());
-            thread::Builder::new().stack_size(512 * 1024).spawn(move || {
-                for (number, prompt) in &prompts {
-                    let text = clients[number % clients.len()].chat(&prompt);
-                    assert!(!text.is_empty());
-                    if left.fetch_sub(1, Ordering::AcqRel) == 1 {
-                        drainer.unpark();
+            thread::Builder::new()
+                .name("bare".into())
+                .stack_size(512 * 1024)
+                .spawn(move || {
+                    for (number, prompt) in &prompts {
+                        let text = clients[number % clients.len()].chat(&prompt);
+                        assert!(!text.is_empty());
+                        if left.fetch_sub(1, Ordering::AcqRel) == 1 {
+                            drainer.unpark();
+                        }
                     }
-                }
-            })
+                })
         });
         Pool {
             queue,

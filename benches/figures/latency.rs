@@ -89,8 +89,6 @@ struct Stamp(Sender<Instant>);
 impl Transport for Stamp {
     fn send(&self, _: &Call<'_>) -> Result<Reply, Fault> {
         let _ = self.0.send(Instant::now());
-        let body =
-            br#"{"choices":[{"index":0,"message":{"role":"assistant","content":"yes"},"finish_reason":"stop"}]}"#;
         Ok(Reply {
             status: 200,
             headers: Headers::new(),

@@ -2,17 +2,17 @@
 //! again after it was written.
 #![no_main]
 
-use azure_openai_blaster::config;
+use azure_openai_blaster::internals::parse;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     let env = |name: &str| (name.len() % 2 == 0).then(|| format!("value of {name}"));
-    match config::parse(text, Some("fuzz.json"), &env) {
+    match parse(text, Some("fuzz.json"), &env) {
         Err(error) => assert!(error.to_string().contains("fuzz.json"), "{error}"),
         Ok(config) => {
             config.validate().expect("what was read holds all rules");
             let written = serde_json::to_string(&config).expect("a configuration of Unicode texts can be written");
-            let again = config::parse(&written, None, &env).expect("what was written can be read");
+            let again = parse(&written, None, &env).expect("what was written can be read");
             let rewritten = serde_json::to_string(&again).expect("a configuration of Unicode texts can be written");
             assert_eq!(written, rewritten);
         }

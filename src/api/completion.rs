@@ -234,9 +234,8 @@ impl ChatCompletion {
         &self.ledger
     }
 
-    pub(crate) fn with_ledger(mut self, ledger: Ledger) -> Self {
+    pub(crate) fn set_ledger(&mut self, ledger: Ledger) {
         self.ledger = ledger;
-        self
     }
 }
 

@@ -94,6 +94,10 @@ impl Ledger {
 
     pub(crate) fn push(&mut self, attempt: Attempt) {
         if self.attempts.len() < Self::KEPT {
+            if self.attempts.is_empty() {
+                // Nearly always it stays the only one, and answers are kept.
+                self.attempts.reserve_exact(1);
+            }
             self.attempts.push(attempt);
         } else {
             // The first ones tell how it began, the last one how it ended.

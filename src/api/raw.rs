@@ -173,9 +173,8 @@ impl RawReply {
         }
     }
 
-    pub(crate) fn with_ledger(mut self, ledger: Ledger) -> Self {
+    pub(crate) fn set_ledger(&mut self, ledger: Ledger) {
         self.ledger = ledger;
-        self
     }
 
     /// The body, read as JSON.

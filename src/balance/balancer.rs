@@ -64,6 +64,11 @@ pub struct BalanceSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SetId(u32);
 
+impl SetId {
+    /// All endpoints: the first set that is made.
+    const EVERYBODY: SetId = SetId(0);
+}
+
 /// What a job needs of an endpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct Need<'a> {
@@ -137,7 +142,7 @@ pub struct Balancer {
     /// Most requests under way per endpoint, as the present set of usable endpoints gives it.
     caps: Vec<u32>,
     sets: Vec<Set>,
-    by_model: HashMap<Option<Arc<str>>, SetId>,
+    by_model: HashMap<Arc<str>, SetId>,
     rng: SmallRng,
     changes: Vec<Change>,
     /// Scratch of `pick`, kept to spare an allocation per decision.
@@ -170,21 +175,23 @@ impl Balancer {
         };
         balancer.share_workers();
         // The sets are known from the start, so that a request can never make another one.
-        balancer.add_set(None, |_| true);
+        let everybody = balancer.add_set(|_| true);
+        debug_assert_eq!(everybody, SetId::EVERYBODY);
         let models: Vec<Arc<str>> = balancer
             .specs
             .iter()
             .flat_map(|spec| spec.serves.iter().cloned())
             .collect();
         for model in models {
-            if !balancer.by_model.contains_key(&Some(Arc::clone(&model))) {
-                balancer.add_set(Some(Arc::clone(&model)), |spec| spec.serves.contains(&model));
+            if !balancer.by_model.contains_key(&model) {
+                let set = balancer.add_set(|spec| spec.serves.contains(&model));
+                balancer.by_model.insert(model, set);
             }
         }
         balancer
     }
 
-    fn add_set(&mut self, model: Option<Arc<str>>, serves: impl Fn(&EndpointSpec) -> bool) {
+    fn add_set(&mut self, serves: impl Fn(&EndpointSpec) -> bool) -> SetId {
         let members: Vec<EndpointId> = (0..self.specs.len())
             .filter(|&index| serves(&self.specs[index]))
             .map(EndpointId::at)
@@ -194,18 +201,21 @@ impl Balancer {
             .map(|member| self.specs[member.index()].turns(self.settings.strategy))
             .collect();
         let ring = Ring::new(&weights, &mut self.rng);
-        self.by_model.insert(model, SetId(self.sets.len() as u32));
         self.sets.push(Set { members, ring });
+        SetId(self.sets.len() as u32 - 1)
     }
 
     /// The set that serves `model` (without one: all), or none where nobody serves it.
     pub fn set(&self, model: Option<&str>) -> Option<SetId> {
-        self.by_model.get(&model.map(Arc::from)).copied()
+        match model {
+            Some(model) => self.by_model.get(model).copied(),
+            None => Some(SetId::EVERYBODY),
+        }
     }
 
     /// Every model name that some endpoint serves, sorted.
     pub fn models(&self) -> Vec<Arc<str>> {
-        let mut models: Vec<Arc<str>> = self.by_model.keys().flatten().cloned().collect();
+        let mut models: Vec<Arc<str>> = self.by_model.keys().cloned().collect();
         models.sort();
         models
     }

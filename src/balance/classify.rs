@@ -4,8 +4,8 @@
 //! |---|---|
 //! | 429; a code that says so in a 503, a 200 or an error frame | throttled: costs nothing, the endpoint rests |
 //! | 429 or 403 for want of money (`insufficient_quota`), 401, 402, 403, 407 | the deployment is unusable |
-//! | 404 `DeploymentNotFound`, "model does not exist"; 410; an api-version that is refused; any redirect | the deployment is unusable |
-//! | 404 otherwise, 405, `OperationNotSupported` | this operation is unusable on this deployment |
+//! | 404 `DeploymentNotFound`, "model does not exist"; 410; any redirect | the deployment is unusable |
+//! | 404 otherwise, 405, `OperationNotSupported`, an api-version that is refused | this operation is unusable on this deployment |
 //! | 404 for something that the request names (`previous_response_not_found`, …), 400, 411, 413, 414, 415, 422, 431, other 4xx | the request is refused; no other endpoint would do better |
 //! | 408, 409, 421, 424, 425, 502, 503, 504, other 5xx; no connection, timeout, cut reply | failed, the endpoint is to blame |
 //! | 500, 499, an empty or senseless 2xx, a reply too large | failed, nobody knows who is to blame |
@@ -155,10 +155,10 @@ fn judge(status: u16, error: &ErrorObject, headers: &Headers, wall: SystemTime, 
     if (400..500).contains(&status) {
         // These say what is wrong more exactly than their status, which varies.
         let no_model = status == 404 && error.says("does not exist") && error.says("the model ");
-        if names_no_deployment(error) || refuses_api_version(error) || no_model {
+        if names_no_deployment(error) || no_model {
             return unusable(Scope::Deployment, reason);
         }
-        if error.is_any(&["OperationNotSupported"]) {
+        if error.is_any(&["OperationNotSupported"]) || refuses_api_version(error) {
             return unusable(Scope::Operation, reason);
         }
     }
@@ -225,11 +225,13 @@ fn names_no_deployment(error: &ErrorObject) -> bool {
         || error.says("the api deployment for this resource does not exist")
 }
 
-/// Whether the configured api-version is the trouble, which all requests to the deployment share.
+/// Whether the configured api-version is the trouble. An older one may know chats and not the responses, so this tells
+/// nothing about the deployment's other operations.
 fn refuses_api_version(error: &ErrorObject) -> bool {
     error.says("api version not supported")
         || error.says("api-version query parameter is not allowed")
         || error.says("unsupported api version")
+        || error.says("enabled only for api-version")
 }
 
 /// Whether a 404 is about something that the request names, a stored response or a file, and not about the path.
@@ -404,8 +406,6 @@ mod tests {
             ("OpenAI vendor", 404, &[], r#"{"error":{"message":"The model `x` does not exist or you do not have access to it.","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#, "model_not_found"),
             ("vLLM", 404, &[], r#"{"object":"error","message":"The model `x` does not exist.","type":"NotFoundError","param":"model","code":404}"#, "does not exist"),
             ("wire 3.4", 400, &[], r#"{"error":{"type":"invalid_request_error","message":"Could not find an existing deployment to match the model in the request"}}"#, "existing deployment"),
-            ("wire 4.2", 400, &[], r#"{"error":{"code":"BadRequest","message":"API version not supported"}}"#, "API version not supported"),
-            ("wire 1.1", 400, &[], r#"{"error":{"code":"BadRequest","message":"api-version query parameter is not allowed when using /v1 path"}}"#, "not allowed"),
             ("OpenAI vendor", 429, &[("retry-after", "1")], r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#, "insufficient_quota"),
             ("design 4 invariant 5", 302, &[("location", "https://login.example.com/a?token=canary")], "", "302 Found to login.example.com and redirects"),
             ("redirect", 307, &[("location", "//u:canary@h.example:8443?x=canary")], "", "to h.example:8443 and"),
@@ -429,6 +429,9 @@ mod tests {
             ("OpenAI vendor", 404, r#"{"error":{"message":"Invalid URL (POST /v1/foo)","type":"invalid_request_error","param":null,"code":null}}"#, "Invalid URL"),
             ("wire 4.8", 405, "", "405 Method Not Allowed"),
             ("wire 4.2", 400, r#"{"error":{"code":"OperationNotSupported","message":"The chatCompletion operation does not work with the specified model, X."}}"#, "OperationNotSupported"),
+            ("wire 4.2", 400, r#"{"error":{"code":"BadRequest","message":"API version not supported"}}"#, "API version not supported"),
+            ("wire 1.1", 400, r#"{"error":{"code":"BadRequest","message":"api-version query parameter is not allowed when using /v1 path"}}"#, "not allowed"),
+            ("Aider-AI/aider#4029", 400, r#"{"error":{"code":"BadRequest","message":"Azure OpenAI Responses API is enabled only for api-version 2025-03-01-preview and later"}}"#, "2025-03-01-preview"),
         ];
         for (origin, status, body, words) in rows {
             check(origin, *status, &[], body, OPERATION, words);

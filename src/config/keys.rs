@@ -198,7 +198,7 @@ keys! { DEPLOYMENT:
         "`openai` is any OpenAI-compatible base URL: the vendor as fallback, vLLM, ….";
     WEIGHT = "weight", Form::Whole { min: 1, max: 1000 }, "1", Works,
         "Share of the requests, in proportion to the other weights.";
-    SERVES = "serves", Form::List("a list of 1 or more model names, none of them empty"), "[`model`]", Works,
+    SERVES = "serves", Form::List("a list of 1 or more model names, none of them empty"), "its own `model`", Works,
         "Public model names that this deployment answers for.";
     MAX_IN_FLIGHT = "max_in_flight", Form::Whole { min: 1, max: 16_384 },
         "by weight: min(2 × its share of the workers, workers − half the others' shares), at least 1", Works + null,

@@ -1,6 +1,8 @@
 //! The deployments to send to and the settings of the pool, from a JSON file or by calls.
 //!
 #![doc = include_str!("../../docs/CONFIG.md")]
+// The tables say what errors say, where a URL stands without marks.
+#![allow(rustdoc::bare_urls)]
 //!
 //! ## Inside
 //!

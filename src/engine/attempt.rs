@@ -179,7 +179,7 @@ fn send(
         endpoint: lease.endpoint().index(),
         method: job.request.method,
         operation: lease.operation(),
-        headers: job.request.headers.as_deref().unwrap_or(&none),
+        headers: job.request.headers().unwrap_or(&none),
         body,
         limits: Limits {
             connect: timeouts.connect,
@@ -259,7 +259,7 @@ fn chat_whole(shared: &Shared, job: &mut Job, lease: &Lease, mut reply: transpor
         Err(bad) => return Ok(no_answer(reply, &bytes, lease.operation(), &bad)),
     };
     // The service may answer whole although a stream was asked for: its reader gets it in one piece.
-    if job.request.sink.is_some() {
+    if job.request.has_sink() {
         for delta in completion.to_deltas() {
             if let Some(ended) = hand_out(shared, job, delta, || completion.clone()) {
                 return Ok(ended);
@@ -313,7 +313,7 @@ fn no_answer(
 fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result<Attempted, Fault> {
     let transport::Reply { headers, mut body, .. } = reply;
     let choices = job.request.body.choices();
-    let mut assembler = if job.request.sink.is_some() {
+    let mut assembler = if job.request.has_sink() {
         Assembler::new(choices)
     } else {
         Assembler::silent(choices)
@@ -379,7 +379,7 @@ fn hand_out(
     delta: Delta,
     so_far: impl FnOnce() -> ChatCompletion,
 ) -> Option<Attempted> {
-    let sink = job.request.sink.as_mut()?;
+    let sink = job.request.sink()?;
     let given = sink.delta(delta, shared.timeouts.idle, shared);
     let is_callback = sink.is_callback();
     job.note_handed_out();
@@ -400,7 +400,7 @@ fn given_up(given: Given, is_callback: bool, so_far: impl FnOnce() -> ChatComple
 
 /// A reply that is passed on as bytes.
 fn raw(shared: &Shared, job: &mut Job, mut reply: transport::Reply, streamed: bool) -> Result<Attempted, Fault> {
-    if job.request.sink.is_some() && streamed {
+    if job.request.has_sink() && streamed {
         return raw_stream(shared, job, reply);
     }
     let body = reply.read_to_vec(MAX_BODY)?;
@@ -412,7 +412,7 @@ fn raw(shared: &Shared, job: &mut Job, mut reply: transport::Reply, streamed: bo
         let what = if html { "a web page" } else { "an empty body" };
         return Ok(ended_as(bad_reply(format!("{} with {what}", reply.status))));
     }
-    if job.request.sink.is_some() {
+    if job.request.has_sink() {
         let pieces = [
             RawPiece::Head(reply.status, reply.headers.clone()),
             RawPiece::Bytes(body.clone()),
@@ -423,7 +423,11 @@ fn raw(shared: &Shared, job: &mut Job, mut reply: transport::Reply, streamed: bo
             }
         }
     }
-    Ok(answered(Reply::Raw(RawReply::new(reply.status, reply.headers, body))))
+    Ok(answered(Reply::Raw(Box::new(RawReply::new(
+        reply.status,
+        reply.headers,
+        body,
+    )))))
 }
 
 /// A raw stream: held back until the first event with content, so that a failure before it can be tried elsewhere.
@@ -478,11 +482,15 @@ fn raw_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result
             reason,
         }));
     }
-    Ok(answered(Reply::Raw(RawReply::new(status, headers, Vec::new()))))
+    Ok(answered(Reply::Raw(Box::new(RawReply::new(
+        status,
+        headers,
+        Vec::new(),
+    )))))
 }
 
 fn pass_on(shared: &Shared, job: &mut Job, piece: RawPiece) -> Option<Attempted> {
-    let sink = job.request.sink.as_mut()?;
+    let sink = job.request.sink()?;
     let given = sink.raw(piece, shared.timeouts.idle, shared);
     job.note_handed_out();
     given_up(given, false, ChatCompletion::default)

@@ -341,13 +341,7 @@ impl Blaster {
         let set = self.set(&options)?;
         let headers = options.take_headers();
         let Options { timeout, priority, .. } = options;
-        let request = Request {
-            body,
-            headers,
-            method,
-            reply,
-            sink: sink.map(Box::new),
-        };
+        let request = Request::new(body, method, reply, headers, sink);
         self.shared
             .submit(set, &operation, patience, request, timeout, priority)
             .map_err(|(why, _)| match why {
@@ -430,7 +424,7 @@ fn text(reply: Reply) -> Result<String> {
 
 fn raw(reply: Reply) -> Result<RawReply> {
     match reply {
-        Reply::Raw(reply) => Ok(reply),
+        Reply::Raw(reply) => Ok(*reply),
         other => foreign(other),
     }
 }

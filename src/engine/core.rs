@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::api::{Operation, Priority};
 use crate::balance::outcome::Outcome;
-use crate::balance::{Balancer, Change, GiveUp, Lease, Need, Pick, ReplyHead, SetId, Unavailable, Verdict};
+use crate::balance::{Balancer, Change, GiveUp, JobState, Lease, Need, Pick, ReplyHead, SetId, Unavailable, Verdict};
 
 use super::job::{Job, JobCell};
 use super::lanes::{LaneId, Lanes};
@@ -157,6 +157,11 @@ impl Core {
         self.in_flight.len()
     }
 
+    /// The jobs under way, as far as their handles share them.
+    pub(crate) fn under_way(&self) -> Vec<Arc<JobCell>> {
+        self.in_flight.values().cloned().collect()
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.waiting() == 0 && self.in_flight.is_empty()
     }
@@ -229,7 +234,7 @@ impl Core {
                 actions.more = true;
                 break;
             }
-            let Some(mut job) = self.lanes.take_next(moment) else {
+            let Some(job) = self.lanes.take_next(moment) else {
                 self.lanes_wake = wake;
                 break;
             };
@@ -239,7 +244,7 @@ impl Core {
                 &Need {
                     set,
                     operation,
-                    job: job.state(),
+                    job: job.known_state().unwrap_or(&JobState::new(job.id())),
                 },
                 now,
             ) {
@@ -454,6 +459,6 @@ impl Core {
             })
             .collect();
         self.ended.failed += endings.len() as u64;
-        Some((endings, self.in_flight.values().cloned().collect()))
+        Some((endings, self.under_way()))
     }
 }

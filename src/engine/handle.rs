@@ -60,7 +60,7 @@ impl<T> JobHandle<T> {
     /// [`Error::Taken`] where the result was taken before.
     pub fn wait(mut self) -> Result<T> {
         self.cancel_on_drop = false;
-        if !self.cell.slot.is_filled() && self.shared.is_own_worker() {
+        if self.shared.is_own_worker() && !self.cell.slot.is_filled() {
             return Err(Error::WouldDeadlock);
         }
         self.convert(self.cell.slot.wait())
@@ -69,7 +69,7 @@ impl<T> JobHandle<T> {
     /// Waits for the result for `timeout` at most; none where it has not come by then. The job goes on: wait
     /// again, or cancel it.
     pub fn wait_timeout(&mut self, timeout: Duration) -> Option<Result<T>> {
-        if !self.cell.slot.is_filled() && self.shared.is_own_worker() {
+        if self.shared.is_own_worker() && !self.cell.slot.is_filled() {
             return Some(Err(Error::WouldDeadlock));
         }
         let result = match clock::now().checked_add(timeout) {

@@ -1,12 +1,13 @@
 //! Where jobs wait: a lane for each eligible set and operation, in each lane a queue for each class.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::api::{Operation, Priority};
 use crate::balance::SetId;
 
 use super::job::Job;
+use super::line::Line;
 use super::moment::Moment;
 
 /// A class whose oldest job has waited so long …
@@ -51,7 +52,7 @@ struct Lane {
 }
 
 /// By age: a job's id is its position in the order of submission.
-type Queue = BTreeMap<u64, Box<Job>>;
+type Queue = Line<Box<Job>>;
 
 /// Whose turn it was.
 #[derive(Debug, Default)]
@@ -155,7 +156,7 @@ impl Lanes {
     /// Takes a certain job out.
     pub(crate) fn remove(&mut self, id: LaneId, priority: Priority, job: u64) -> Option<Box<Job>> {
         let class = priority.index();
-        let job = self.lanes.get_mut(id.0 as usize)?.queues[class].remove(&job)?;
+        let job = self.lanes.get_mut(id.0 as usize)?.queues[class].remove(job)?;
         self.waiting[class] -= 1;
         Some(job)
     }
@@ -175,7 +176,7 @@ impl Lanes {
         let turns = &self.turns;
         let best = |lane: &Lane| -> Option<(Rank, usize)> {
             let firsts = lane.queues.iter().enumerate().filter_map(|(class, queue)| {
-                let (&id, job) = queue.first_key_value()?;
+                let (id, job) = queue.first()?;
                 let is_due = turns.is_due(class) || lane.turns.is_due(class);
                 let aged = class > 0 && is_due && now.since(job.submitted) >= AGED;
                 Some((
@@ -195,7 +196,7 @@ impl Lanes {
             .filter(|(_, lane)| !lane.blocked)
             .filter_map(|(index, lane)| best(lane).map(|(rank, class)| (rank, class, index)))
             .min()?;
-        let (_, job) = self.lanes[index].queues[class].pop_first()?;
+        let job = self.lanes[index].queues[class].pop_first()?;
         self.waiting[class] -= 1;
         Some(job)
     }
@@ -217,7 +218,7 @@ impl Lanes {
     /// Takes the lane's most urgent, oldest job.
     pub(crate) fn take_of(&mut self, id: LaneId) -> Option<Box<Job>> {
         let mut queues = self.lanes[id.0 as usize].queues.iter_mut().enumerate();
-        let (class, (_, job)) = queues.find_map(|(class, queue)| Some((class, queue.pop_first()?)))?;
+        let (class, job) = queues.find_map(|(class, queue)| Some((class, queue.pop_first()?)))?;
         self.waiting[class] -= 1;
         Some(job)
     }
@@ -227,7 +228,7 @@ impl Lanes {
     pub(crate) fn drain(&mut self) -> Vec<Box<Job>> {
         self.waiting = [0; 3];
         let queues = self.lanes.iter_mut().flat_map(|lane| &mut lane.queues);
-        queues.flat_map(|queue| std::mem::take(queue).into_values()).collect()
+        queues.flat_map(Line::drain).collect()
     }
 
     /// The lanes in which somebody waits.

@@ -25,12 +25,15 @@ mod attempt;
 mod blaster;
 mod builder;
 mod core;
+#[cfg(feature = "internals")]
+pub(crate) mod decisions;
 mod drain;
 mod event;
 mod handle;
 mod job;
 mod job_set;
 mod lanes;
+mod line;
 #[cfg(all(test, model_check))]
 mod model;
 mod moment;

@@ -34,13 +34,8 @@ pub(crate) struct Bench {
 
 /// A request without content.
 pub(crate) fn request() -> Request {
-    Request {
-        body: crate::api::RequestBody::opaque(Vec::new()),
-        headers: None,
-        method: Method::Post,
-        reply: ReplyKind::Raw,
-        sink: None,
-    }
+    let body = crate::api::RequestBody::opaque(Vec::new());
+    Request::new(body, Method::Post, ReplyKind::Raw, None, None)
 }
 
 /// A balancer over `endpoints` of equal weight.

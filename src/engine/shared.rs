@@ -11,7 +11,7 @@ use crate::api::{Operation, RequestDefaults};
 use crate::balance::outcome::Outcome;
 use crate::balance::{EndpointId, Lease, ReplyHead, SetId, Snapshot};
 use crate::clock;
-use crate::error::Error;
+use crate::error::{Error, Trail};
 use crate::transport::Transport;
 
 use super::core::{Actions, Assignment, Core, Ending, NotTaken, Phase, Settled, Why};
@@ -347,7 +347,15 @@ impl Shared {
                 duration: submitted,
             };
             if let Err(what) = event::tell(hook, &ended) {
-                let trail = Box::default();
+                // What was sent stays true.
+                let ledger = match &result {
+                    Ok(reply) => reply.ledger().clone(),
+                    Err(error) => error.ledger().cloned().unwrap_or_default(),
+                };
+                let trail = Box::new(Trail {
+                    ledger,
+                    ..Trail::default()
+                });
                 result = Err(Error::Panicked { what, trail });
             }
         }
@@ -464,26 +472,28 @@ impl Shared {
         for ending in endings {
             self.finish_ending(ending);
         }
-        self.await_in_flight(&in_flight);
+        self.await_in_flight();
     }
 
     /// A worker whose connection was shut down tells its job's handle at once, and truly what was sent. One that is
     /// held up elsewhere (a name that does not resolve, a callback that does not return) is not waited for.
-    fn await_in_flight(&self, in_flight: &[Arc<JobCell>]) {
+    fn await_in_flight(&self) {
         const PATIENCE: Duration = Duration::from_millis(250);
-        let own = self.is_own_worker();
+        if self.is_own_worker() {
+            return;
+        }
         let deadline = clock::now() + PATIENCE;
         let mut guarded = self.core.lock();
-        while !own && guarded.core.in_flight() > 0 {
+        while guarded.core.in_flight() > 0 {
             if self.quiet.wait_until(&mut guarded, deadline).timed_out() {
                 break;
             }
         }
+        // Only what is still under way: the others have their results, and their workers are about to tell them.
+        let held_up = guarded.core.under_way();
         drop(guarded);
-        if !own {
-            for cell in in_flight {
-                cell.slot.fill(Err(Error::ShutDown(Box::default())));
-            }
+        for cell in held_up {
+            cell.slot.fill(Err(Error::ShutDown(Box::default())));
         }
     }
 

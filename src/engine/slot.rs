@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use super::sync::{Condvar, Mutex};
 
-/// A place for one value. The value is boxed: a slot is small while it is empty, and a million of them wait.
+/// A place for one value. The value, and whoever listens, are boxed: a slot is small while it is empty, and a million
+/// of them wait.
 #[derive(Debug)]
 pub(crate) struct Slot<T> {
     state: Mutex<State<T>>,
@@ -14,8 +15,10 @@ pub(crate) struct Slot<T> {
 }
 
 enum State<T> {
+    /// Nothing yet, and nobody but waiting threads to be told.
+    Empty,
     /// Nothing yet; who is to be told.
-    Empty(Option<Listener>),
+    Awaited(Box<Listener>),
     /// Laid down, not taken.
     Full(Box<T>),
     /// Taken.
@@ -37,7 +40,7 @@ pub(crate) struct Taken;
 impl<T> Slot<T> {
     pub(crate) fn new() -> Self {
         Slot {
-            state: Mutex::new(State::Empty(None)),
+            state: Mutex::new(State::Empty),
             filled: Condvar::new(),
         }
     }
@@ -46,28 +49,28 @@ impl<T> Slot<T> {
     pub(crate) fn fill(&self, value: T) -> bool {
         let value = Box::new(value);
         let mut state = self.state.lock();
-        let listener = match &mut *state {
-            State::Empty(listener) => listener.take(),
-            State::Full(_) | State::Taken => return false,
-        };
-        *state = State::Full(value);
+        if !state.is_empty() {
+            return false;
+        }
+        let before = std::mem::replace(&mut *state, State::Full(value));
         drop(state);
         self.filled.notify_all();
-        // Foreign code runs without the lock, and an executor that panics costs no worker.
-        let told = catch_unwind(AssertUnwindSafe(|| match listener {
-            Some(Listener::Task(waker)) => waker.wake(),
-            Some(Listener::Call(call)) => call(),
-            None => {}
-        }));
-        if told.is_err() {
-            log::error!("the waker of a job's task panicked");
+        if let State::Awaited(listener) = before {
+            // Foreign code runs without the lock, and an executor that panics costs no worker.
+            let told = catch_unwind(AssertUnwindSafe(|| match *listener {
+                Listener::Task(waker) => waker.wake(),
+                Listener::Call(call) => call(),
+            }));
+            if told.is_err() {
+                log::error!("the waker of a job's task panicked");
+            }
         }
         true
     }
 
     /// Whether a value has been laid down.
     pub(crate) fn is_filled(&self) -> bool {
-        !matches!(*self.state.lock(), State::Empty(_))
+        !self.state.lock().is_empty()
     }
 
     /// Waits for the value.
@@ -106,11 +109,12 @@ impl<T> Slot<T> {
         if let Some(result) = state.take() {
             return Poll::Ready(result);
         }
-        if let State::Empty(listener) = &mut *state {
-            match listener {
-                Some(Listener::Task(waker)) => waker.clone_from(context.waker()),
-                _ => *listener = Some(Listener::Task(context.waker().clone())),
-            }
+        if let State::Awaited(listener) = &mut *state
+            && let Listener::Task(waker) = &mut **listener
+        {
+            waker.clone_from(context.waker());
+        } else {
+            *state = State::Awaited(Box::new(Listener::Task(context.waker().clone())));
         }
         Poll::Pending
     }
@@ -118,8 +122,8 @@ impl<T> Slot<T> {
     /// Calls `call` when the value comes, or now where it is there. Takes the place of a polling task.
     pub(crate) fn on_filled(&self, call: impl FnOnce() + Send + 'static) {
         let mut state = self.state.lock();
-        if let State::Empty(listener) = &mut *state {
-            *listener = Some(Listener::Call(Box::new(call)));
+        if state.is_empty() {
+            *state = State::Awaited(Box::new(Listener::Call(Box::new(call))));
             return;
         }
         drop(state);
@@ -128,14 +132,17 @@ impl<T> Slot<T> {
 }
 
 impl<T> State<T> {
+    fn is_empty(&self) -> bool {
+        matches!(self, State::Empty | State::Awaited(_))
+    }
+
     fn take(&mut self) -> Option<Result<T, Taken>> {
+        if self.is_empty() {
+            return None;
+        }
         match std::mem::replace(self, State::Taken) {
-            empty @ State::Empty(_) => {
-                *self = empty;
-                None
-            }
             State::Full(value) => Some(Ok(*value)),
-            State::Taken => Some(Err(Taken)),
+            _ => Some(Err(Taken)),
         }
     }
 }
@@ -143,7 +150,8 @@ impl<T> State<T> {
 impl<T> std::fmt::Debug for State<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            State::Empty(_) => "Empty",
+            State::Empty => "Empty",
+            State::Awaited(_) => "Awaited",
             State::Full(_) => "Full",
             State::Taken => "Taken",
         })

@@ -105,9 +105,10 @@ fn settle(shared: &Shared, mut job: Box<Job>, lease: Lease, attempted: Attempted
             let ledger = job.take_ledger();
             let attempts = ledger.len();
             let result = match reply {
-                Some(Reply::Chat(completion)) => Ok(Reply::Chat(Box::new(completion.with_ledger(ledger)))),
-                Some(Reply::Embeddings(vectors)) => Ok(Reply::Embeddings(Box::new(vectors.with_ledger(ledger)))),
-                Some(Reply::Raw(raw)) => Ok(Reply::Raw(raw.with_ledger(ledger))),
+                Some(mut reply) => {
+                    reply.set_ledger(ledger);
+                    Ok(reply)
+                }
                 None => Err(Error::Panicked {
                     what: "an answer without a reply".to_owned(),
                     trail: Box::default(),
@@ -135,7 +136,10 @@ fn fail(shared: &Shared, mut job: Box<Job>, why: GiveUp, cause: Option<Cause>) {
     let trail = job.take_trail("");
     let attempts = trail.ledger.len();
     let result = match (cause, why) {
-        (Some(Cause::Stopped(partial)), _) => Ok(Reply::Chat(Box::new(partial.with_ledger(trail.ledger)))),
+        (Some(Cause::Stopped(mut partial)), _) => {
+            partial.set_ledger(trail.ledger);
+            Ok(Reply::Chat(partial))
+        }
         (Some(Cause::Panicked(what)), _) => Err(Error::Panicked { what, trail }),
         (Some(Cause::TimedOut), _) => Err(Error::Timeout { timeout, trail }),
         (Some(Cause::Broken(partial)), _) => Err(Error::StreamBroken { partial, trail }),

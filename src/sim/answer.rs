@@ -266,7 +266,7 @@ impl Answer {
         let room = limit - hidden;
         let markers = &request.markers;
         let wanted = markers.tokens.unwrap_or_else(|| deployment.output.sample(&mut dice));
-        let wanted = wanted.clamp(1, MAX_ANSWER);
+        let wanted = wanted.clamp(1, (MAX_TOKENS / request.best_of).max(1));
         let opening = markers.echo.as_deref();
         // One token more than there is room for tells that the answer was cut.
         let mut words = |tokens: u64| Text::words(opening, tokens.min(room.saturating_add(1)), &mut dice);
@@ -296,8 +296,8 @@ impl Answer {
     }
 }
 
-/// Longest answer, in tokens, however many a marker asks for.
-const MAX_ANSWER: u64 = 200_000;
+/// Most tokens that are made up for one request, however many a marker asks for.
+const MAX_TOKENS: u64 = 200_000;
 
 #[cfg(test)]
 mod tests {

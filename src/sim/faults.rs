@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn each_kind_of_when_picks_its_requests() {
-        let rows: [(When, &[(u64, f64)], &[(u64, f64)]); 4] = [
+        type Requests<'a> = &'a [(u64, f64)];
+        let rows: [(When, Requests<'_>, Requests<'_>); 4] = [
             (When::Always, &[(0, 0.0), (99, 9.0)], &[]),
             (When::Next(2), &[(0, 0.0), (1, 50.0)], &[(2, 0.0)]),
             (

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::config::{SimConfig, SimDeployment};
+use super::config::{SimConfig, SimDeployment, SimFault};
 use super::fleet_error::FleetError;
 use super::journal::{Counters, JournalEntry, JournalView, Totals};
 use super::plan::{Ask, Plan};
@@ -83,7 +83,10 @@ impl SimFleet {
     /// [`FleetError::Config`] for a configuration that [`SimConfig::check`] refuses; [`FleetError::Threads`],
     /// [`FleetError::Listen`] or [`FleetError::Ports`] where the system lacks threads or ports.
     pub fn start_with(config: SimConfig, settings: &FleetSettings) -> Result<Self, FleetError> {
-        let world = World::new(&config)?;
+        let mut world = World::new(&config)?;
+        // Dates in `retry-after` count from the client's own time of day.
+        let since_epoch = clock::wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        world.starts_at(since_epoch.as_secs());
         let mut endpoints = describe(&config.deployments);
         let mut resources = vec![0; endpoints.len()];
         let mut count = 0;
@@ -203,6 +206,25 @@ impl SimFleet {
     /// [`FleetError::UnknownDeployment`]; [`FleetError::Listen`] if the port could not be opened again.
     pub fn revive(&self, name: &str) -> Result<(), FleetError> {
         self.set_death(name, None)
+    }
+
+    /// Lets something go wrong with a deployment from now on, before the faults that it has already.
+    ///
+    /// # Errors
+    /// [`FleetError::UnknownDeployment`]; [`FleetError::Config`] for a fault that no configuration could hold.
+    pub fn inject(&self, name: &str, fault: SimFault) -> Result<(), FleetError> {
+        let position = self.position(name)?;
+        Ok(self.server.change(|world, _| world.inject(position, fault))?)
+    }
+
+    /// Ends all faults of a deployment, configured or injected.
+    ///
+    /// # Errors
+    /// [`FleetError::UnknownDeployment`]
+    pub fn clear_faults(&self, name: &str) -> Result<(), FleetError> {
+        let position = self.position(name)?;
+        self.server.change(|world, _| world.clear_faults(position));
+        Ok(())
     }
 
     fn set_death(&self, name: &str, death: Option<Death>) -> Result<(), FleetError> {

@@ -34,6 +34,9 @@ mod settings;
 mod spoil;
 mod world;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::{
     CostModel, DEFAULT_KEY, FaultKind, FilterMode, Latency, OutputLength, Poison, RateHeaders, RefusalFamily, Refusals,
     RetryAfter, SimConfig, SimConfigError, SimDeployment, SimFault, SimKey, SimOperation, Sku, Spread, When,

@@ -172,7 +172,7 @@ impl World {
     /// What is to be answered to a request, and when.
     pub fn ask(&mut self, ask: &Ask<'_>) -> Plan {
         self.asked += 1;
-        let unix_s = self.start_unix_s + ask.now.as_secs();
+        let unix_s = self.start_unix_s.saturating_add(ask.now.as_secs());
         let head = Head::read(ask.headers);
         let route = Route::read(ask.method, ask.path, ask.query);
         let (Some(resource), Some(route)) = (self.resources.get(ask.resource), route) else {

@@ -67,7 +67,7 @@ pub struct SimDeployment {
     /// Largest prompt plus answer, in tokens. Default 128,000.
     #[serde(default = "default_context")]
     pub context_tokens: u64,
-    /// Length of an embedding unless the request names one. Default 1,536.
+    /// Length of an embedding unless the request names one, 1 to 10,000. Default 1,536.
     #[serde(default = "default_dimensions")]
     pub dimensions: u32,
     /// What the content filter adds to replies.
@@ -419,7 +419,7 @@ impl SimDeployment {
         }
         SimConfigError::range(at("output_ratio"), self.output_ratio, 0.01, 1000.0)?;
         SimConfigError::range(at("context_tokens"), self.context_tokens as f64, 1.0, 1e9)?;
-        SimConfigError::range(at("dimensions"), f64::from(self.dimensions), 1.0, 100_000.0)?;
+        SimConfigError::range(at("dimensions"), f64::from(self.dimensions), 1.0, 10_000.0)?;
         SimConfigError::range(at("frame_tokens"), f64::from(self.frame_tokens), 1.0, 1e6)?;
         SimConfigError::range(at("weight"), f64::from(self.weight), 1.0, 1000.0)?;
         self.limits.check(&|key| at(&format!("limits.{key}")))?;

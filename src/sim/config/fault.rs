@@ -269,7 +269,7 @@ mod tests {
             FaultKind::NoContent,
         ];
         for kind in kinds {
-            let written = serde_json::to_value(&kind).unwrap();
+            let written = serde_json::to_value(kind).unwrap();
             let name = match &written {
                 serde_json::Value::String(name) => name.clone(),
                 other => other.as_object().unwrap().keys().next().unwrap().clone(),

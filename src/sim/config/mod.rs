@@ -9,6 +9,7 @@ use std::collections::btree_map::Entry;
 use serde::{Deserialize, Serialize};
 
 pub use deployment::{CostModel, DEFAULT_KEY, FilterMode, SimDeployment, SimOperation, Sku};
+pub(crate) use error::LONGEST_S;
 pub use error::SimConfigError;
 pub use fault::{FaultKind, Poison, SimFault, When};
 pub use key::SimKey;

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 pub use limits::{Dip, LimiterForm, Limits};
 
+use super::config::LONGEST_S;
 use bucket::Bucket;
 use window::Window;
 
@@ -162,21 +163,20 @@ impl Limiter {
         let Some(capacity) = self.capacity(now) else {
             return Ok(());
         };
-        let rate = capacity_per_second(&self.limits, now);
+        let rate = drain_per_second(&self.limits, now);
         let refused = |wait, axis| Err(Refused { wait, axis });
         match &self.tokens {
             Tokens::Window(window) if window.used(now) + tokens as f64 > capacity => {
                 refused(window.rest(now), LimitAxis::Tokens)
             }
             Tokens::Bucket(_) if self.level(now) + tokens as f64 > capacity => refused(
-                Duration::from_secs_f64((self.level(now) + tokens as f64 - capacity) / rate),
+                time((self.level(now) + tokens as f64 - capacity) / rate),
                 LimitAxis::Tokens,
             ),
             // A millisecond more than the brim needs: it must be under, not at it.
-            Tokens::Provisioned(_) if self.level(now) >= capacity => refused(
-                Duration::from_secs_f64((self.level(now) - capacity) / rate + 0.001),
-                LimitAxis::Throughput,
-            ),
+            Tokens::Provisioned(_) if self.level(now) >= capacity => {
+                refused(time((self.level(now) - capacity) / rate + 0.001), LimitAxis::Throughput)
+            }
             _ => Ok(()),
         }
     }
@@ -221,10 +221,7 @@ impl Limiter {
                 Tokens::Window(window) => (window.used(now), window.rest(now)),
                 Tokens::Bucket(_) | Tokens::Provisioned(_) => {
                     let level = self.level(now);
-                    (
-                        level,
-                        Duration::from_secs_f64(level / capacity_per_second(&self.limits, now)),
-                    )
+                    (level, time(level / drain_per_second(&self.limits, now)))
                 }
             };
             Axis {
@@ -275,8 +272,13 @@ impl Limiter {
 }
 
 /// Tokens that drain in a second.
-fn capacity_per_second(limits: &Limits, now: Duration) -> f64 {
+fn drain_per_second(limits: &Limits, now: Duration) -> f64 {
     limits.tpm.map_or(f64::INFINITY, |tpm| tpm as f64 / 60.0) * limits.factor(now)
+}
+
+/// Seconds as a time, at most a year: what takes longer is as good as never, and sums of times must not overflow.
+fn time(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_S))
 }
 
 #[cfg(test)]

@@ -166,7 +166,7 @@ pub(crate) fn add_wait(
     match wait.form {
         RetryAfter::Date => {
             // A date has no fractions: it must not name a moment before the truth.
-            let date = wait.unix_s + whole_seconds(told);
+            let date = wait.unix_s.saturating_add(whole_seconds(told));
             add("retry-after", http_date(date));
         }
         RetryAfter::ZeroMs => {

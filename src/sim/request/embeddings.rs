@@ -10,8 +10,8 @@ use crate::sim::reply::ErrorReply;
 /// Most inputs in a request. Source: Microsoft, "Quotas and limits".
 const MAX_INPUTS: usize = 2048;
 
-/// Longest embedding that is made.
-const MAX_DIMENSIONS: u32 = 100_000;
+/// Longest embedding that may be asked for: that of text-embedding-3-large.
+const MAX_DIMENSIONS: u32 = 3072;
 
 #[derive(Deserialize)]
 struct Body<'a> {

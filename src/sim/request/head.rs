@@ -34,6 +34,8 @@ impl<'a> Head<'a> {
                 "accept" | "accept-encoding" | "accept-language" | "cache-control" | "connection"
                 | "content-length" | "content-type" | "cookie" | "expect" | "host" | "te" | "traceparent"
                 | "tracestate" | "transfer-encoding" | "user-agent" | "via" => {}
+                // Official clients tell of themselves in eight headers or more.
+                own if own.starts_with("x-stainless-") => {}
                 _ => head.custom += 1,
             }
         }
@@ -52,6 +54,7 @@ mod tests {
             ("authorization", "bearer  abc"),
             ("api-key", "k"),
             ("x-mine", "1"),
+            ("x-stainless-lang", "python"),
             ("x-ms-client-request-id", "r"),
         ];
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));

@@ -59,31 +59,46 @@ impl Prompt {
 }
 
 fn units(text: &str) -> u64 {
-    // Bytes of ASCII count one, first bytes of other characters two, the rest nothing; without a branch.
-    text.bytes()
-        .map(|byte| u64::from(byte < 0x80) + 2 * u64::from(byte >= 0xc0))
-        .sum()
+    if text.is_ascii() {
+        return text.len() as u64;
+    }
+    text.chars().map(units_of).sum()
+}
+
+fn units_of(character: char) -> u64 {
+    if character.is_ascii() { 1 } else { 2 }
+}
+
+/// Where the first `units` of a text end, in bytes, and how many of them it lacks.
+fn advance(text: &str, units: u64) -> (usize, u64) {
+    let most = text.len().min(usize::try_from(units).unwrap_or(usize::MAX));
+    if text.as_bytes()[..most].is_ascii() {
+        return (most, units - most as u64);
+    }
+    let mut missing = units;
+    for (position, character) in text.char_indices() {
+        if missing == 0 {
+            return (position, 0);
+        }
+        missing = missing.saturating_sub(units_of(character));
+    }
+    (text.len(), missing)
 }
 
 fn prefixes<'t>(texts: impl Iterator<Item = &'t str>, key: Option<&str>) -> Vec<u64> {
     let mut found = Vec::new();
     let mut state = hash(1, key.unwrap_or("").as_bytes());
     let mut missing = CACHE_FROM * UNITS_PER_TOKEN;
-    for text in texts {
-        let mut begun = 0;
-        for (position, character) in text.char_indices() {
+    for mut text in texts {
+        while !text.is_empty() {
+            let (end, still_missing) = advance(text, missing);
+            state = hash(state, &text.as_bytes()[..end]);
+            text = &text[end..];
+            missing = still_missing;
             if missing == 0 {
-                state = hash(state, &text.as_bytes()[begun..position]);
                 found.push(state);
-                begun = position;
                 missing = CACHE_STEP * UNITS_PER_TOKEN;
             }
-            missing = missing.saturating_sub(if character.is_ascii() { 1 } else { 2 });
-        }
-        state = hash(state, &text.as_bytes()[begun..]);
-        if missing == 0 {
-            found.push(state);
-            missing = CACHE_STEP * UNITS_PER_TOKEN;
         }
     }
     found
@@ -116,6 +131,8 @@ mod tests {
         for (characters, count) in [(4095, 0), (4096, 1), (4607, 1), (4608, 2), (8192, 9)] {
             let text = "x".repeat(characters);
             assert_eq!(prompt(&[&text]).prefixes.len(), count, "{characters} characters");
+            let text = "ä".repeat(characters / 2);
+            assert_eq!(prompt(&[&text]).prefixes.len(), count, "{} umlauts", characters / 2);
         }
     }
 

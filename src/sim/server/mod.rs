@@ -153,20 +153,26 @@ impl<M: Model> Server<M> {
         let (Some(site), Some(state)) = (self.sites.get(deployment), self.shared.deaths.get(deployment)) else {
             return Ok(());
         };
-        state.send_replace(death);
         let tenants = self
             .sites
             .iter()
             .filter(|other| other.resource == site.resource)
             .count();
-        match self.ports.get(site.resource) {
-            Some(port) if tenants == 1 => {
-                let address = port.address();
-                let open = death != Some(Death::Refuse);
-                port.set_open(open)
-                    .map_err(|source| FleetError::Listen { address, source })
-            }
+        let set_port = |open: bool| match self.ports.get(site.resource) {
+            Some(port) if tenants == 1 => port.set_open(open).map_err(|source| FleetError::Listen {
+                address: port.address(),
+                source,
+            }),
             _ => Ok(()),
+        };
+        // A client whose request is broken off comes back at once; it must find the port closed already.
+        if death == Some(Death::Refuse) {
+            set_port(false)?;
+            state.send_replace(death);
+            Ok(())
+        } else {
+            state.send_replace(death);
+            set_port(true)
         }
     }
 }

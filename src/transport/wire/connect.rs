@@ -122,12 +122,19 @@ impl Transport for Link {
 impl Link {
     /// Sends the first bytes of a request, with the sealed lines after its first line.
     fn transmit_head(&mut self, amount: usize, sealed: &[u8], timeout: NextTimeout) -> Result<(), Error> {
-        let mut head = self.inner.buffers().output()[..amount].to_vec();
-        let line_end = head.windows(2).position(|pair| pair == b"\r\n");
+        let output = self.inner.buffers().output();
+        let line_end = output[..amount].windows(2).position(|pair| pair == b"\r\n");
         let Some(end) = line_end.map(|at| at + 2) else {
             let call = self.call.as_ref().ok_or(Error::ConnectionFailed)?;
             return Err(fault::wrap(call.fault(FaultKind::Protocol, "the URL is too long")));
         };
+        let whole = amount + sealed.len();
+        if whole <= output.len() {
+            output.copy_within(end..amount, end + sealed.len());
+            output[end..end + sealed.len()].copy_from_slice(sealed);
+            return self.inner.transmit_output(whole, timeout);
+        }
+        let mut head = output[..amount].to_vec();
         head.splice(end..end, sealed.iter().copied());
         let mut rest = &head[..];
         while !rest.is_empty() {

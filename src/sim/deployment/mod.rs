@@ -6,19 +6,21 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::answer::{Answer, Finish, Usage};
-use super::cache::PromptCache;
-use super::config::{
-    CostModel, FaultKind, Poison, RefusalFamily, Refusals, RetryAfter, SimDeployment, SimOperation, Sku,
-};
-use super::dice::Dice;
-use super::faults::Faults;
-use super::limiter::{Admitted, LimitAxis, Limiter, Refused, Standing};
-use super::plan::{Ask, Ending, Note, Piece, Plan};
-use super::reply::headers::{self, Wait, letters};
-use super::reply::{ErrorReply, Frames, Headers, Part, Scene, chat, completions, embeddings, responses, throttle};
-use super::request::{Head, Request, Route};
-use super::spoil;
+pub(crate) use instead::error_plan;
+
+use crate::sim::answer::{Answer, Finish, Usage};
+use crate::sim::cache::PromptCache;
+use crate::sim::config::{CostModel, FaultKind, Poison, Refusals, SimDeployment, SimOperation, Sku};
+use crate::sim::dice::Dice;
+use crate::sim::faults::Faults;
+use crate::sim::limiter::{Admitted, Limiter, Refused, Standing};
+use crate::sim::plan::{Ask, Ending, Note, Piece, Plan};
+use crate::sim::reply::headers::{self, letters};
+use crate::sim::reply::{ErrorReply, Frames, Headers, Scene, chat, completions, embeddings, quoted, responses};
+use crate::sim::request::{Head, Request, Route};
+use crate::sim::spoil;
+
+mod instead;
 
 /// What a deployment has done so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -93,7 +95,7 @@ impl Deployment {
         Deployment {
             poison,
             salt,
-            model: super::reply::quoted(&config.served_model()),
+            model: quoted(&config.served_model()),
             fingerprint: format!("fp_{:010x}", dice.bits() >> 24),
             limiter: match config.sku {
                 Sku::Standard => Limiter::standard(&config.limits, phase),
@@ -135,11 +137,11 @@ impl Deployment {
             .faults
             .draw(ordinal, now, Dice::new(&[self.salt, ordinal, FAULT_DICE]));
         let mut dice = Dice::new(&[self.salt, ordinal, REPLY_DICE]);
-        if let Some(fault) = fault {
+        if let Some(fault) = fault
+            && let Some(served) = self.instead(fault, visit, group.as_deref(), &mut dice)
+        {
             self.summary.faults += 1;
-            if let Some(served) = self.instead(fault, visit, group.as_deref(), &mut dice) {
-                return served;
-            }
+            return served;
         }
         if let Some(denial) = &visit.denial {
             return self.error(denial, visit, &mut dice);
@@ -195,8 +197,11 @@ impl Deployment {
                         .for_each(|choice| choice.finish = Finish::ContentFilter);
                 }
                 let used = self.used(&answer.usage);
+                let mut plan = self.reply(visit, request, &answer, &standing, fault, &mut dice);
+                plan.note.fault = fault.map(|fault| fault.name());
+                self.summary.faults += u64::from(fault.is_some());
                 Served {
-                    plan: self.reply(visit, request, &answer, &standing, fault, &mut dice),
+                    plan,
                     open: Some((admitted, used)),
                     spills: false,
                 }
@@ -206,7 +211,6 @@ impl Deployment {
             served.open = None;
         }
         served.plan.note.charged = admitted.tokens;
-        served.plan.note.fault = fault.map(|fault| fault.name());
         served
     }
 
@@ -378,169 +382,6 @@ impl Deployment {
         plan
     }
 
-    /// What is answered instead of anything good; none for faults that spoil a good answer.
-    fn instead(&self, fault: FaultKind, visit: &Visit<'_>, group: Option<&Limiter>, dice: &mut Dice) -> Option<Served> {
-        let now = visit.ask.now;
-        let mut served = match fault {
-            FaultKind::Hang => self.no_head(Ending::Hang, Vec::new()),
-            FaultKind::Reset => self.no_head(Ending::Reset, Vec::new()),
-            FaultKind::Garbage => self.no_head(
-                Ending::Raw,
-                vec![Piece {
-                    at: Duration::ZERO,
-                    bytes: Cow::Borrowed(b"\x16\x03\x01 220 mail.example ESMTP ready\r\n\0\xff\r\n\r\n"),
-                }],
-            ),
-            FaultKind::Status { status: 429 } => {
-                let refused = Refused {
-                    wait: Duration::from_secs(2),
-                    axis: LimitAxis::Tokens,
-                };
-                let Refusals { family, retry_after } = self.config.refusals;
-                self.refusal(visit, dice, family, retry_after, refused, &self.standing(group, now))
-            }
-            FaultKind::Status { status } => {
-                let mut served = self.error(&ErrorReply::of_status(status), visit, dice);
-                served.spills = matches!(status, 500 | 503);
-                served
-            }
-            FaultKind::ResourceNotFound => self.error(&ErrorReply::ResourceNotFound, visit, dice),
-            FaultKind::Html502 => self.error(&ErrorReply::Html502, visit, dice),
-            FaultKind::FilteredPrompt => self.error(&ErrorReply::ContentFilter, visit, dice),
-            FaultKind::Redirect => {
-                let mut served = self.error(&ErrorReply::Other(307), visit, dice);
-                served.plan.body.clear();
-                served.plan.headers.push(("location".into(), "/elsewhere".into()));
-                served
-            }
-            FaultKind::Throttle {
-                family,
-                retry_after,
-                wait_ms,
-            } => {
-                let refused = Refused {
-                    wait: Duration::from_millis(wait_ms.into()),
-                    axis: LimitAxis::Tokens,
-                };
-                let standing = self.standing(group, now);
-                self.refusal(visit, dice, Some(family), retry_after, refused, &standing)
-            }
-            FaultKind::RefusedStream { retry_after_s } => self.refused_stream(visit, dice, retry_after_s),
-            _ => return None,
-        };
-        served.plan.note.fault = Some(fault.name());
-        Some(served)
-    }
-
-    fn no_head(&self, ending: Ending, body: Vec<Piece>) -> Served {
-        Served {
-            plan: Plan {
-                head_at: Duration::ZERO,
-                status: 0,
-                headers: Headers::new(),
-                body,
-                ending,
-                deployment: None,
-                note: Note::default(),
-            },
-            open: None,
-            spills: false,
-        }
-    }
-
-    fn error(&self, error: &ErrorReply, visit: &Visit<'_>, dice: &mut Dice) -> Served {
-        let headers = self.headers(error.content_type(), visit, dice);
-        Served {
-            plan: error_plan(error, headers),
-            open: None,
-            spills: matches!(error, ErrorReply::PromptTooLong { .. } | ErrorReply::SumTooLong { .. }),
-        }
-    }
-
-    /// A 429.
-    fn refusal(
-        &self,
-        visit: &Visit<'_>,
-        dice: &mut Dice,
-        family: Option<RefusalFamily>,
-        form: RetryAfter,
-        refused: Refused,
-        standing: &Standing,
-    ) -> Served {
-        let provisioned = self.config.sku == Sku::Provisioned;
-        let family = family.unwrap_or(if provisioned {
-            RefusalFamily::Provisioned
-        } else {
-            RefusalFamily::Reached
-        });
-        let wait = Wait {
-            exact: refused.wait,
-            axis: refused.axis,
-            form,
-            provisioned,
-            unix_s: visit.unix_s,
-        };
-        let about = throttle::About {
-            deployment: &self.config,
-            operation: visit.operation,
-            surface: visit.route.surface,
-            api_version: visit.route.api_version,
-        };
-        let mut headers = self.headers("application/json", visit, dice);
-        headers::add_wait(&mut headers, &wait, standing, self.config.rate_headers, family);
-        Served {
-            plan: Plan {
-                status: 429,
-                body: vec![Piece {
-                    at: Duration::ZERO,
-                    bytes: Cow::Owned(throttle::body(family, &about, &wait)),
-                }],
-                ..error_plan(&ErrorReply::Server, headers)
-            },
-            open: None,
-            spills: true,
-        }
-    }
-
-    /// The 200 that is a 429; to a request that wants no stream, the 429 itself.
-    fn refused_stream(&self, visit: &Visit<'_>, dice: &mut Dice, retry_after_s: u32) -> Served {
-        let streams = visit.request.as_ref().is_ok_and(|request| request.stream.is_some());
-        if !streams {
-            let refused = Refused {
-                wait: Duration::from_secs(retry_after_s.into()),
-                axis: LimitAxis::Tokens,
-            };
-            let standing = self.standing(None, visit.ask.now);
-            let family = Some(RefusalFamily::Exceeded);
-            return self.refusal(visit, dice, family, RetryAfter::Honest, refused, &standing);
-        }
-        let message = throttle::exceeded(&self.config, LimitAxis::Tokens);
-        let frames = if visit.operation == SimOperation::Responses {
-            responses::refused_stream(Duration::ZERO, &message)
-        } else {
-            let mut frames = Frames::default();
-            frames.data(Duration::ZERO, Part::Finish, |out| {
-                out.extend_from_slice(
-                    b"{\"error\":{\"code\":\"rate_limit_exceeded\",\"param\":null,\"type\":\"too_many_requests\",\"message\":",
-                );
-                super::reply::quote(out, &message);
-                out.extend_from_slice(b"}}");
-            });
-            frames
-        };
-        let mut headers = self.headers("text/event-stream; charset=utf-8", visit, dice);
-        headers.push(("retry-after".into(), retry_after_s.to_string().into()));
-        Served {
-            plan: Plan {
-                status: 200,
-                body: frames.into_pieces(),
-                ..error_plan(&ErrorReply::Server, headers)
-            },
-            open: None,
-            spills: false,
-        }
-    }
-
     fn headers(&self, content_type: &'static str, visit: &Visit<'_>, dice: &mut Dice) -> Headers {
         let mut headers = headers::common(content_type, visit.head.client_request_id, dice);
         headers.push(("x-ms-region".into(), self.config.region.clone().into()));
@@ -553,20 +394,4 @@ impl Deployment {
 enum Body {
     Whole(Vec<u8>),
     Stream(Frames),
-}
-
-/// An error reply, at once.
-pub(crate) fn error_plan(error: &ErrorReply, headers: Headers) -> Plan {
-    Plan {
-        head_at: Duration::ZERO,
-        status: error.status(),
-        headers,
-        body: vec![Piece {
-            at: Duration::ZERO,
-            bytes: error.body(),
-        }],
-        ending: Ending::Clean,
-        deployment: None,
-        note: Note::default(),
-    }
 }

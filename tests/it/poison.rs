@@ -1,0 +1,106 @@
+//! Requests that every endpoint answers with an error, among thousands of good ones: they fail alone.
+
+use azure_openai_blaster::api::{ChatRequest, Condition};
+use azure_openai_blaster::error::ErrorKind;
+use azure_openai_blaster::sim::{FleetSettings, SimConfig, SimFleet};
+
+use crate::support::{ask, attempts, config, echo, listened, wait_all};
+
+const GOOD: usize = 5000;
+/// Of each of the two poisons.
+const BAD: usize = 50;
+
+/// What a job is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Good,
+    /// Answered 400 by every endpoint.
+    Refused,
+    /// Answered 500 by every endpoint.
+    Crashing,
+}
+
+impl Kind {
+    fn request(self, id: usize) -> ChatRequest {
+        match self {
+            Kind::Good => ask(id),
+            Kind::Refused => ask(format!("{id} POISON-400")),
+            Kind::Crashing => ask(format!("{id} POISON-500")),
+        }
+    }
+}
+
+/// Good jobs, and the bad ones one after the other in their midst.
+fn contiguous() -> Vec<Kind> {
+    let runs = [
+        (Kind::Good, GOOD / 2),
+        (Kind::Refused, BAD),
+        (Kind::Crashing, BAD),
+        (Kind::Good, GOOD / 2),
+    ];
+    runs.into_iter().flat_map(|(kind, count)| vec![kind; count]).collect()
+}
+
+/// The same jobs, scattered.
+fn shuffled() -> Vec<Kind> {
+    let jobs = contiguous();
+    // A step without a common divisor with the number of jobs meets each of them once.
+    let step = 1999;
+    assert!((2..=step).all(|divisor| step % divisor != 0 || jobs.len() % divisor != 0));
+    (0..jobs.len()).map(|turn| jobs[turn * step % jobs.len()]).collect()
+}
+
+/// A 500 is asked about elsewhere, three times at most.
+fn check(endpoints: usize, jobs: &[Kind]) {
+    let asked = endpoints.min(3);
+    let poisoned = SimConfig::uniform(endpoints)
+        .poison("POISON-400", 400)
+        .poison("POISON-500", 500);
+    let fleet = SimFleet::start_with(poisoned, &FleetSettings::new()).unwrap();
+    let (blaster, told) = listened(config(&fleet).num_workers(32));
+    let handles: Vec<_> = jobs
+        .iter()
+        .enumerate()
+        .map(|(id, kind)| blaster.submit(kind.request(id)).unwrap())
+        .collect();
+    let results = wait_all(handles);
+    for (id, (kind, result)) in jobs.iter().zip(&results).enumerate() {
+        match (kind, result) {
+            (Kind::Good, Ok(completion)) => assert!(completion.text().unwrap().starts_with(&echo(id))),
+            (Kind::Refused, Err(error)) => {
+                assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+                assert_eq!((attempts(result), error.upstream().unwrap().status), (1, 400));
+            }
+            (Kind::Crashing, Err(error)) => {
+                assert_eq!(error.kind(), ErrorKind::ServerErrors, "{error}");
+                assert_eq!((attempts(result), error.upstream().unwrap().status), (asked, 500));
+            }
+            (kind, result) => panic!("job {id}, {kind:?}: {result:?}"),
+        }
+    }
+    assert_eq!(
+        fleet.totals().requests as usize,
+        results.iter().map(attempts).sum::<usize>()
+    );
+    // No endpoint even rested.
+    assert_eq!(told.conditions(), []);
+    for state in blaster.states() {
+        let report = state.report();
+        assert_eq!(
+            (report.condition, report.failure_streak),
+            (Condition::Ready, 0),
+            "{report}"
+        );
+    }
+}
+
+#[test]
+fn poison_in_a_row_takes_no_endpoint_out() {
+    check(4, &contiguous());
+    check(2, &contiguous());
+}
+
+#[test]
+fn scattered_poison_takes_no_endpoint_out() {
+    check(4, &shuffled());
+}
