@@ -234,6 +234,13 @@ impl Balancer {
         for &member in &set.members {
             let index = member.index();
             let endpoint = &mut self.endpoints[index];
+            let failed_there = need.job.has_failed_at(member);
+            // The usual case, found out without the rest: this loop is most of what the engine's lock is held for.
+            if endpoint.is_at_ease(self.caps[index]) {
+                self.ready.push(true);
+                *(if failed_there { &mut stale } else { &mut fresh }) += 1;
+                continue;
+            }
             if endpoint.refresh(now) {
                 self.changes.push(change(&self.specs[index], endpoint));
             }
@@ -242,7 +249,7 @@ impl Balancer {
                 .push(matches!(readiness, Readiness::Now(Role::Regular | Role::Trial)));
             match readiness {
                 Readiness::Now(Role::Probe) => probe = probe.or(Some(member)),
-                Readiness::Now(_) if need.job.has_failed_at(member) => stale += 1,
+                Readiness::Now(_) if failed_there => stale += 1,
                 Readiness::Now(_) => fresh += 1,
                 Readiness::At(at) => {
                     hope = true;

@@ -3,7 +3,7 @@
 //! A decision never waits, sends or calls foreign code. What is to be done about it is returned as [`Actions`], and
 //! is done when the lock is free again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,12 +11,14 @@ use crate::api::{Operation, Priority};
 use crate::balance::outcome::Outcome;
 use crate::balance::{Balancer, Change, GiveUp, JobState, Lease, Need, Pick, ReplyHead, SetId, Unavailable, Verdict};
 
+use super::by_id::ById;
 use super::job::{Job, JobCell};
 use super::lanes::{LaneId, Lanes};
 use super::moment::{Epoch, Moment};
 
-/// Jobs handed out, or ended, in one hold of the lock; more are taken in a further one.
-const BATCH: usize = 32;
+/// Jobs handed out, or ended, in one hold of the lock; more are taken in a further one. Where an endpoint comes back
+/// and many workers are idle, those who want the lock wait for so many decisions, not for all.
+const BATCH: usize = 2;
 
 /// What the lock guards.
 #[derive(Debug)]
@@ -26,11 +28,11 @@ pub(crate) struct Core {
     /// Jobs that are to be tried again at a given moment, by that moment; nobody can take them before.
     scheduled: BTreeMap<(Moment, u64), Box<Job>>,
     /// When each of them is due, to find one by its id.
-    due: HashMap<u64, Moment>,
+    due: ById<Moment>,
     /// The deadlines of the jobs that wait.
     deadlines: BTreeSet<(Moment, u64, LaneId, Priority)>,
     /// The jobs that are under way.
-    in_flight: HashMap<u64, Arc<JobCell>>,
+    in_flight: ById<Arc<JobCell>>,
     /// Workers that have nothing to do.
     idle: usize,
     /// Workers that live.
@@ -125,9 +127,9 @@ impl Core {
             balancer,
             lanes: Lanes::default(),
             scheduled: BTreeMap::new(),
-            due: HashMap::new(),
+            due: ById::default(),
             deadlines: BTreeSet::new(),
-            in_flight: HashMap::new(),
+            in_flight: ById::default(),
             idle: 0,
             workers: 0,
             next_id: 0,
@@ -177,18 +179,21 @@ impl Core {
         }
     }
 
-    /// Takes a job: `make` is given its id and lane. To be followed by a pump.
+    /// Takes a job. To be followed by a pump.
     pub(crate) fn submit(
         &mut self,
         set: SetId,
         operation: &Operation,
-        make: impl FnOnce(u64, LaneId) -> Box<Job>,
+        mut job: Box<Job>,
+        deadline: Option<Instant>,
+        now: Instant,
     ) -> Arc<JobCell> {
         let id = self.next_id;
         self.next_id += 1;
         let lane = self.lanes.lane(set, operation);
         self.lanes.enter(lane);
-        let job = make(id, lane);
+        let deadline = deadline.map(|at| self.epoch.moment(at));
+        job.enter(id, lane, self.epoch.moment(now), deadline);
         let cell = Arc::clone(&job.cell);
         self.wait(job);
         cell
