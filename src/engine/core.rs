@@ -19,6 +19,8 @@ use super::moment::{Epoch, Moment};
 /// Jobs handed out, or ended, in one hold of the lock; more are taken in a further one. Where an endpoint comes back
 /// and many workers are idle, those who want the lock wait for so many decisions, not for all.
 const BATCH: usize = 2;
+/// Jobs passed over in one round because they wait for another endpoint than those that are ready.
+const MOST_ASIDE: usize = 32;
 
 /// What the lock guards.
 #[derive(Debug)]
@@ -42,7 +44,7 @@ pub(crate) struct Core {
     /// Most jobs waiting.
     capacity: usize,
     epoch: Epoch,
-    /// When the first blocked lane may go on, as the last round of the pump found.
+    /// When the first blocked lane may go on, as the rounds of the pump since the last change have found.
     lanes_wake: Option<Instant>,
     /// Jobs that have ended, by how.
     pub(crate) ended: Ended,
@@ -97,6 +99,8 @@ pub(crate) struct Actions {
     pub(crate) assignments: Vec<Assignment>,
     pub(crate) endings: Vec<Ending>,
     pub(crate) changes: Vec<Change>,
+    /// Changes have been added to the news, and are to be told.
+    pub(crate) news: bool,
     /// There is more to do than one hold of the lock allows.
     pub(crate) more: bool,
 }
@@ -227,20 +231,30 @@ impl Core {
     /// Hands jobs to idle workers for as long as there is a worker and a lane that admits, the most urgent first,
     /// and ends the jobs that nobody can serve.
     pub(crate) fn pump(&mut self, now: Instant, actions: &mut Actions) {
+        self.lanes_wake = None;
+        self.lanes.unblock();
+        self.go_on(now, actions);
+    }
+
+    /// A pump after which no lane can go on that could not before: jobs have come, or the last round was broken off.
+    pub(crate) fn go_on(&mut self, now: Instant, actions: &mut Actions) {
         if self.phase == Phase::Closed {
             return;
         }
+        if self.lanes_wake.is_some_and(|at| at <= now) {
+            self.lanes_wake = None;
+            self.lanes.unblock();
+        }
         let moment = self.epoch.moment(now);
         self.wake_scheduled(moment);
-        self.lanes.unblock();
-        let mut wake: Option<Instant> = None;
+        let mut wake = self.lanes_wake;
+        let mut aside = Vec::new();
         while self.idle > 0 {
             if actions.assignments.len() + actions.endings.len() >= BATCH {
                 actions.more = true;
                 break;
             }
             let Some(job) = self.lanes.take_next(moment) else {
-                self.lanes_wake = wake;
                 break;
             };
             let lane = job.cell.lane;
@@ -262,13 +276,20 @@ impl Core {
                     actions.assignments.push(Assignment { job, lease, first_byte });
                 }
                 Pick::WaitUntil(at) => {
-                    wake = Some(wake.map_or(at, |other| other.min(at)));
+                    wake = wake.into_iter().chain([at]).min();
                     self.lanes.put_back(job);
                     self.lanes.block(lane);
                 }
                 Pick::WaitForSettle => {
                     self.lanes.put_back(job);
                     self.lanes.block(lane);
+                }
+                Pick::WaitElsewhere(at) => {
+                    wake = wake.into_iter().chain(at).min();
+                    aside.push(job);
+                    if aside.len() == MOST_ASIDE {
+                        self.lanes.block(lane);
+                    }
                 }
                 Pick::Never(why) => {
                     self.end(&job);
@@ -279,6 +300,8 @@ impl Core {
                 }
             }
         }
+        self.lanes_wake = wake;
+        aside.into_iter().for_each(|job| self.lanes.put_back(job));
         if self.idle == 0 {
             self.end_hopeless(now, actions);
         }

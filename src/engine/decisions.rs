@@ -66,7 +66,9 @@ impl Decisions {
         if self.core.admission().is_ok() {
             self.core.submit(set, &Operation::ChatCompletions, job.0, deadline, now);
         }
-        self.pump(None, Actions::default(), now)
+        let mut actions = Actions::default();
+        self.core.go_on(now, &mut actions);
+        self.rest(None, actions)
     }
 
     /// The job that has been under way for longest comes to its end, and its worker asks for the next.
@@ -76,7 +78,9 @@ impl Decisions {
             self.core.worker_idles();
             settled
         });
-        self.pump(settled, Actions::default(), now)
+        let mut actions = Actions::default();
+        self.core.pump(now, &mut actions);
+        self.rest(settled, actions)
     }
 
     /// Whether the last hold of the lock has left something to do.
@@ -88,11 +92,12 @@ impl Decisions {
     pub fn go_on(&mut self, now: Instant) -> Rest {
         let mut actions = Actions::default();
         self.core.expire(now, &mut actions);
-        self.pump(None, actions, now)
+        self.core.go_on(now, &mut actions);
+        self.rest(None, actions)
     }
 
-    fn pump(&mut self, settled: Option<Settled>, mut actions: Actions, now: Instant) -> Rest {
-        self.core.pump(now, &mut actions);
+    /// As the engine ends each hold of the lock.
+    fn rest(&mut self, settled: Option<Settled>, mut actions: Actions) -> Rest {
         self.core.next_wake();
         self.more = actions.more;
         self.under_way.extend(actions.assignments.drain(..));

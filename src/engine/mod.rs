@@ -38,6 +38,7 @@ mod line;
 #[cfg(all(test, model_check))]
 mod model;
 mod moment;
+mod news;
 mod raw_look;
 mod run_all;
 #[cfg(test)]

@@ -43,15 +43,15 @@ mod poison;
 /// Which deployment a request goes to, and what a deployment is held to.
 #[cfg(feature = "sim")]
 mod routing;
+/// Very many endpoints and workers, very few, too many for the system, and none of them busy.
+#[cfg(all(feature = "sim", target_os = "linux"))]
+mod scale;
 /// Where a key may go.
 #[cfg(feature = "sim")]
 mod security;
 /// Answers that come as streams.
 #[cfg(feature = "sim")]
 mod streaming;
-/// Very many endpoints and workers, very few, too many for the system, and none of them busy.
-#[cfg(all(feature = "sim", target_os = "linux"))]
-mod scale;
 /// What the tests against the simulator share.
 #[cfg(feature = "sim")]
 mod support;

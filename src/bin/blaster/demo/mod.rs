@@ -3,7 +3,7 @@
 //! # Reading order
 //! 1. [`story`]: the fleet, and what happens to it on the way
 //! 2. [`prompts`]: what is asked, and whether an answer belongs to its prompt
-//! 3. [`run`]: the loop that feeds the blaster, takes the answers and tells the view
+//! 3. [`mod@run`]: the loop that feeds the blaster, takes the answers and tells the view
 //! 4. what is kept of it: [`record`] (jobs and their ledgers), [`watch`] (what the blaster noticed, and when),
 //!    [`uptime`] (who was ready how long), [`downfall`] (the one that dies), [`speed`]
 //! 5. what is shown: a [`moment`] as a [`live`] view or as [`plain`] lines, and the [`summary`]
@@ -53,7 +53,7 @@ mod words;
     blaster demo                    3,000 prompts, about 20 seconds\n  \
     blaster demo --workers 16       what fewer connections cost\n  \
     blaster demo --seed 7           other prompts fail, other requests are slow\n  \
-    blaster demo --quiet | tail -3  the summary alone")]
+    blaster demo --quiet            the summary alone")]
 pub(crate) struct Arguments {
     /// How many prompts to send; the deployment dies after 6 s, so fewer than about 1,000 end before it does
     #[arg(long, short = 'n', value_name = "N", default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(1..))]

@@ -64,8 +64,8 @@ impl fmt::Display for Summary<'_> {
         writeln!(f, "\n\n{}", self.downfall.tell(self.record.at(VICTIM)))?;
         write!(
             f,
-            "\nNext: `blaster sim` keeps a fleet like this running for a client of yours;\n\
-             README.md, \"Library\", shows how to send prompts of your own."
+            "\nNext: `sim` in place of `demo` keeps such a fleet running for a client of yours;\n\
+             README.md, \"Use it\", shows how to send prompts of your own."
         )
     }
 }
