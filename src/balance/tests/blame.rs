@@ -162,6 +162,17 @@ fn a_retry_goes_where_the_job_has_not_failed() {
 }
 
 #[test]
+fn a_retry_goes_where_the_job_has_not_failed_whoever_weighs_most() {
+    let mut world = Scenario::of(3).weights(&[100, 1, 1]).begin();
+    for _ in 0..20 {
+        let (_, job) = world.run(EAST, &server_error());
+        let again = world.send_again(job);
+        assert_ne!(again.lease.endpoint(), EAST);
+        world.settle(again, &Outcome::Abandoned);
+    }
+}
+
+#[test]
 fn a_retry_takes_an_endpoint_where_it_has_failed_rather_than_wait() {
     let mut world = Scenario::of(2).begin();
     let (_, job) = world.run(EAST, &server_error());

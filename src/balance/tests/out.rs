@@ -367,7 +367,26 @@ fn a_pair_that_lacks_an_operation_disturbs_no_other() {
     assert!(send(&mut world).is_err());
     world.settle(first, &Outcome::Abandoned);
     world.settle(second, &Outcome::Success);
-    assert!(send(&mut world).is_ok() && send(&mut world).is_ok());
+    let (third, fourth) = (send(&mut world).unwrap(), send(&mut world).unwrap());
+    assert_ne!(
+        third.lease.endpoint(),
+        fourth.lease.endpoint(),
+        "the one that was given up is replaced at once"
+    );
+}
+
+#[test]
+fn what_waits_for_a_resting_endpoint_becomes_the_probe_of_a_disabled_one() {
+    let mut world = Scenario::of(2).begin();
+    world.run(EAST, &unauthorized());
+    world.run(WEST, &throttled(600 * SECOND));
+    assert_eq!(
+        world.wait(),
+        Wait::Until(DISABLED_PROBE),
+        "not only when the rest is over"
+    );
+    assert_eq!(world.at(DISABLED_PROBE).send().lease.role(), Role::Probe);
+    assert_eq!(world.wait(), Wait::Until(600 * SECOND));
 }
 
 #[test]
