@@ -54,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         jobs.insert(number, blaster.submit(request)?);
     }
     let (mut answered, mut attempts) = (0, 0);
-    while let Some((_, result)) = jobs.next() {
+    for (_, result) in jobs {
         attempts += result?.ledger().len();
         answered += 1;
         match answered {

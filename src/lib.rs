@@ -107,11 +107,11 @@
 //!
 //! | level | what |
 //! |---|---|
-//! | error | a panic, in the event hook or in a worker; only mistakes in code are logged so |
-//! | warn | a deployment is ejected or disabled; a text was cut at its token limit and returned without more ado; the configuration says what has no effect yet; fewer worker threads could be started than were asked for |
+//! | error | a panic: of the event hook, of a task's waker, or in a worker; only mistakes in code are logged so |
+//! | warn | a deployment is ejected or disabled; a text was cut at its token limit and returned without more ado; the configuration, or the environment's proxy, says what has no effect; fewer worker threads could be started than were asked for |
 //! | info | a deployment cools down, is probed, or is ready again |
 //! | debug | each attempt that failed, with the service's reason |
-//! | trace | each attempt, as its line in the ledger |
+//! | trace | each attempt, as its line in the ledger; the moment at which its request begins to leave |
 //!
 //! Neither keys nor prompts nor answers are logged. The HTTP client underneath logs in its own name (`ureq`, `ureq_proto`)
 //! and at trace level dumps what it sends and receives, prompts among it, but no credential.

@@ -25,6 +25,8 @@ mod crowd;
 mod fleet;
 mod harness;
 mod latency;
+#[cfg(feature = "internals")]
+mod lock;
 mod memory;
 mod ours;
 mod service;
@@ -37,6 +39,8 @@ const FIGURES: &[(&str, fn(harness::Effort))] = &[
     ("memory", memory::run),
     ("crowd", crowd::run),
     ("fleet", fleet::run),
+    #[cfg(feature = "internals")]
+    ("lock", lock::run),
 ];
 
 fn main() -> ExitCode {

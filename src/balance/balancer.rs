@@ -89,6 +89,9 @@ pub enum Pick {
     WaitUntil(Instant),
     /// Nowhere before something that is under way ends.
     WaitForSettle,
+    /// This job nowhere before something that is under way ends, or before the instant: it has failed at all that are
+    /// ready, and is better off with one that is merely busy. Other jobs of the same need may go.
+    WaitElsewhere(Option<Instant>),
     /// Nowhere: every endpoint that serves it is disabled.
     Never(Unavailable),
 }
@@ -229,7 +232,9 @@ impl Balancer {
         let mut probe = None;
         let mut earliest: Option<Instant> = None;
         let mut hope = false;
-        let (mut fresh, mut stale) = (0usize, 0usize);
+        let (mut fresh, mut stale, mut suspect) = (0usize, 0usize, 0usize);
+        // Where the job has not failed and may go later: none for "no such", some for "when a place is free or …".
+        let mut elsewhere: Option<Option<Instant>> = None;
         self.ready.clear();
         for &member in &set.members {
             let index = member.index();
@@ -242,6 +247,7 @@ impl Balancer {
                 .push(matches!(readiness, Readiness::Now(Role::Regular | Role::Trial)));
             match readiness {
                 Readiness::Now(Role::Probe) => probe = probe.or(Some(member)),
+                Readiness::Now(_) if need.job.suspects_endpoint(member) => suspect += 1,
                 Readiness::Now(_) if need.job.has_failed_at(member) => stale += 1,
                 Readiness::Now(_) => fresh += 1,
                 Readiness::At(at) => {
@@ -251,15 +257,36 @@ impl Balancer {
                 Readiness::OnSettle => hope = true,
                 Readiness::Refuses(at) => earliest = earliest.into_iter().chain(at).min(),
             }
+            let later = match readiness {
+                Readiness::At(at) => Some(Some(at)),
+                Readiness::OnSettle => Some(None),
+                _ => None,
+            };
+            if let (Some(at), false) = (later, need.job.has_failed_at(member)) {
+                elsewhere = Some(elsewhere.flatten().into_iter().chain(at).min());
+            }
         }
         if let Some(member) = probe {
             return Pick::Send(self.lease(member, Role::Probe, need.operation, now));
         }
-        if fresh + stale > 0 {
+        if let (0, 1.., Some(at)) = (fresh + stale, suspect, elsewhere) {
+            // Only those are ready that answered it with a 500. Whose fault that was shows elsewhere, and there it
+            // waits for a place: asked again here, a job that another endpoint can serve would be given up.
+            return Pick::WaitElsewhere(at);
+        }
+        if fresh + stale + suspect > 0 {
             let Set { members, ring } = set;
             let ready = &self.ready;
             // A retry goes where it has not failed, if anybody there is ready.
-            let may = |seat: usize| ready[seat] && (fresh == 0 || !need.job.has_failed_at(members[seat]));
+            let may = |seat: usize| {
+                let member = members[seat];
+                let better = match (fresh, stale) {
+                    (1.., _) => !need.job.has_failed_at(member),
+                    (0, 1..) => !need.job.suspects_endpoint(member),
+                    (0, 0) => true,
+                };
+                ready[seat] && better
+            };
             if let Some(seat) = ring.next(may) {
                 let member = members[seat];
                 let role = self.endpoints[member.index()].role();
@@ -468,7 +495,7 @@ impl Balancer {
     /// What becomes of a job that was answered by a 500, or senselessly.
     fn after_unclear(&mut self, lease: &Lease, job: &JobState, need: SetId, now: Instant) -> Verdict {
         let met = job.suspects().len();
-        if met >= MOST_UNCLEAR {
+        if job.suspected_endpoints() >= MOST_UNCLEAR {
             return Verdict::GiveUp(GiveUp::ServerErrors);
         }
         if lease.role == Role::Probe {

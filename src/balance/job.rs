@@ -50,6 +50,22 @@ impl JobState {
             .is_some_and(|history| history.failed_at.contains(&endpoint))
     }
 
+    /// Whether `endpoint` answered it with a 500, or senselessly.
+    pub(super) fn suspects_endpoint(&self, endpoint: EndpointId) -> bool {
+        self.suspects().iter().any(|suspect| suspect.endpoint == endpoint)
+    }
+
+    /// How many endpoints answered it with a 500, or senselessly.
+    pub(super) fn suspected_endpoints(&self) -> usize {
+        let suspects = self.suspects();
+        let first = |index: usize| {
+            suspects[..index]
+                .iter()
+                .all(|other| other.endpoint != suspects[index].endpoint)
+        };
+        (0..suspects.len()).filter(|&index| first(index)).count()
+    }
+
     pub(super) fn note_failure(&mut self, endpoint: EndpointId, counts: bool) {
         let history = self.history.get_or_insert_default();
         history.failures += u32::from(counts);

@@ -213,6 +213,7 @@ impl World {
             Pick::Send(lease) => panic!("{} takes it", NAMES[lease.endpoint().index()]),
             Pick::WaitUntil(at) => Wait::Until(at - self.t0),
             Pick::WaitForSettle => Wait::Settle,
+            Pick::WaitElsewhere(_) => panic!("a new job has failed nowhere"),
             Pick::Never(Unavailable { reasons }) => {
                 Wait::Never(reasons.into_iter().map(|(_, reason)| reason).collect())
             }

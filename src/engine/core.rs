@@ -17,6 +17,8 @@ use super::moment::{Epoch, Moment};
 
 /// Jobs handed out, or ended, in one hold of the lock; more are taken in a further one.
 const BATCH: usize = 32;
+/// Jobs passed over in one round because they wait for another endpoint than those that are ready.
+const MOST_ASIDE: usize = 32;
 
 /// What the lock guards.
 #[derive(Debug)]
@@ -95,6 +97,8 @@ pub(crate) struct Actions {
     pub(crate) assignments: Vec<Assignment>,
     pub(crate) endings: Vec<Ending>,
     pub(crate) changes: Vec<Change>,
+    /// Changes have been added to the news, and are to be told.
+    pub(crate) news: bool,
     /// There is more to do than one hold of the lock allows.
     pub(crate) more: bool,
 }
@@ -229,6 +233,7 @@ impl Core {
         self.wake_scheduled(moment);
         self.lanes.unblock();
         let mut wake: Option<Instant> = None;
+        let mut aside = Vec::new();
         while self.idle > 0 {
             if actions.assignments.len() + actions.endings.len() >= BATCH {
                 actions.more = true;
@@ -265,6 +270,13 @@ impl Core {
                     self.lanes.put_back(job);
                     self.lanes.block(lane);
                 }
+                Pick::WaitElsewhere(at) => {
+                    wake = wake.into_iter().chain(at).min();
+                    aside.push(job);
+                    if aside.len() == MOST_ASIDE {
+                        self.lanes.block(lane);
+                    }
+                }
                 Pick::Never(why) => {
                     self.end(&job);
                     actions.endings.push(Ending {
@@ -274,6 +286,7 @@ impl Core {
                 }
             }
         }
+        aside.into_iter().for_each(|job| self.lanes.put_back(job));
         if self.idle == 0 {
             self.end_hopeless(now, actions);
         }

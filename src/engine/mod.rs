@@ -25,6 +25,8 @@ mod attempt;
 mod blaster;
 mod builder;
 mod core;
+#[cfg(feature = "internals")]
+pub(crate) mod decisions;
 mod drain;
 mod event;
 mod handle;
@@ -35,6 +37,7 @@ mod line;
 #[cfg(all(test, model_check))]
 mod model;
 mod moment;
+mod news;
 mod raw_look;
 mod run_all;
 #[cfg(test)]

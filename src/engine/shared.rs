@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use crate::api::{Operation, RequestDefaults};
 use crate::balance::outcome::Outcome;
-use crate::balance::{EndpointId, Lease, ReplyHead, SetId, Snapshot};
+use crate::balance::{Change, EndpointId, Lease, ReplyHead, SetId, Snapshot};
 use crate::clock;
 use crate::error::{Error, Trail};
 use crate::transport::Transport;
@@ -18,6 +18,7 @@ use super::core::{Actions, Assignment, Core, Ending, NotTaken, Phase, Settled, W
 use super::event::{self, Event, Hook};
 use super::job::{Job, JobCell, Reply, Request};
 use super::moment::{Epoch, Moment};
+use super::news::News;
 use super::sync::{Condvar, Mutex, MutexGuard, queue, thread_local};
 use super::worker;
 
@@ -67,6 +68,7 @@ pub(crate) struct Shared {
     pub(crate) endpoints: Vec<EndpointInfo>,
     pub(crate) timeouts: Timeouts,
     hook: Option<Hook>,
+    news: News,
     epoch: Epoch,
     /// Tells this blaster's worker threads from others.
     identity: u64,
@@ -117,6 +119,7 @@ impl Shared {
             endpoints,
             timeouts,
             hook,
+            news: News::default(),
             identity: IDENTITIES.fetch_add(1, Ordering::Relaxed),
         }
     }
@@ -166,6 +169,10 @@ impl Shared {
             guarded.timer_sleeps_until = next;
         }
         let quiet = guarded.core.phase() > Phase::Open && guarded.core.is_idle();
+        actions.news = !actions.changes.is_empty();
+        if actions.news {
+            self.news.add(&mut actions.changes);
+        }
         drop(guarded);
         if sooner {
             self.timer.notify_one();
@@ -184,7 +191,9 @@ impl Shared {
             for assignment in actions.assignments.drain(..) {
                 self.hand_on(Box::new(assignment));
             }
-            self.announce(&mut actions);
+            if actions.news {
+                self.news.tell(|change| self.announce(change));
+            }
             for ending in actions.endings.drain(..) {
                 self.finish_ending(ending);
             }
@@ -200,25 +209,24 @@ impl Shared {
         }
     }
 
-    fn announce(&self, actions: &mut Actions) {
-        for change in actions.changes.drain(..) {
-            let left = change.until.map(|until| until.saturating_duration_since(clock::now()));
-            event::log_change(&change, left);
-            if let Some(hook) = &self.hook {
-                let (endpoint, condition, reason) = (change.endpoint, change.condition, change.reason);
-                let told = event::tell(
-                    hook,
-                    &Event::EndpointChanged {
-                        endpoint,
-                        condition,
-                        reason,
-                        left,
-                    },
-                );
-                if let Err(panic) = told {
-                    log::error!("the event hook panicked: {panic}");
-                }
-            }
+    fn announce(&self, change: Change) {
+        let left = change.until.map(|until| until.saturating_duration_since(clock::now()));
+        event::log_change(&change, left);
+        let Some(hook) = &self.hook else { return };
+        let Change {
+            endpoint,
+            condition,
+            reason,
+            ..
+        } = change;
+        let changed = Event::EndpointChanged {
+            endpoint,
+            condition,
+            reason,
+            left,
+        };
+        if let Err(panic) = event::tell(hook, &changed) {
+            log::error!("the event hook panicked: {panic}");
         }
     }
 

@@ -2,12 +2,23 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
+/// A callback or an event hook that panics, or that waits for its own worker.
+#[cfg(feature = "sim")]
+mod callbacks;
 /// The calls and what they return, against a scripted service.
 mod calls;
-
+/// Jobs that are cancelled in the queue, under way, between two attempts and too late.
+#[cfg(feature = "sim")]
+mod cancel;
 /// A server that answers with given bytes.
 #[cfg(feature = "sim")]
 mod canned;
+/// The test binary as a process of its own.
+#[cfg(all(feature = "sim", target_os = "linux"))]
+mod child;
+/// How a blaster ends: closed, drained or dropped, whatever is under way.
+#[cfg(feature = "sim")]
+mod closing;
 /// Refusals for want of quota.
 #[cfg(feature = "sim")]
 mod cooldowns;
@@ -17,18 +28,31 @@ mod failures;
 /// Endpoints that fail, hang and die, and come back.
 #[cfg(feature = "sim")]
 mod health;
+/// Tens of thousands of jobs among endpoints that fail at random, audited against the journal.
+#[cfg(feature = "sim")]
+mod load;
+/// What must not grow, however long it goes on.
+#[cfg(feature = "sim")]
+mod memory;
+/// Which job goes next, job timeouts, and the ways to take results.
+#[cfg(feature = "sim")]
+mod order;
 /// Requests that every endpoint answers with an error.
 #[cfg(feature = "sim")]
 mod poison;
 /// Which deployment a request goes to, and what a deployment is held to.
 #[cfg(feature = "sim")]
 mod routing;
+/// Very many endpoints and workers, very few, too many for the system, and none of them busy.
+#[cfg(all(feature = "sim", target_os = "linux"))]
+mod scale;
 /// Where a key may go.
 #[cfg(feature = "sim")]
 mod security;
 /// Answers that come as streams.
 #[cfg(feature = "sim")]
 mod streaming;
+/// What the tests against the simulator share.
 #[cfg(feature = "sim")]
 mod support;
 /// What reaches the wire, and what comes back of it.

@@ -7,11 +7,30 @@ use std::time::{Duration, Instant};
 use azure_openai_blaster::api::{ChatCompletion, ChatMessage, ChatRequest, Condition, Ledger};
 use azure_openai_blaster::config::BlasterConfig;
 use azure_openai_blaster::error::Result;
-use azure_openai_blaster::sim::{FleetSettings, JournalEntry, SimConfig, SimDeployment, SimFleet};
+use azure_openai_blaster::sim::{FleetSettings, JournalEntry, OutputLength, SimConfig, SimDeployment, SimFleet};
 use azure_openai_blaster::{Blaster, EndpointState, Event, JobHandle};
 
 /// Longest time that a test waits for what must happen; only reached where something is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `condition` holds; for what nobody tells of.
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < PATIENCE, "{what} did not come to pass");
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+/// Whether `text` answers [`ask`] of exactly this id: a prefix would take the answer of 12 for that of 1.
+pub(crate) fn is_answer(text: Option<&str>, id: impl std::fmt::Display) -> bool {
+    text.and_then(|text| text.split_whitespace().next()) == Some(echo(id).as_str())
+}
+
+/// A deployment whose answers have three tokens, for tests that count requests and not words.
+pub(crate) fn terse(name: impl Into<String>) -> SimDeployment {
+    SimDeployment::new(name).output(OutputLength::exactly(3))
+}
 
 /// A running fleet of these deployments.
 pub(crate) fn fleet(deployments: impl IntoIterator<Item = SimDeployment>) -> SimFleet {
@@ -28,6 +47,17 @@ pub(crate) fn config(fleet: &SimFleet) -> BlasterConfig {
 /// A client of this fleet with sixteen workers.
 pub(crate) fn blaster(fleet: &SimFleet) -> Blaster {
     Blaster::builder().config(config(fleet)).seed(1).build().unwrap()
+}
+
+/// A client of this fleet with so many workers.
+pub(crate) fn pool(fleet: &SimFleet, workers: usize) -> Blaster {
+    let config = config(fleet).num_workers(workers);
+    Blaster::builder().config(config).seed(1).build().unwrap()
+}
+
+/// Waits until so many requests have come to the simulator since its start.
+pub(crate) fn await_requests(fleet: &SimFleet, requests: u64) {
+    assert!(fleet.wait_for(PATIENCE, |view| view.totals().requests >= requests));
 }
 
 /// A request that the simulator answers with a text that begins with `id:<id>`.

@@ -128,6 +128,11 @@ impl Watched {
                 }
                 Some(job)
             }
+            Pick::WaitElsewhere(at) => {
+                assert!(at.is_none_or(|at| at > self.world.now()), "a wait for what is over");
+                assert!(job.failures() > 0, "a job that has failed nowhere is at home everywhere");
+                Some(job)
+            }
             Pick::WaitForSettle => {
                 assert!(!self.under_way.is_empty(), "nothing is under way that could end");
                 Some(job)

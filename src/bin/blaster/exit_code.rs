@@ -11,6 +11,8 @@ pub(crate) enum ExitCode {
     Failure,
     /// It could not be begun: wrong arguments or a wrong configuration. The argument parser uses the same number.
     Usage,
+    /// Ctrl-C ended it before it was done; what a shell makes of SIGINT.
+    Interrupted,
 }
 
 impl From<ExitCode> for process::ExitCode {
@@ -19,6 +21,7 @@ impl From<ExitCode> for process::ExitCode {
             ExitCode::Success => 0,
             ExitCode::Failure => 1,
             ExitCode::Usage => 2,
+            ExitCode::Interrupted => 130,
         })
     }
 }

@@ -7,9 +7,13 @@ use std::process;
 use clap::{Parser, Subcommand};
 
 use exit_code::ExitCode;
+use screen::Screen;
 
+mod demo;
 mod exit_code;
 mod interrupt;
+mod output;
+mod screen;
 mod sim;
 
 /// Pushes a mountain of prompts through every Azure OpenAI deployment you own.
@@ -22,6 +26,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Arguments),
     Sim(sim::Arguments),
 }
 
@@ -51,14 +56,19 @@ impl Failure {
 }
 
 fn main() -> process::ExitCode {
-    env_logger::init();
-    let result = match Arguments::parse().command {
-        Command::Sim(arguments) => sim::run(&arguments),
+    let arguments = Arguments::parse();
+    let screen = Screen::default();
+    env_logger::Builder::from_default_env()
+        .target(env_logger::Target::Pipe(Box::new(screen.clone())))
+        .init();
+    let result = match arguments.command {
+        Command::Demo(arguments) => demo::run(&arguments, &screen),
+        Command::Sim(arguments) => sim::run(&arguments).map(|()| ExitCode::Success),
     };
     let code = match result {
-        Ok(()) => ExitCode::Success,
+        Ok(code) => code,
         Err(failure) => {
-            eprintln!("blaster: {}", failure.message);
+            screen.say(&format!("blaster: {}", failure.message));
             failure.code
         }
     };

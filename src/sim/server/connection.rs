@@ -247,7 +247,8 @@ impl<M: Model> Connection<M> {
         Ok(end)
     }
 
-    /// Waits until `at` after the request was received; what is due by then is sent before.
+    /// Waits until `at` after the request was received; what was due before is sent first. Never returns early; tokio's
+    /// timers make it up to about a millisecond late.
     async fn wait_for(&mut self, at: Duration) -> Result<(), Interrupt> {
         let Some(exchange) = &mut self.exchange else {
             return Ok(());

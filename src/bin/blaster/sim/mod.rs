@@ -1,7 +1,7 @@
 //! `blaster sim`: a simulated fleet in a process of its own.
 
 use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread;
@@ -11,6 +11,7 @@ use azure_openai_blaster::sim::{FleetSettings, JournalEntry, SimConfig, SimFleet
 
 use crate::Failure;
 use crate::interrupt::Interrupt;
+use crate::output::print;
 use report::Snapshot;
 
 mod default_fleet;
@@ -121,15 +122,6 @@ fn start(config: SimConfig, arguments: &Arguments) -> Result<SimFleet, Failure> 
         settings = settings.journal_capacity(0);
     }
     SimFleet::start_with(config, &settings).map_err(|error| Failure::of("starting the fleet", &error))
-}
-
-/// Prints `text` and a line end to stdout. A reader that has gone is no failure.
-fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::of("writing to stdout", &error)),
-        _ => Ok(()),
-    }
 }
 
 /// The file that the exchanges are written to.

@@ -1,0 +1,107 @@
+//! How long the one lock is held for a decision: 50 endpoints, 100,000 jobs that wait for four models in three classes,
+//! half of them with a timeout, and a service that throttles and fails now and then.
+
+use std::time::{Duration, Instant};
+
+use azure_openai_blaster::Priority;
+use azure_openai_blaster::internals::{
+    Axis, BalanceSettings, Blame, Decisions, EndpointSpec, HealthSettings, Outcome, Strategy, Throttle,
+};
+
+use crate::harness::{Effort, quantiles};
+
+const ENDPOINTS: usize = 50;
+const WAITING: usize = 100_000;
+const WORKERS: u32 = 1_024;
+const MODELS: [&str; 4] = ["a", "b", "c", "d"];
+const CLASSES: [Priority; 3] = [Priority::Interactive, Priority::Normal, Priority::Batch];
+
+/// Time between two answers, of the clock that the decisions are told.
+const STEP: Duration = Duration::from_micros(100);
+
+pub(crate) fn run(effort: Effort) {
+    let mut now = Instant::now();
+    let mut decisions = Decisions::new(specs(), settings(), 2 * WAITING, now);
+    let sets = MODELS.map(|model| decisions.set(model).expect("somebody serves it"));
+    let mut number = 0;
+    let mut submit = |decisions: &mut Decisions, now: Instant| {
+        number += 1;
+        let body = vec![b'x'; 64];
+        let deadline = (number % 2 == 0).then(|| now + Duration::from_secs(3600));
+        timed(|| decisions.submit(sets[number % 4], CLASSES[number % 3], body, deadline, now))
+    };
+    while decisions.waiting() < WAITING {
+        submit(&mut decisions, now);
+    }
+    let count = effort.count(200_000);
+    let (mut submits, mut settles) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    for number in 0..count {
+        now += STEP;
+        let outcome = outcome(number);
+        settles.push(timed(|| decisions.settle(&outcome, now)));
+        submits.push(submit(&mut decisions, now));
+    }
+    assert!(decisions.waiting() > WAITING / 2, "{} wait", decisions.waiting());
+    assert!(decisions.under_way() > 0, "nothing is under way");
+    let unit = (" µs", 1e6);
+    let of = format!("{ENDPOINTS} endpoints, {WAITING} waiting");
+    let name = |what: &str| format!("lock held to {what}; {of}");
+    quantiles(
+        &name("settle, and pick the next"),
+        &mut settles,
+        unit,
+        [(0.5, 2.0), (0.99, 2.0)],
+    );
+    quantiles(&name("submit"), &mut submits, unit, [(0.5, 2.0), (0.99, 2.0)]);
+}
+
+/// How long `decide` takes; what it leaves is dropped after that.
+fn timed<T>(decide: impl FnOnce() -> T) -> Duration {
+    let started = Instant::now();
+    let rest = decide();
+    let time = started.elapsed();
+    drop(rest);
+    time
+}
+
+/// Mostly answers; one in 50 is throttled, one in 200 fails.
+fn outcome(number: usize) -> Outcome {
+    if number % 50 == 7 {
+        Outcome::Throttled(Throttle {
+            wait: Some(Duration::from_millis(50)),
+            axis: Axis::Tokens,
+            reason: "too many tokens".to_owned(),
+        })
+    } else if number % 200 == 11 {
+        Outcome::Failed {
+            blame: Blame::Endpoint,
+            reason: "503 Service Unavailable".to_owned(),
+        }
+    } else {
+        Outcome::Success
+    }
+}
+
+fn specs() -> Vec<EndpointSpec> {
+    let spec = |index: usize| EndpointSpec {
+        name: format!("endpoint-{index}").into(),
+        weight: 1 + index as u32 % 5,
+        serves: vec![MODELS[index % 4].into(), MODELS[(index + 1) % 4].into()],
+        max_in_flight: None,
+        unavailable: None,
+    };
+    (0..ENDPOINTS).map(spec).collect()
+}
+
+fn settings() -> BalanceSettings {
+    BalanceSettings {
+        strategy: Strategy::Weighted,
+        workers: WORKERS,
+        max_attempts: 5,
+        health: HealthSettings {
+            threshold: 5,
+            cooldown_max: Duration::from_secs(3600),
+        },
+        seed: 1,
+    }
+}
