@@ -357,7 +357,8 @@ fn a_raw_stream_is_made_good_elsewhere_until_its_content_comes() {
     // After that it is its reader's, and ends as broken.
     let fleet = fleet([SimDeployment::new("bad").fault(SimFault::always(FaultKind::CutStream { frames: 12 }))]);
     let body = r#"{"stream":true,"input":"id:1"}"#;
-    let stream = build(on_v1(&fleet))
+    let blaster = build(on_v1(&fleet));
+    let stream = blaster
         .stream_raw(RawRequest::post(Operation::Responses, body))
         .unwrap();
     let pieces: Vec<_> = stream.collect();
