@@ -35,6 +35,14 @@ pub struct EndpointSpec {
     pub unavailable: Option<String>,
 }
 
+impl Need<'_> {
+    /// Whether its time is over before `limit` is.
+    fn ends_within(&self, limit: Duration, now: Instant) -> bool {
+        self.deadline
+            .is_some_and(|deadline| deadline.saturating_duration_since(now) < limit)
+    }
+}
+
 impl EndpointSpec {
     /// Its part of the turns.
     fn turns(&self, strategy: Strategy) -> u32 {
@@ -78,6 +86,8 @@ pub struct Need<'a> {
     pub operation: &'a Operation,
     /// Where it has failed before: such endpoints are avoided while another is ready.
     pub job: &'a JobState,
+    /// When its time is over, if ever: one with too little left for a probe is spared it while another endpoint is ready.
+    pub deadline: Option<Instant>,
 }
 
 /// The answer to "where does this job go now?"
@@ -123,7 +133,7 @@ pub enum GiveUp {
     Attempts,
     /// Every endpoint that could be asked, or three, answered 500 or senselessly.
     ServerErrors,
-    /// Ended from our side.
+    /// Ended from our side, or with the job's time.
     Abandoned,
 }
 
@@ -225,11 +235,12 @@ impl Balancer {
 
     /// Where a job with this need goes now.
     ///
-    /// A due probe goes before everything else (an endpoint that is back is worth one delayed job); then, of the
-    /// ready endpoints, those where the job has not failed take turns by their weights.
+    /// A due probe goes before everything else (an endpoint that is back is worth one delayed job, though not one that
+    /// the delay would end); then, of the ready endpoints, those where the job has not failed take turns by their
+    /// weights.
     pub fn pick(&mut self, need: &Need<'_>, now: Instant) -> Pick {
         let set = &mut self.sets[need.set.0 as usize];
-        let (mut probe, mut reluctant) = (None, None);
+        let (mut probe, mut hurried, mut reluctant) = (None, None, None);
         let mut earliest: Option<Instant> = None;
         let mut hope = false;
         let (mut fresh, mut stale, mut suspect) = (0usize, 0usize, 0usize);
@@ -256,6 +267,9 @@ impl Balancer {
                 Readiness::Now(Role::Probe) if need.job.suspects_endpoint(member) => {
                     reluctant = reluctant.or(Some(member));
                 }
+                Readiness::Now(Role::Probe) if need.ends_within(endpoint.probe_first_byte(), now) => {
+                    hurried = hurried.or(Some(member));
+                }
                 Readiness::Now(Role::Probe) => probe = probe.or(Some(member)),
                 Readiness::Now(_) if need.job.suspects_endpoint(member) => suspect += 1,
                 Readiness::Now(_) if need.job.has_failed_at(member) => stale += 1,
@@ -276,10 +290,11 @@ impl Balancer {
                 elsewhere = Some(elsewhere.flatten().into_iter().chain(at).min());
             }
         }
-        if let Some(member) = probe {
+        let better = fresh + stale > 0;
+        if let Some(member) = probe.or(hurried.filter(|_| !better)) {
             return Pick::Send(self.lease(member, Role::Probe, need.operation, now));
         }
-        if fresh + stale == 0
+        if !better
             && (suspect > 0 || reluctant.is_some())
             && let Some(at) = elsewhere
         {
@@ -369,6 +384,7 @@ impl Balancer {
         let index = lease.endpoint.index();
         let endpoint = &mut self.endpoints[index];
         endpoint.told = head.told;
+        endpoint.heard();
         if !head.admitted {
             return false;
         }
@@ -415,6 +431,20 @@ impl Balancer {
                     endpoint.abandoned(&lease, scout, now),
                     Verdict::GiveUp(GiveUp::Abandoned),
                 )
+            }
+            Outcome::OutOfTime { silent } => {
+                let waited = now.saturating_duration_since(lease.at);
+                let changed = if endpoint.let_down(scout, *silent, waited, &health) {
+                    let reason = format!("no reply in the {} ms that its job had", waited.as_millis());
+                    endpoint.totals.failed += 1;
+                    endpoint.note_error(&reason);
+                    endpoint.operation_unknown(&lease, now);
+                    endpoint.failed(lease.epoch, scout, &reason, &health, &mut self.rng, now)
+                } else {
+                    endpoint.totals.abandoned += 1;
+                    endpoint.abandoned(&lease, scout, now)
+                };
+                (changed, Verdict::GiveUp(GiveUp::Abandoned))
             }
             Outcome::Unusable { scope, reason } => {
                 endpoint.totals.unusable += 1;

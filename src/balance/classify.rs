@@ -332,7 +332,7 @@ mod tests {
             Outcome::Unusable { scope, reason } => (Kind::Unusable(scope), reason),
             Outcome::Refused { reason } => (Refused, reason),
             Outcome::Abandoned => (Abandoned, String::new()),
-            Outcome::Success => panic!("classified as a success"),
+            Outcome::Success | Outcome::OutOfTime { .. } => panic!("no reply is classified as {outcome:?}"),
         }
     }
 

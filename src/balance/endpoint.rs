@@ -23,6 +23,9 @@
 //! given, each counted failure begins a new one, and what comes from an older epoch neither counts as a failure,
 //! nor ends a row of failures, nor disables the endpoint: it tells about a time before the last thing known.
 //!
+//! A request that ends because its job's time is over is a failure where the endpoint was silent for longer than it
+//! needs (see `let_down`), and otherwise tells nothing.
+//!
 //! Of the requests that go first (trials and probes) at most one is out at a time, whatever state the endpoint goes
 //! through meanwhile: it is the endpoint's *scout*, from its lease to its head, or to its end where no good head comes.
 //!
@@ -76,6 +79,8 @@ pub(super) struct Endpoint {
     /// Refusals (429) in a row, those under way together counted once.
     refusals: u32,
     last_refusal: Option<Instant>,
+    /// Requests in a row whose job's time was over before anything came.
+    silences: u32,
     /// The job of the latest 500, where no success came since.
     unclear: Option<u64>,
     /// Operations this deployment lacks, until when, and how it said so.
@@ -177,6 +182,7 @@ impl Endpoint {
             first_of_streak: None,
             refusals: 0,
             last_refusal: None,
+            silences: 0,
             unclear: None,
             lacks: Vec::new(),
             told: Told::default(),
@@ -378,6 +384,7 @@ impl Endpoint {
             self.last_refusal = None;
         }
         self.unclear = None;
+        self.heard();
         self.lacks.retain(|lack| lack.operation != lease.operation);
         scout && self.open()
     }
@@ -434,6 +441,19 @@ impl Endpoint {
         if let Some(lack) = self.lacks.iter_mut().find(found_out) {
             lack.retry_at = now;
         }
+    }
+
+    /// A reply has begun: the endpoint does not hang.
+    pub(super) fn heard(&mut self) {
+        self.silences = 0;
+    }
+
+    /// A request has ended with its job's time, after it had `waited`. True where that is the endpoint's fault and not
+    /// the job's haste: it has been silent for longer than it needs, or to so many jobs in a row as take it out, or to
+    /// one that went first, which another would follow in vain.
+    pub(super) fn let_down(&mut self, scout: bool, silent: bool, waited: Duration, settings: &HealthSettings) -> bool {
+        self.silences = self.silences.saturating_add(u32::from(silent));
+        scout || silent && (waited >= self.patience() || self.silences >= settings.threshold)
     }
 
     /// A refusal for want of quota. True where the condition changed.

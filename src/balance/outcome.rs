@@ -31,6 +31,11 @@ pub enum Outcome {
         /// In words, for the ledger.
         reason: String,
     },
+    /// The job's own time was over. What that says about the endpoint is for the balancer to decide.
+    OutOfTime {
+        /// Whether nothing had come of the reply.
+        silent: bool,
+    },
     /// Ended from our side (cancelled, shut down, the caller stopped reading, a panic): tells nothing about the endpoint.
     Abandoned,
 }

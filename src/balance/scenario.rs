@@ -160,10 +160,20 @@ impl World {
     }
 
     pub(super) fn pick(&mut self, job: &JobState, operation: &Operation) -> Pick {
+        self.pick_for(job, operation, None)
+    }
+
+    /// Where a job goes that has so much time left.
+    pub(super) fn pick_within(&mut self, job: &JobState, time: Duration) -> Pick {
+        self.pick_for(job, &CHAT, Some(self.now() + time))
+    }
+
+    fn pick_for(&mut self, job: &JobState, operation: &Operation, deadline: Option<Instant>) -> Pick {
         let need = Need {
             set: self.set,
             operation,
             job,
+            deadline,
         };
         self.balancer.pick(&need, self.clock.now())
     }
@@ -306,6 +316,9 @@ pub(super) fn refusal(wait: Option<Duration>) -> Outcome {
         reason: "429".to_owned(),
     })
 }
+
+/// The job's time is over, and nothing has come.
+pub(super) const OUT_OF_TIME: Outcome = Outcome::OutOfTime { silent: true };
 
 pub(super) fn timeout() -> Outcome {
     failure("no reply")

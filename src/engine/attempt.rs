@@ -10,7 +10,7 @@ use crate::balance::classify::{ReplyFacts, bad_reply, classify, classify_error_f
 use crate::balance::outcome::{Blame, Outcome};
 use crate::balance::{Lease, ReplyHead, Role};
 use crate::clock;
-use crate::error::fault::{Fault, FaultKind, Phase, TimeoutKind};
+use crate::error::fault::{Fault, FaultKind, Phase};
 use crate::error::{StreamProblem, Upstream};
 use crate::transport::{self, Body, Call, Limits, MAX_BODY, sse};
 
@@ -147,11 +147,11 @@ fn problem(attempted: &Attempted) -> Option<Box<str>> {
     let words = match (&attempted.outcome, &attempted.cause) {
         (Outcome::Success, _) => return None,
         (_, Some(Cause::Cancelled)) => "cancelled",
-        (_, Some(Cause::TimedOut)) => "the job's time was over",
         (_, Some(Cause::Stopped(_))) => "the caller had enough",
         (_, Some(Cause::Panicked(_))) => "a callback panicked",
         (Outcome::Throttled(throttle), _) => &throttle.reason,
         (Outcome::Failed { reason, .. } | Outcome::Unusable { reason, .. } | Outcome::Refused { reason }, _) => reason,
+        (Outcome::OutOfTime { .. }, _) => "the job's time was over",
         (Outcome::Abandoned, _) => "given up",
     };
     Some(words.into())
@@ -224,8 +224,13 @@ fn failed(shared: &Shared, job: &Job, fault: &Fault) -> Attempted {
         .is_some_and(|deadline| deadline <= shared.moment(clock::now()));
     match fault.kind {
         FaultKind::Cancelled => Attempted::ended(Cause::Cancelled),
-        // It is the caller's haste, not the endpoint's slowness.
-        FaultKind::Timeout(TimeoutKind::Attempt) if job_over => Attempted::ended(Cause::TimedOut),
+        // Whichever limit it was: each ends with the job's time at the latest.
+        FaultKind::Timeout(_) if job_over => Attempted {
+            cause: Some(Cause::TimedOut),
+            ..ended_as(Outcome::OutOfTime {
+                silent: fault.phase != Phase::HeadReceived,
+            })
+        },
         _ => ended_as(classify_fault(fault)),
     }
 }

@@ -264,6 +264,7 @@ impl Core {
                     set,
                     operation,
                     job: job.known_state().unwrap_or(&JobState::new(job.id())),
+                    deadline: job.deadline.map(|deadline| self.epoch.instant(deadline)),
                 },
                 now,
             ) {

@@ -158,7 +158,7 @@ fn finish(shared: &Shared, job: &Job, age: std::time::Duration, attempts: usize,
 
 fn reason(outcome: &Outcome) -> Option<&str> {
     match outcome {
-        Outcome::Success | Outcome::Abandoned => None,
+        Outcome::Success | Outcome::OutOfTime { .. } | Outcome::Abandoned => None,
         Outcome::Throttled(throttle) => Some(&throttle.reason),
         Outcome::Failed { reason, .. } | Outcome::Unusable { reason, .. } | Outcome::Refused { reason } => Some(reason),
     }

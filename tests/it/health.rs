@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use azure_openai_blaster::api::{Condition, Ledger};
-use azure_openai_blaster::config::BlasterConfig;
+use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig};
 use azure_openai_blaster::error::{Error, ErrorKind};
 use azure_openai_blaster::sim::{Death, FaultKind, JournalEntry, Latency, SimDeployment, SimFault, SimFleet};
+use azure_openai_blaster::testing::{Scripted, ScriptedReply};
 use azure_openai_blaster::{Blaster, ChatCompletion, JobHandle};
 
 use crate::support::{PATIENCE, arrived, ask, attempts, blaster, config, echo, fleet, listened, state, wait, wait_all};
@@ -264,4 +265,55 @@ fn drops_of_a_reply_do_not_outlast_the_time_of_an_attempt() {
         assert!(results.iter().all(Result::is_ok), "{results:?}");
     }
     assert!(all_left(&fleet, "drip"));
+}
+
+/// Two endpoints, of which the first never answers.
+fn east_hangs() -> Blaster {
+    let service = Scripted::new(|call| {
+        if call.endpoint.as_ref() == "east" {
+            ScriptedReply::hang()
+        } else {
+            ScriptedReply::text("yes")
+        }
+    });
+    scripted(service)
+}
+
+fn scripted(service: Scripted) -> Blaster {
+    let deployments =
+        ["east", "west"].map(|name| DeploymentConfig::new(name, "http://localhost", "gpt-4o").auth(Auth::None));
+    Blaster::builder()
+        .config(BlasterConfig::new(deployments).num_workers(8))
+        .transport(service)
+        .seed(1)
+        .build()
+        .unwrap()
+}
+
+/// How many of so many jobs with little time fail, made one after the other.
+fn failed_of(blaster: &Blaster, jobs: usize) -> usize {
+    let hurried = |id: &usize| {
+        let request = ask(id).timeout(Duration::from_millis(100));
+        blaster.chat(request).is_err()
+    };
+    (0..jobs).filter(hurried).count()
+}
+
+#[test]
+fn a_hanging_endpoint_that_is_to_be_probed_fails_no_job_that_another_can_serve() {
+    let blaster = east_hangs();
+    let east = state(&blaster, "east");
+    east.disable("down");
+    east.enable(); // as a probe that is due
+    assert_eq!(failed_of(&blaster, 20), 0);
+}
+
+#[test]
+fn an_endpoint_that_hangs_for_longer_than_its_jobs_wait_is_taken_out() {
+    let blaster = east_hangs();
+    let failed = failed_of(&blaster, 40);
+    let report = state(&blaster, "east").report();
+    assert!(failed <= 8, "{failed} of 40 jobs failed; {report}");
+    assert_ne!(report.condition, Condition::Ready, "{report}");
+    assert_eq!(report.totals.failed, 1, "{report}");
 }
