@@ -408,6 +408,15 @@ impl Balancer {
         let health = self.settings.health;
         let endpoint = &mut self.endpoints[index];
         let scout = endpoint.back(&lease);
+        let denied = matches!(
+            outcome,
+            Outcome::Failed {
+                blame: Blame::Denied,
+                ..
+            }
+        );
+        // A deployment that has served may have met a prompt that something on the way does not like.
+        let shut = denied && endpoint.denies(&lease, job.id());
         let (changed, verdict) = match outcome {
             Outcome::Success => {
                 endpoint.totals.succeeded += 1;
@@ -456,6 +465,15 @@ impl Balancer {
                 };
                 (changed, Verdict::RetryAt(now))
             }
+            Outcome::Failed { reason, .. } if shut => {
+                endpoint.totals.unusable += 1;
+                endpoint.note_error(reason);
+                job.note_failure(id, false);
+                (
+                    endpoint.unusable(lease.epoch, scout, reason, now),
+                    Verdict::RetryAt(now),
+                )
+            }
             Outcome::Failed {
                 blame: Blame::Nobody, ..
             } => {
@@ -474,7 +492,7 @@ impl Balancer {
                 (changed, self.after_failure(job, now))
             }
             Outcome::Failed {
-                blame: Blame::Unclear,
+                blame: Blame::Unclear | Blame::Denied,
                 reason,
             } => {
                 endpoint.totals.failed += 1;

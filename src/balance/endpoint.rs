@@ -23,6 +23,9 @@
 //! given, each counted failure begins a new one, and what comes from an older epoch neither counts as a failure,
 //! nor ends a row of failures, nor disables the endpoint: it tells about a time before the last thing known.
 //!
+//! A denial (401, 403, …) that is not in the service's own words is the endpoint's where it has not served since it was
+//! last out, or where two jobs in a row meet it (see `denies`); else it is a suspicion, as a 500 is.
+//!
 //! A request that ends because its job's time is over is a failure where the endpoint was silent for longer than it
 //! needs (see `let_down`), and otherwise tells nothing.
 //!
@@ -81,6 +84,10 @@ pub(super) struct Endpoint {
     last_refusal: Option<Instant>,
     /// Requests in a row whose job's time was over before anything came.
     silences: u32,
+    /// Whether a whole good reply has come since it was last out.
+    proven: bool,
+    /// The job that was denied latest, where no success came since.
+    denied: Option<u64>,
     /// The job of the latest 500, where no success came since.
     unclear: Option<u64>,
     /// Operations this deployment lacks, until when, and how it said so.
@@ -183,6 +190,8 @@ impl Endpoint {
             refusals: 0,
             last_refusal: None,
             silences: 0,
+            proven: false,
+            denied: None,
             unclear: None,
             lacks: Vec::new(),
             told: Told::default(),
@@ -378,12 +387,14 @@ impl Endpoint {
         if lease.epoch == self.epoch {
             self.streak = 0;
             self.first_of_streak = None;
+            self.proven = true;
         }
         if self.last_refusal.is_some_and(|last| lease.at > last) {
             self.refusals = 0;
             self.last_refusal = None;
         }
         self.unclear = None;
+        self.denied = None;
         self.heard();
         self.lacks.retain(|lack| lack.operation != lease.operation);
         scout && self.open()
@@ -566,6 +577,7 @@ impl Endpoint {
             } else {
                 format!("{} failures in a row; first: {first}; last: {reason}", self.streak)
             };
+            self.proven = false;
             self.state = State::Out(Out {
                 disabled: false,
                 probe_at: Some(self.after_rest(now + EJECTED_PROBE)),
@@ -582,6 +594,13 @@ impl Endpoint {
     /// a row met the same here, so that it is the endpoint's fault after all.
     pub(super) fn unclear_again(&mut self, job: u64) -> bool {
         self.unclear.replace(job).is_some_and(|other| other != job)
+    }
+
+    /// `job` was denied by who knows whom. True where it is the endpoint that is shut: it has not served since it was
+    /// last out, or another job in a row met the same.
+    pub(super) fn denies(&mut self, lease: &Lease, job: u64) -> bool {
+        let again = self.denied.replace(job).is_some_and(|other| other != job);
+        lease.role == Role::Probe || !self.proven || again
     }
 
     /// `at`, or, where the endpoint is to be left alone for longer, then.
@@ -624,6 +643,7 @@ impl Endpoint {
             State::Out(out) => out.failed_probes,
             _ => 0,
         };
+        self.proven = false;
         self.state = State::Out(Out {
             disabled: true,
             probe_at,

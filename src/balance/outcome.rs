@@ -74,6 +74,9 @@ pub enum Blame {
     Endpoint,
     /// The endpoint's or the request's: 500, a reply that makes no sense. Decided by how the job fares elsewhere.
     Unclear,
+    /// The endpoint's or the request's: it was denied in words that are not the service's own, as by a firewall that
+    /// reads prompts. Decided by whether the endpoint has served, and whether it denies the next job too.
+    Denied,
     /// Nobody's: a reused connection that had been closed meanwhile.
     Nobody,
 }

@@ -338,6 +338,13 @@ pub(super) fn server_error() -> Outcome {
     }
 }
 
+pub(super) fn denied() -> Outcome {
+    Outcome::Failed {
+        blame: Blame::Denied,
+        reason: "403".to_owned(),
+    }
+}
+
 pub(super) fn unauthorized() -> Outcome {
     Outcome::Unusable {
         scope: Scope::Deployment,

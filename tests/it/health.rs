@@ -317,3 +317,40 @@ fn an_endpoint_that_hangs_for_longer_than_its_jobs_wait_is_taken_out() {
     assert_ne!(report.condition, Condition::Ready, "{report}");
     assert_eq!(report.totals.failed, 1, "{report}");
 }
+
+#[test]
+fn one_prompt_that_a_firewall_answers_with_403_fails_alone() {
+    let service = Scripted::new(|call| {
+        if call.body.to_string().contains("<script>") {
+            ScriptedReply::status(403).body("<html>blocked by policy</html>")
+        } else {
+            ScriptedReply::text("yes").after(Duration::from_millis(5))
+        }
+    });
+    let blaster = scripted(service);
+    let prompt = |id| if id == 40 { "<script>" } else { "fine" };
+    let handles: Vec<_> = (0..200).map(|id| blaster.submit(prompt(id)).unwrap()).collect();
+    for (id, result) in wait_all(handles).iter().enumerate() {
+        assert_eq!(result.is_err(), id == 40, "{id}: {result:?}");
+    }
+}
+
+#[test]
+fn a_failed_probe_costs_its_job_nothing_also_where_it_is_a_500() {
+    let service = Scripted::new(|call| {
+        if call.endpoint.as_ref() == "east" {
+            ScriptedReply::status(500)
+        } else {
+            ScriptedReply::status(429).header("retry-after", "60")
+        }
+    });
+    let blaster = scripted(service);
+    let east = state(&blaster, "east");
+    east.disable("down");
+    let mut handle = blaster.submit("x").unwrap();
+    for _ in 0..4 {
+        east.enable(); // as a probe that is due
+        let ended = handle.wait_timeout(Duration::from_millis(100));
+        assert!(ended.is_none(), "although west is free in a minute: {ended:?}");
+    }
+}

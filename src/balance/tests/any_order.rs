@@ -55,6 +55,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         1 => Just(throttled(86_400 * SECOND)),
         1 => Just(refusal(None)),
         1 => Just(refused()),
+        1 => Just(denied()),
         1 => Just(unauthorized()),
         1 => Just(Outcome::Abandoned),
         2 => any::<bool>().prop_map(|silent| Outcome::OutOfTime { silent }),

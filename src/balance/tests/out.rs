@@ -56,6 +56,7 @@ fn a_probe_brings_back_or_not_as_its_outcome_says() {
         (timeout(), Condition::Ejected),
         (server_error(), Condition::Ejected),
         (unauthorized(), Condition::Disabled),
+        (denied(), Condition::Disabled),
         (Outcome::Abandoned, Condition::Ejected),
         (OUT_OF_TIME, Condition::Ejected),
     ] {
