@@ -253,7 +253,7 @@ impl Shared {
         let mut guarded = self.core.lock();
         let settled = guarded.core.settle(job, lease, outcome, now);
         guarded.core.worker_idles();
-        guarded.core.pump(now, &mut actions);
+        guarded.core.go_on(now, &mut actions);
         self.release(guarded, &mut actions);
         let next = actions.assignments.pop().map(Box::new);
         self.perform(actions);
