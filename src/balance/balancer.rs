@@ -31,7 +31,7 @@ pub struct EndpointSpec {
     pub serves: Vec<Arc<str>>,
     /// Most requests under way; none for what `weight` and the number of workers give.
     pub max_in_flight: Option<u32>,
-    /// Why it cannot be used at all, if so.
+    /// Why it cannot be used at all, if so; [`Balancer::enable`] does not change that.
     pub unavailable: Option<String>,
 }
 
