@@ -22,6 +22,9 @@ const MILLISECONDS: (&str, f64) = (" ms", 1e3);
 /// Between two jobs, so that the worker sleeps when the next one comes.
 const PAUSE: Duration = Duration::from_micros(200);
 
+/// Jobs before the first that is measured.
+const WARM_UP: usize = 100;
+
 /// Shorter cooldowns would pass before the job waits for them.
 const COOLDOWN: Duration = Duration::from_millis(3);
 
@@ -68,8 +71,7 @@ fn measure(blaster: &Blaster, arrivals: &Receiver<Instant>, count: usize) -> Vec
         let arrived = arrivals.recv().expect("each job arrives");
         arrived - submitted
     };
-    (0..100).for_each(|warm_up| drop(one(warm_up)));
-    (0..count).map(one).collect()
+    (0..WARM_UP + count).map(one).skip(WARM_UP).collect()
 }
 
 /// How much later than the end of a cooldown the job that waited for it goes.

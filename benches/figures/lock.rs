@@ -26,19 +26,23 @@ pub(crate) fn run(effort: Effort) {
     let mut number = 0;
     let mut submit = |decisions: &mut Decisions, now: Instant| {
         number += 1;
-        let body = vec![b'x'; 64];
+        let job = Decisions::job(CLASSES[number % 3], vec![b'x'; 64]);
         let deadline = (number % 2 == 0).then(|| now + Duration::from_secs(3600));
-        timed(|| decisions.submit(sets[number % 4], CLASSES[number % 3], body, deadline, now))
+        timed(|| decisions.submit(sets[number % 4], job, deadline, now))
     };
     while decisions.waiting() < WAITING {
         submit(&mut decisions, now);
     }
     let count = effort.count(200_000);
+    let mut more = Vec::new();
     let (mut submits, mut settles) = (Vec::with_capacity(count), Vec::with_capacity(count));
     for number in 0..count {
         now += STEP;
         let outcome = outcome(number);
         settles.push(timed(|| decisions.settle(&outcome, now)));
+        while decisions.has_more() {
+            more.push(timed(|| decisions.go_on(now)));
+        }
         submits.push(submit(&mut decisions, now));
     }
     assert!(decisions.waiting() > WAITING / 2, "{} wait", decisions.waiting());
@@ -52,6 +56,7 @@ pub(crate) fn run(effort: Effort) {
         unit,
         [(0.5, 2.0), (0.99, 2.0)],
     );
+    quantiles(&name("hand out more"), &mut more, unit, [(0.5, 2.0), (0.99, 2.0)]);
     quantiles(&name("submit"), &mut submits, unit, [(0.5, 2.0), (0.99, 2.0)]);
 }
 

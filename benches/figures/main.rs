@@ -31,8 +31,10 @@ mod memory;
 mod ours;
 mod service;
 
+type Figure = (&'static str, fn(harness::Effort));
+
 /// The figures by name. Each is made in a process of its own: idle threads and the memory of one do not meet another.
-const FIGURES: &[(&str, fn(harness::Effort))] = &[
+const FIGURES: &[Figure] = &[
     ("backlog", backlog::run),
     ("blocking", blocking::run),
     ("latency", latency::run),

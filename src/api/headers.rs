@@ -6,17 +6,20 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
 /// HTTP headers; names are compared without regard to case.
 ///
-/// Values that carry credentials (`api-key`, `authorization`, cookies) are hidden by `Debug`.
+/// Values that carry credentials (`api-key`, `authorization`, cookies) or may repeat them (`location`) are hidden by
+/// `Debug`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(HeaderMap);
 
 /// Names whose value never shows.
-const HIDDEN: [&str; 6] = [
+const HIDDEN: [&str; 7] = [
     "api-key",
     "authorization",
     "proxy-authorization",
     "cookie",
     "set-cookie",
+    // Its query may hold anything that was sent.
+    "location",
     "ocp-apim-subscription-key",
 ];
 
@@ -32,10 +35,19 @@ impl Headers {
     /// # Errors
     /// A message (which does not repeat the value) where name or value cannot stand in an HTTP head.
     pub fn insert(&mut self, name: &str, value: &str) -> Result<(), String> {
+        self.add(name, value, false)
+    }
+
+    /// [`Headers::insert`] of a value that never shows, whatever its name.
+    pub(crate) fn insert_secret(&mut self, name: &str, value: &str) -> Result<(), String> {
+        self.add(name, value, true)
+    }
+
+    fn add(&mut self, name: &str, value: &str, is_secret: bool) -> Result<(), String> {
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no header name"))?;
         let mut value = HeaderValue::from_str(value)
             .map_err(|_| format!("the value of header {name:?} holds characters that no header may hold"))?;
-        value.set_sensitive(HIDDEN.contains(&key.as_str()));
+        value.set_sensitive(is_secret || HIDDEN.contains(&key.as_str()));
         self.0.append(key, value);
         Ok(())
     }
@@ -104,6 +116,7 @@ mod tests {
         headers.insert("Api-Key", "canary-1").unwrap();
         headers.insert("Authorization", "Bearer canary-2").unwrap();
         headers.insert("x-ms-region", "Sweden Central").unwrap();
+        headers.insert_secret("x-gateway", "canary-3").unwrap();
         let shown = format!("{headers:?}");
         assert!(!shown.contains("canary"), "{shown}");
         assert!(shown.contains("Sweden Central"), "{shown}");

@@ -239,6 +239,12 @@ impl Balancer {
         for &member in &set.members {
             let index = member.index();
             let endpoint = &mut self.endpoints[index];
+            // The usual case, found out without the rest: this loop is most of what the engine's lock is held for.
+            if endpoint.is_at_ease(self.caps[index]) && !need.job.has_failed_at(member) {
+                self.ready.push(true);
+                fresh += 1;
+                continue;
+            }
             if endpoint.refresh(now) {
                 self.changes.push(change(&self.specs[index], endpoint));
             }

@@ -249,6 +249,12 @@ impl Endpoint {
         }
     }
 
+    /// Whether any request can go now, as a regular one: [`Endpoint::readiness`] for the endpoint that has nothing.
+    #[inline]
+    pub(super) fn is_at_ease(&self, max_in_flight: u32) -> bool {
+        matches!(self.state, State::Ready) && self.in_flight < max_in_flight && self.lacks.is_empty()
+    }
+
     /// Whether a request for `operation` can go now. Call [`Endpoint::refresh`] first.
     pub(super) fn readiness(&self, operation: &Operation, max_in_flight: u32, now: Instant) -> Readiness {
         let readiness = self.state_readiness(max_in_flight, now);

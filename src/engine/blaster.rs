@@ -344,7 +344,7 @@ impl Blaster {
         let request = Request::new(body, method, reply, headers, sink);
         self.shared
             .submit(set, &operation, patience, request, timeout, priority)
-            .map_err(|(why, _)| match why {
+            .map_err(|why| match why {
                 NotTaken::Full => Refusal::Full,
                 NotTaken::Closed => Refusal::Closed,
             })

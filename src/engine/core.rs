@@ -3,7 +3,7 @@
 //! A decision never waits, sends or calls foreign code. What is to be done about it is returned as [`Actions`], and
 //! is done when the lock is free again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,12 +11,14 @@ use crate::api::{Operation, Priority};
 use crate::balance::outcome::Outcome;
 use crate::balance::{Balancer, Change, GiveUp, JobState, Lease, Need, Pick, ReplyHead, SetId, Unavailable, Verdict};
 
+use super::by_id::ById;
 use super::job::{Job, JobCell};
 use super::lanes::{LaneId, Lanes};
 use super::moment::{Epoch, Moment};
 
-/// Jobs handed out, or ended, in one hold of the lock; more are taken in a further one.
-const BATCH: usize = 32;
+/// Jobs handed out, or ended, in one hold of the lock; more are taken in a further one. Where an endpoint comes back
+/// and many workers are idle, those who want the lock wait for so many decisions, not for all.
+const BATCH: usize = 2;
 /// Jobs passed over in one round because they wait for another endpoint than those that are ready.
 const MOST_ASIDE: usize = 32;
 
@@ -28,11 +30,11 @@ pub(crate) struct Core {
     /// Jobs that are to be tried again at a given moment, by that moment; nobody can take them before.
     scheduled: BTreeMap<(Moment, u64), Box<Job>>,
     /// When each of them is due, to find one by its id.
-    due: HashMap<u64, Moment>,
+    due: ById<Moment>,
     /// The deadlines of the jobs that wait.
     deadlines: BTreeSet<(Moment, u64, LaneId, Priority)>,
     /// The jobs that are under way.
-    in_flight: HashMap<u64, Arc<JobCell>>,
+    in_flight: ById<Arc<JobCell>>,
     /// Workers that have nothing to do.
     idle: usize,
     /// Workers that live.
@@ -42,7 +44,7 @@ pub(crate) struct Core {
     /// Most jobs waiting.
     capacity: usize,
     epoch: Epoch,
-    /// When the first blocked lane may go on, as the last round of the pump found.
+    /// When the first blocked lane may go on, as the rounds of the pump since the last change have found.
     lanes_wake: Option<Instant>,
     /// Why nobody could serve the jobs that ended last for that; further ones share it.
     last_why: Option<Unavailable>,
@@ -131,9 +133,9 @@ impl Core {
             balancer,
             lanes: Lanes::default(),
             scheduled: BTreeMap::new(),
-            due: HashMap::new(),
+            due: ById::default(),
             deadlines: BTreeSet::new(),
-            in_flight: HashMap::new(),
+            in_flight: ById::default(),
             idle: 0,
             workers: 0,
             next_id: 0,
@@ -184,18 +186,21 @@ impl Core {
         }
     }
 
-    /// Takes a job: `make` is given its id and lane. To be followed by a pump.
+    /// Takes a job. To be followed by a pump.
     pub(crate) fn submit(
         &mut self,
         set: SetId,
         operation: &Operation,
-        make: impl FnOnce(u64, LaneId) -> Box<Job>,
+        mut job: Box<Job>,
+        deadline: Option<Instant>,
+        now: Instant,
     ) -> Arc<JobCell> {
         let id = self.next_id;
         self.next_id += 1;
         let lane = self.lanes.lane(set, operation);
         self.lanes.enter(lane);
-        let job = make(id, lane);
+        let deadline = deadline.map(|at| self.epoch.moment(at));
+        job.enter(id, lane, self.epoch.moment(now), deadline);
         let cell = Arc::clone(&job.cell);
         self.wait(job);
         cell
@@ -229,13 +234,23 @@ impl Core {
     /// Hands jobs to idle workers for as long as there is a worker and a lane that admits, the most urgent first,
     /// and ends the jobs that nobody can serve.
     pub(crate) fn pump(&mut self, now: Instant, actions: &mut Actions) {
+        self.lanes_wake = None;
+        self.lanes.unblock();
+        self.go_on(now, actions);
+    }
+
+    /// A pump after which no lane can go on that could not before: jobs have come, or the last round was broken off.
+    pub(crate) fn go_on(&mut self, now: Instant, actions: &mut Actions) {
         if self.phase == Phase::Closed {
             return;
         }
+        if self.lanes_wake.is_some_and(|at| at <= now) {
+            self.lanes_wake = None;
+            self.lanes.unblock();
+        }
         let moment = self.epoch.moment(now);
         self.wake_scheduled(moment);
-        self.lanes.unblock();
-        let mut wake: Option<Instant> = None;
+        let mut wake = self.lanes_wake;
         let mut aside = Vec::new();
         while self.idle > 0 {
             if actions.assignments.len() + actions.endings.len() >= BATCH {
@@ -243,7 +258,6 @@ impl Core {
                 break;
             }
             let Some(job) = self.lanes.take_next(moment) else {
-                self.lanes_wake = wake;
                 break;
             };
             let lane = job.cell.lane;
@@ -265,7 +279,7 @@ impl Core {
                     actions.assignments.push(Assignment { job, lease, first_byte });
                 }
                 Pick::WaitUntil(at) => {
-                    wake = Some(wake.map_or(at, |other| other.min(at)));
+                    wake = wake.into_iter().chain([at]).min();
                     self.lanes.put_back(job);
                     self.lanes.block(lane);
                 }
@@ -287,6 +301,7 @@ impl Core {
                 }
             }
         }
+        self.lanes_wake = wake;
         aside.into_iter().for_each(|job| self.lanes.put_back(job));
         if self.idle == 0 {
             self.end_hopeless(now, actions);

@@ -1,7 +1,6 @@
 //! The engine's decisions without its threads, for the bench that tells how long the lock is held for each.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::api::{Method, Operation, Priority, RequestBody};
@@ -9,14 +8,19 @@ use crate::balance::outcome::Outcome;
 use crate::balance::{BalanceSettings, Balancer, EndpointSpec, SetId};
 
 use super::core::{Actions, Assignment, Core, Settled};
-use super::job::{Job, JobCell, ReplyKind, Request};
+use super::job::{Job, ReplyKind, Request};
 
 /// What the lock guards, with its decisions called as the engine calls them, each under one hold of the lock.
 #[derive(Debug)]
 pub struct Decisions {
     core: Core,
     under_way: VecDeque<Assignment>,
+    more: bool,
 }
+
+/// A job that has not been submitted.
+#[derive(Debug)]
+pub struct Entrant(Box<Job>);
 
 /// What is left of a decision, to be dropped without the lock.
 #[derive(Debug)]
@@ -32,6 +36,7 @@ impl Decisions {
         Decisions {
             core,
             under_way: VecDeque::new(),
+            more: false,
         }
     }
 
@@ -50,25 +55,20 @@ impl Decisions {
         self.under_way.len()
     }
 
-    /// A job with this body is submitted.
-    pub fn submit(
-        &mut self,
-        set: SetId,
-        priority: Priority,
-        body: Vec<u8>,
-        deadline: Option<Instant>,
-        now: Instant,
-    ) -> Rest {
+    /// A job with this body, made without the lock.
+    pub fn job(priority: Priority, body: Vec<u8>) -> Entrant {
         let request = Request::new(RequestBody::opaque(body), Method::Post, ReplyKind::Chat, None, None);
-        let epoch = self.core.epoch();
+        Entrant(Job::new(request, priority))
+    }
+
+    /// A job is submitted.
+    pub fn submit(&mut self, set: SetId, job: Entrant, deadline: Option<Instant>, now: Instant) -> Rest {
         if self.core.admission().is_ok() {
-            self.core.submit(set, &Operation::ChatCompletions, |id, lane| {
-                let cell = Arc::new(JobCell::new(id, lane, priority));
-                let deadline = deadline.map(|at| epoch.moment(at));
-                Box::new(Job::new(cell, request, epoch.moment(now), deadline))
-            });
+            self.core.submit(set, &Operation::ChatCompletions, job.0, deadline, now);
         }
-        self.pump(None, now)
+        let mut actions = Actions::default();
+        self.core.go_on(now, &mut actions);
+        self.rest(None, actions)
     }
 
     /// The job that has been under way for longest comes to its end, and its worker asks for the next.
@@ -78,13 +78,28 @@ impl Decisions {
             self.core.worker_idles();
             settled
         });
-        self.pump(settled, now)
-    }
-
-    fn pump(&mut self, settled: Option<Settled>, now: Instant) -> Rest {
         let mut actions = Actions::default();
         self.core.pump(now, &mut actions);
+        self.rest(settled, actions)
+    }
+
+    /// Whether the last hold of the lock has left something to do.
+    pub fn has_more(&self) -> bool {
+        self.more
+    }
+
+    /// Does more of it.
+    pub fn go_on(&mut self, now: Instant) -> Rest {
+        let mut actions = Actions::default();
+        self.core.expire(now, &mut actions);
+        self.core.go_on(now, &mut actions);
+        self.rest(None, actions)
+    }
+
+    /// As the engine ends each hold of the lock.
+    fn rest(&mut self, settled: Option<Settled>, mut actions: Actions) -> Rest {
         self.core.next_wake();
+        self.more = actions.more;
         self.under_way.extend(actions.assignments.drain(..));
         Rest(settled, actions)
     }

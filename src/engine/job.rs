@@ -1,5 +1,7 @@
 //! A job: what waits in the queue, and the part of it that its handle shares.
 
+use std::sync::Arc;
+
 use crate::api::{ChatCompletion, Embeddings, Headers, Ledger, Priority, RawReply, RequestBody};
 use crate::balance::JobState;
 use crate::error::{Error, Trail, Upstream};
@@ -25,10 +27,10 @@ pub(crate) struct JobCell {
 }
 
 impl JobCell {
-    pub(crate) fn new(id: u64, lane: LaneId, priority: Priority) -> Self {
+    fn new(priority: Priority) -> Self {
         JobCell {
-            id,
-            lane,
+            id: 0,
+            lane: LaneId::default(),
             priority,
             slot: Slot::new(),
             gate: Gate::default(),
@@ -68,7 +70,7 @@ impl Reply {
 /// A job as it waits, is sent, and waits again.
 #[derive(Debug)]
 pub(crate) struct Job {
-    pub(crate) cell: std::sync::Arc<JobCell>,
+    pub(crate) cell: Arc<JobCell>,
     pub(crate) request: Request,
     pub(crate) submitted: Moment,
     /// When the job's own timeout runs out.
@@ -152,19 +154,25 @@ struct Past {
 }
 
 impl Job {
-    pub(crate) fn new(
-        cell: std::sync::Arc<JobCell>,
-        request: Request,
-        submitted: Moment,
-        deadline: Option<Moment>,
-    ) -> Self {
-        Job {
-            cell,
+    /// A job that has not been taken yet: its number, place and times are given to it by [`Job::enter`]. Made apart,
+    /// so that memory is not set aside under the lock.
+    pub(crate) fn new(request: Request, priority: Priority) -> Box<Self> {
+        Box::new(Job {
+            cell: Arc::new(JobCell::new(priority)),
             request,
-            submitted,
-            deadline,
+            submitted: Moment::START,
+            deadline: None,
             past: None,
-        }
+        })
+    }
+
+    /// The job has been taken.
+    pub(crate) fn enter(&mut self, id: u64, lane: LaneId, submitted: Moment, deadline: Option<Moment>) {
+        let cell = Arc::get_mut(&mut self.cell).expect("the handle is made after the job has been taken");
+        cell.id = id;
+        cell.lane = lane;
+        self.submitted = submitted;
+        self.deadline = deadline;
     }
 
     pub(crate) fn id(&self) -> u64 {

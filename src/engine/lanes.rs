@@ -22,7 +22,7 @@ const AGED_TURN: u64 = 16;
 const KEPT: usize = 256;
 
 /// A lane's position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct LaneId(u32);
 
 /// All lanes.

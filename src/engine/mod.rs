@@ -24,6 +24,7 @@ pub use stream::{ChatStream, RawStream};
 mod attempt;
 mod blaster;
 mod builder;
+mod by_id;
 mod core;
 #[cfg(feature = "internals")]
 pub(crate) mod decisions;

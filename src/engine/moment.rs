@@ -29,6 +29,9 @@ impl Epoch {
 }
 
 impl Moment {
+    /// When the engine was started.
+    pub(crate) const START: Moment = Moment(NonZeroU64::MIN);
+
     /// Time from `earlier` to this moment; zero where it is later.
     pub(crate) fn since(self, earlier: Moment) -> Duration {
         Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))

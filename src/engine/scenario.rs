@@ -95,13 +95,9 @@ impl Bench {
         timeout: Option<Duration>,
     ) -> Arc<JobCell> {
         let set = self.core.balancer.set(Some(model)).unwrap();
-        let epoch = self.core.epoch();
-        let submitted = epoch.moment(self.now);
-        let deadline = timeout.map(|timeout| epoch.moment(self.now + timeout));
-        self.core.submit(set, operation, |id, lane| {
-            let cell = Arc::new(JobCell::new(id, lane, priority));
-            Box::new(Job::new(cell, request(), submitted, deadline))
-        })
+        let deadline = timeout.map(|timeout| self.now + timeout);
+        let job = Job::new(request(), priority);
+        self.core.submit(set, operation, job, deadline, self.now)
     }
 
     /// One round of the pump, as one hold of the lock.

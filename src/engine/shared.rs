@@ -204,7 +204,7 @@ impl Shared {
             let now = clock::now();
             let mut guarded = self.core.lock();
             guarded.core.expire(now, &mut actions);
-            guarded.core.pump(now, &mut actions);
+            guarded.core.go_on(now, &mut actions);
             self.release(guarded, &mut actions);
         }
     }
@@ -284,7 +284,7 @@ impl Shared {
         }
     }
 
-    /// Takes a job, or says why not; the request is given back where it is not taken.
+    /// Takes a job, or says why not.
     pub(crate) fn submit(
         &self,
         set: SetId,
@@ -293,7 +293,8 @@ impl Shared {
         request: Request,
         timeout: Option<Duration>,
         priority: crate::api::Priority,
-    ) -> Result<Arc<JobCell>, (NotTaken, Request)> {
+    ) -> Result<Arc<JobCell>, NotTaken> {
+        let job = Job::new(request, priority);
         let patience = if self.is_own_worker() { Patience::None } else { patience };
         let mut guarded = self.core.lock();
         loop {
@@ -305,28 +306,19 @@ impl Shared {
                     if self.room.wait_until(&mut guarded, deadline).timed_out()
                         && guarded.core.admission() == Err(NotTaken::Full)
                     {
-                        return Err((NotTaken::Full, request));
+                        return Err(NotTaken::Full);
                     }
                 }
-                (Err(why), _) => return Err((why, request)),
+                (Err(why), _) => return Err(why),
             }
         }
         let now = clock::now();
-        let submitted = self.moment(now);
         let deadline = timeout
             .or(self.timeouts.job)
             .and_then(|timeout| now.checked_add(timeout));
-        let cell = guarded.core.submit(set, operation, |id, lane| {
-            let cell = JobCell::new(id, lane, priority);
-            Box::new(Job::new(
-                Arc::new(cell),
-                request,
-                submitted,
-                deadline.map(|at| self.moment(at)),
-            ))
-        });
+        let cell = guarded.core.submit(set, operation, job, deadline, now);
         let mut actions = Actions::default();
-        guarded.core.pump(now, &mut actions);
+        guarded.core.go_on(now, &mut actions);
         self.release(guarded, &mut actions);
         self.perform(actions);
         Ok(cell)

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::clip::clip;
+use crate::api::error_object::one_line;
 use crate::api::{ChatCompletion, Headers, Ledger};
 
 pub use config::{ConfigError, Problem};
@@ -201,12 +201,16 @@ impl Upstream {
     }
 }
 
+/// Longest body that `Debug` shows, in characters.
+const BODY_SHOWN: usize = 300;
+
 impl fmt::Debug for Upstream {
+    /// What looks like a credential is masked: some services repeat the key that they refuse.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upstream")
             .field("status", &self.status)
             .field("headers", &self.headers)
-            .field("body", &clip(&self.text(), 300))
+            .field("body", &one_line(&self.text(), BODY_SHOWN))
             .finish()
     }
 }

@@ -82,7 +82,9 @@ impl Template {
 
     /// The head of one call. Its headers replace those of the same name; what [`is_reserved`] is left out.
     pub(super) fn head(&self, of_call: &Headers) -> Head {
-        if of_call.as_map().values().any(HeaderValue::is_sensitive) {
+        let is_sealed = |name| self.all.get(name).is_some_and(HeaderValue::is_sensitive);
+        let mut lines = of_call.as_map().iter();
+        if lines.any(|(name, value)| value.is_sensitive() || is_sealed(name)) {
             let mut all = self.all.clone();
             overlay(&mut all, &allowed(of_call));
             return Head::of(all);
@@ -102,7 +104,9 @@ impl Head {
         let mut open = HeaderMap::with_capacity(all.len());
         let mut sealed = Vec::new();
         for (name, value) in &all {
-            if value.is_sensitive() {
+            // The client would add its own where it sees none.
+            let is_open = *name == USER_AGENT || *name == ACCEPT;
+            if value.is_sensitive() && !is_open {
                 sealed.extend_from_slice(name.as_str().as_bytes());
                 sealed.extend_from_slice(b": ");
                 sealed.extend_from_slice(value.as_bytes());
@@ -209,6 +213,27 @@ mod tests {
         check(&[], "cookie: canary-2");
         check(&[("x-a", "b")], "cookie: canary-2");
         check(&[("cookie", "canary-4")], "cookie: canary-4");
+    }
+
+    #[test]
+    fn a_calls_header_replaces_a_secret_one_of_the_deployment() {
+        let mut deployment = Headers::new();
+        for name in ["x-gateway", "x-other", "user-agent"] {
+            deployment.insert_secret(name, "canary").unwrap();
+        }
+        let template = Template::new(&Operation::Embeddings, &Auth::None, &deployment).unwrap();
+        let head = template.head(&Headers::new());
+        assert_eq!(sealed(&head).lines().count(), 2, "{}", sealed(&head));
+        assert_eq!(
+            values(&head, "user-agent"),
+            ["canary"],
+            "it names nobody who may come in"
+        );
+        let head = template.head(&headers(&[("X-Gateway", "mine")]));
+        assert_eq!(
+            (sealed(&head), values(&head, "x-gateway")),
+            ("x-other: canary\r\n", vec!["mine"])
+        );
     }
 
     #[test]
