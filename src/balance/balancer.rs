@@ -99,8 +99,8 @@ pub enum Pick {
 /// Why no endpoint can serve a job, and none is expected to soon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unavailable {
-    /// Name of each eligible endpoint, and its reason.
-    pub reasons: Vec<(Arc<str>, String)>,
+    /// Name of each eligible endpoint, and its reason; shared, since a whole backlog may end for them.
+    pub reasons: Arc<[(Arc<str>, String)]>,
 }
 
 /// What becomes of the job after an attempt.
