@@ -180,7 +180,8 @@ fn a_rest_without_end_is_a_rest() {
 #[test]
 fn a_deployment_that_cannot_sign_in_is_sent_nothing_after_enable() {
     let transport = Scripted::answering("yes");
-    let json = r#"{"deployments":[{"name":"east","endpoint":"https://e.openai.azure.com","api_key":"default","model":"m"}]}"#;
+    let json =
+        r#"{"deployments":[{"name":"east","endpoint":"https://e.openai.azure.com","api_key":"default","model":"m"}]}"#;
     let blaster = Blaster::builder()
         .config(BlasterConfig::from_json(json).unwrap().num_workers(1))
         .transport(transport.clone())
