@@ -322,7 +322,9 @@ mod tests {
     #[test]
     fn an_error_of_many_endpoints_shows_ten_and_holds_all() {
         let error = |count: usize| Error::NoEndpoint {
-            endpoints: (0..count).map(|id| (id.to_string().into(), "gone".to_owned())).collect(),
+            endpoints: (0..count)
+                .map(|id| (id.to_string().into(), "gone".to_owned()))
+                .collect(),
             trail: Box::default(),
         };
         assert!(error(10).to_string().ends_with("8: gone; 9: gone"), "{}", error(10));
