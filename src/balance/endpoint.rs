@@ -257,6 +257,7 @@ impl Endpoint {
     }
 
     /// Lets time pass: a cooldown that is over ends. True where the condition changed.
+    #[inline]
     pub(super) fn refresh(&mut self, now: Instant) -> bool {
         match self.state {
             State::Cooling {
@@ -276,6 +277,7 @@ impl Endpoint {
     }
 
     /// Whether a request for `operation` can go now. Call [`Endpoint::refresh`] first.
+    #[inline]
     pub(super) fn readiness(&self, operation: &Operation, max_in_flight: u32, now: Instant) -> Readiness {
         let readiness = self.state_readiness(max_in_flight, now);
         match self.lack(operation).map(|lack| lack.retry_at) {
@@ -288,6 +290,7 @@ impl Endpoint {
         }
     }
 
+    #[inline]
     fn state_readiness(&self, max_in_flight: u32, now: Instant) -> Readiness {
         let room = self.in_flight < max_in_flight;
         match &self.state {
