@@ -31,7 +31,7 @@ pub struct EndpointSpec {
     pub serves: Vec<Arc<str>>,
     /// Most requests under way; none for what `weight` and the number of workers give.
     pub max_in_flight: Option<u32>,
-    /// Why it cannot be used at all, if so.
+    /// Why it cannot be used at all, if so; [`Balancer::enable`] does not change that.
     pub unavailable: Option<String>,
 }
 
@@ -216,6 +216,12 @@ impl Balancer {
         }
     }
 
+    /// Whether an endpoint belongs to the set.
+    pub fn includes(&self, set: SetId, endpoint: EndpointId) -> bool {
+        // In the order of the configuration, as `add_set` has put them.
+        self.sets[set.0 as usize].members.binary_search(&endpoint).is_ok()
+    }
+
     /// Every model name that some endpoint serves, sorted.
     pub fn models(&self) -> Vec<Arc<str>> {
         let mut models: Vec<Arc<str>> = self.by_model.keys().cloned().collect();
@@ -262,18 +268,18 @@ impl Balancer {
                 Readiness::Now(_) => fresh += 1,
                 Readiness::At(at) => {
                     hope = true;
-                    earliest = earliest.into_iter().chain([at]).min();
+                    earliest = sooner(earliest, Some(at));
+                    if !need.job.has_failed_at(member) {
+                        elsewhere = Some(sooner(elsewhere.flatten(), Some(at)));
+                    }
                 }
-                Readiness::OnSettle => hope = true,
-                Readiness::Refuses(at) => earliest = earliest.into_iter().chain(at).min(),
-            }
-            let later = match readiness {
-                Readiness::At(at) => Some(Some(at)),
-                Readiness::OnSettle => Some(None),
-                _ => None,
-            };
-            if let (Some(at), false) = (later, need.job.has_failed_at(member)) {
-                elsewhere = Some(elsewhere.flatten().into_iter().chain(at).min());
+                Readiness::OnSettle => {
+                    hope = true;
+                    if !need.job.has_failed_at(member) {
+                        elsewhere = Some(elsewhere.flatten());
+                    }
+                }
+                Readiness::Refuses(at) => earliest = sooner(earliest, at),
             }
         }
         if let Some(member) = probe {
@@ -653,6 +659,14 @@ impl Balancer {
             let cap = (2.0 * share).min((workers + share) / 2.0);
             self.caps[index] = spec.max_in_flight.unwrap_or((cap as u32).max(1));
         }
+    }
+}
+
+/// The earlier of two instants, of which none is never.
+fn sooner(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
     }
 }
 

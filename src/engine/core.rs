@@ -234,19 +234,23 @@ impl Core {
     /// Hands jobs to idle workers for as long as there is a worker and a lane that admits, the most urgent first,
     /// and ends the jobs that nobody can serve.
     pub(crate) fn pump(&mut self, now: Instant, actions: &mut Actions) {
-        self.lanes_wake = None;
-        self.lanes.unblock();
+        self.unblock();
         self.go_on(now, actions);
     }
 
-    /// A pump after which no lane can go on that could not before: jobs have come, or the last round was broken off.
+    fn unblock(&mut self) {
+        self.lanes_wake = None;
+        self.lanes.unblock();
+    }
+
+    /// The part of a pump that is left where no lane can go on that could not before, but for those that have been
+    /// unblocked: jobs have come, an attempt was settled, the last round was broken off.
     pub(crate) fn go_on(&mut self, now: Instant, actions: &mut Actions) {
         if self.phase == Phase::Closed {
             return;
         }
         if self.lanes_wake.is_some_and(|at| at <= now) {
-            self.lanes_wake = None;
-            self.lanes.unblock();
+            self.unblock();
         }
         let moment = self.epoch.moment(now);
         self.wake_scheduled(moment);
@@ -416,11 +420,18 @@ impl Core {
     }
 
     /// Takes back a lease with what came of the attempt, and says what becomes of its job. The worker is then
-    /// idle, and a pump must follow.
+    /// idle, and [`Core::go_on`] must follow.
     pub(crate) fn settle(&mut self, mut job: Box<Job>, lease: Lease, outcome: &Outcome, now: Instant) -> Settled {
         self.in_flight.remove(&job.id());
         let (set, _) = self.lanes.need(job.cell.lane);
+        let endpoint = lease.endpoint();
         let verdict = self.balancer.settle(lease, job.state(), set, outcome, now);
+        if self.balancer.has_changes() {
+            self.unblock();
+        } else {
+            // A place at one endpoint: nothing for those whom it does not serve.
+            self.lanes.unblock_those(|set| self.balancer.includes(set, endpoint));
+        }
         let moment = self.epoch.moment(now);
         job.note_end(moment);
         let at = match verdict {

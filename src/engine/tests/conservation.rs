@@ -79,6 +79,7 @@ impl Watched {
     }
 
     fn take(&mut self, step: Step) {
+        let looks_at_all = !matches!(step, Step::Submit { .. } | Step::Settle(..));
         match step {
             Step::Submit {
                 model,
@@ -129,7 +130,14 @@ impl Watched {
                 }
             }
         }
+        if !looks_at_all {
+            // As the engine does, who leaves lanes blocked for which nothing has changed: a look at all of them must
+            // find nobody who could go.
+            let sent = self.bench.go_on();
+            self.under_way.extend(sent);
+        }
         let sent = self.bench.pump();
+        assert!(looks_at_all || sent.is_empty(), "left blocked: {sent:?}");
         self.under_way.extend(sent);
         for (id, how) in std::mem::take(&mut self.bench.ended) {
             self.end(id, how);
