@@ -41,6 +41,7 @@ fn work(shared: &Arc<Shared>, assignment: Assignment, buffers: &mut attempt::Buf
         let (job, lease) = flight.held.as_mut().expect("taken only when it is settled");
         attempt::run(shared, job, lease, first_byte, buffers)
     }));
+    buffers.tidy();
     let attempted = attempted.unwrap_or_else(|panic| {
         let what = panic_text(panic.as_ref());
         log::error!("a worker panicked: {what}");
