@@ -31,7 +31,7 @@ pub struct EndpointSpec {
     pub serves: Vec<Arc<str>>,
     /// Most requests under way; none for what `weight` and the number of workers give.
     pub max_in_flight: Option<u32>,
-    /// Why it cannot be used at all, if so.
+    /// Why it cannot be used at all, if so; [`Balancer::enable`] does not change that.
     pub unavailable: Option<String>,
 }
 
@@ -99,8 +99,8 @@ pub enum Pick {
 /// Why no endpoint can serve a job, and none is expected to soon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unavailable {
-    /// Name of each eligible endpoint, and its reason.
-    pub reasons: Vec<(Arc<str>, String)>,
+    /// Name of each eligible endpoint, and its reason; shared, since a whole backlog may end for them.
+    pub reasons: Arc<[(Arc<str>, String)]>,
 }
 
 /// What becomes of the job after an attempt.
@@ -235,7 +235,7 @@ impl Balancer {
     /// ready endpoints, those where the job has not failed take turns by their weights.
     pub fn pick(&mut self, need: &Need<'_>, now: Instant) -> Pick {
         let set = &mut self.sets[need.set.0 as usize];
-        let mut probe = None;
+        let (mut probe, mut reluctant) = (None, None);
         let mut earliest: Option<Instant> = None;
         let mut hope = false;
         let (mut fresh, mut stale, mut suspect) = (0usize, 0usize, 0usize);
@@ -258,6 +258,10 @@ impl Balancer {
             self.ready
                 .push(matches!(readiness, Readiness::Now(Role::Regular | Role::Trial)));
             match readiness {
+                // Another job finds out better: this one may be at fault itself.
+                Readiness::Now(Role::Probe) if need.job.suspects_endpoint(member) => {
+                    reluctant = reluctant.or(Some(member));
+                }
                 Readiness::Now(Role::Probe) => probe = probe.or(Some(member)),
                 Readiness::Now(_) if need.job.suspects_endpoint(member) => suspect += 1,
                 Readiness::Now(_) if need.job.has_failed_at(member) => stale += 1,
@@ -281,7 +285,10 @@ impl Balancer {
         if let Some(member) = probe {
             return Pick::Send(self.lease(member, Role::Probe, need.operation, now));
         }
-        if let (0, 1.., Some(at)) = (fresh + stale, suspect, elsewhere) {
+        if fresh + stale == 0
+            && (suspect > 0 || reluctant.is_some())
+            && let Some(at) = elsewhere
+        {
             // Only those are ready that answered it with a 500. Whose fault that was shows elsewhere, and there it
             // waits for a place: asked again here, a job that another endpoint can serve would be given up.
             return Pick::WaitElsewhere(at);
@@ -304,6 +311,9 @@ impl Balancer {
                 let role = self.endpoints[member.index()].role();
                 return Pick::Send(self.lease(member, role, need.operation, now));
             }
+        }
+        if let Some(member) = reluctant {
+            return Pick::Send(self.lease(member, Role::Probe, need.operation, now));
         }
         match earliest {
             _ if !hope => Pick::Never(self.unavailable(need.set, need.operation)),
@@ -510,14 +520,20 @@ impl Balancer {
         if job.suspected_endpoints() >= MOST_UNCLEAR {
             return Verdict::GiveUp(GiveUp::ServerErrors);
         }
-        if lease.role == Role::Probe {
-            return Verdict::RetryAt(now);
-        }
         let members = &self.sets[need.0 as usize].members;
         let asked_all = members
             .iter()
             .filter(|member| self.endpoints[member.index()].serves(&lease.operation, now))
             .all(|&member| job.has_failed_at(member));
+        if lease.role == Role::Probe {
+            // It costs nothing; but a job that is all there is to probe with must not be tried for ever.
+            let hopeless = asked_all && met >= MOST_UNCLEAR;
+            return if hopeless {
+                Verdict::GiveUp(GiveUp::ServerErrors)
+            } else {
+                Verdict::RetryAt(now)
+            };
+        }
         // One endpoint alone may have had a bad moment: it is asked twice.
         if asked_all && met >= 2 {
             return Verdict::GiveUp(GiveUp::ServerErrors);

@@ -11,6 +11,7 @@
 //! | any      | failures in a row ≥ threshold             | Out (ejected), probed every 5 s                 |
 //! | any      | 401, 403, 404, named wait > cooldown_max  | Out (disabled), probed every 60 s               |
 //! | any      | `disable(reason)`                         | Out (disabled), not probed                      |
+//! | (start)  | unavailable as it is configured           | Out (disabled), for good                        |
 //! | Out      | its probe is due, or `enable()`           | Probing, with the next request                  |
 //! | Out      | 429 of an older request, `cool_down`      | Out, probed not before then                     |
 //! | Probing  | head of a good reply, or a refused request | Ready                                          |
@@ -55,13 +56,15 @@ const ESCALATE_FROM: u32 = 3;
 /// Most operations remembered as lacking; users may invent them without end, and one that is forgotten is merely
 /// asked for again.
 const MOST_LACKS: usize = 64;
-/// Most doublings of the time that a probe's first byte may take.
-const PROBE_DOUBLINGS: u32 = 10;
+/// A probe holds its job no longer than this, unless answers are known to take longer.
+const PROBE_FIRST_BYTE_MAX: Duration = Duration::from_secs(30);
 
 /// Health and counters of one endpoint.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     state: State,
+    /// It cannot be used as it is configured: nothing brings it back.
+    unavailable: bool,
     pub(super) in_flight: u32,
     /// Raised by each counted failure, and when the endpoint is switched off or on.
     epoch: u32,
@@ -154,6 +157,7 @@ pub struct HealthSettings {
 
 impl Endpoint {
     pub(super) fn new(unavailable: Option<String>) -> Self {
+        let is_unavailable = unavailable.is_some();
         let state = match unavailable {
             Some(reason) => State::Out(Out {
                 disabled: true,
@@ -165,6 +169,7 @@ impl Endpoint {
         };
         Endpoint {
             state,
+            unavailable: is_unavailable,
             in_flight: 0,
             epoch: 0,
             scout: None,
@@ -584,6 +589,9 @@ impl Endpoint {
 
     /// Takes the endpoint out. True where the condition changed.
     pub(super) fn disable(&mut self, reason: String, probe_at: Option<Instant>) -> bool {
+        if self.unavailable {
+            return false;
+        }
         // What was switched off by hand stays so.
         if let State::Out(Out {
             disabled: true,
@@ -609,9 +617,12 @@ impl Endpoint {
         true
     }
 
-    /// Lets the next request find out whether the endpoint is back; until then work waits for it. True where the
-    /// condition changed.
+    /// Lets the next request find out whether the endpoint is back; until then work waits for it. One that is
+    /// unavailable as it is configured stays out. True where the condition changed.
     pub(super) fn enable(&mut self, now: Instant) -> bool {
+        if self.unavailable {
+            return false;
+        }
         self.lacks.clear();
         match &mut self.state {
             State::Out(out) => {
@@ -644,13 +655,20 @@ impl Endpoint {
         self.errors.push_back(clip(reason, SAMPLE_LENGTH).to_owned());
     }
 
-    /// Longest wait for a probe's first byte. Doubles with each probe that fails: where nothing has been learnt yet,
-    /// requests that take longer than [`PROBE_FIRST_BYTE`] by their nature would keep a healthy endpoint out for ever.
+    /// Longest wait for a probe's first byte. Doubles with each probe that fails, within bounds: where nothing has been
+    /// learnt yet, requests that take longer than [`PROBE_FIRST_BYTE`] by their nature would keep a healthy endpoint
+    /// out, but an endpoint that hangs must not hold each probe's job for longer and longer.
     pub(super) fn probe_first_byte(&self) -> Duration {
-        let learnt = PROBE_FIRST_BYTE.max(self.first_byte.quantile(0.99).unwrap_or_default());
-        match &self.state {
-            State::Out(out) | State::Probing(out) => learnt * (1 << out.failed_probes.min(PROBE_DOUBLINGS)),
-            _ => learnt,
-        }
+        let failed = match &self.state {
+            State::Out(out) | State::Probing(out) => out.failed_probes,
+            _ => 0,
+        };
+        let doubled = PROBE_FIRST_BYTE.saturating_mul(2u32.saturating_pow(failed));
+        doubled.min(PROBE_FIRST_BYTE_MAX).max(self.patience())
+    }
+
+    /// Silence that is longer than this tells against the endpoint, whatever it was asked.
+    fn patience(&self) -> Duration {
+        PROBE_FIRST_BYTE.max(self.first_byte.quantile(0.99).unwrap_or_default())
     }
 }

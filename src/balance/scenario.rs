@@ -215,7 +215,7 @@ impl World {
             Pick::WaitForSettle => Wait::Settle,
             Pick::WaitElsewhere(_) => panic!("a new job has failed nowhere"),
             Pick::Never(Unavailable { reasons }) => {
-                Wait::Never(reasons.into_iter().map(|(_, reason)| reason).collect())
+                Wait::Never(reasons.iter().map(|(_, reason)| reason.clone()).collect())
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::balance::{Lease, ReplyHead, Role};
 use crate::clock;
 use crate::error::fault::{Fault, FaultKind, Phase, TimeoutKind};
 use crate::error::{StreamProblem, Upstream};
-use crate::transport::{self, Body, Call, Limits, MAX_BODY, sse};
+use crate::transport::{self, Body, Call, Gate, Limits, MAX_BODY, REFUSAL_TIME, sse};
 
 use super::event::Event;
 use super::job::{Job, Reply, ReplyKind};
@@ -86,22 +86,26 @@ pub(crate) fn run(
     loop {
         let started = clock::now();
         let mut seen = Seen::default();
-        let (attempted, phase) = match send(shared, job, lease, first_byte, started, fresh, &buffers.body, &mut seen) {
-            Ok(attempted) => (attempted, Phase::HeadReceived),
-            Err(fault) => {
-                let phase = fault.phase;
-                (failed(shared, job, &fault), phase)
-            }
-        };
-        let ended = clock::now();
-        let stale = !fresh
-            && matches!(
-                attempted.outcome,
-                Outcome::Failed {
-                    blame: Blame::Nobody,
-                    ..
+        let (mut attempted, phase) =
+            match send(shared, job, lease, first_byte, started, fresh, &buffers.body, &mut seen) {
+                Ok(attempted) => (attempted, Phase::HeadReceived),
+                Err(fault) => {
+                    let phase = fault.phase;
+                    (failed(shared, job, &fault), phase)
                 }
-            );
+            };
+        let ended = clock::now();
+        let mut stale = false;
+        if let Outcome::Failed { blame, .. } = &mut attempted.outcome
+            && *blame == Blame::Nobody
+        {
+            // A connection that was made for this very call cannot have been closed before it: once is an accident of
+            // the pool, twice is the endpoint (or its transport), which must not be asked for ever.
+            if fresh {
+                *blame = Blame::Endpoint;
+            }
+            stale = !fresh;
+        }
         let attempt = Attempt {
             endpoint: Arc::clone(&endpoint.name),
             operation: lease.operation().clone(),
@@ -234,8 +238,13 @@ fn failed(shared: &Shared, job: &Job, fault: &Fault) -> Attempted {
 fn not_good(reply: transport::Reply, operation: &crate::api::Operation) -> Result<Attempted, Fault> {
     let transport::Reply { status, headers, body } = reply;
     let mut bytes = Vec::new();
-    // What can be had of the body will do: the status has come, and says most.
-    let _ = body.take(ERROR_BODY as u64).read_to_end(&mut bytes);
+    // What can be had of the body will do: the status has come, and says most. A cancel is heard all the same.
+    if let Some(fault) = read_some(body, &mut bytes)
+        && fault.kind == FaultKind::Cancelled
+    {
+        let phase = Phase::HeadReceived;
+        return Err(Fault { phase, ..fault });
+    }
     let facts = ReplyFacts {
         status,
         headers: &headers,
@@ -250,6 +259,22 @@ fn not_good(reply: transport::Reply, operation: &crate::api::Operation) -> Resul
         upstream: Some(Upstream::new(status, headers, bytes)),
         cause: None,
     })
+}
+
+/// Reads what comes of a refusal's body within [`REFUSAL_TIME`]. Some where the reading broke off.
+fn read_some(body: Body, bytes: &mut Vec<u8>) -> Option<Fault> {
+    let ends = clock::now() + REFUSAL_TIME;
+    let mut body = body.take(ERROR_BODY as u64);
+    let mut buffer = [0; CHUNK];
+    while clock::now() < ends {
+        match body.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => bytes.extend_from_slice(&buffer[..read]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Some(Body::fault(&error)),
+        }
+    }
+    None
 }
 
 fn chat_whole(shared: &Shared, job: &mut Job, lease: &Lease, mut reply: transport::Reply) -> Result<Attempted, Fault> {
@@ -381,20 +406,27 @@ fn hand_out(
     so_far: impl FnOnce() -> ChatCompletion,
 ) -> Option<Attempted> {
     let sink = job.request.sink()?;
-    let given = sink.delta(delta, shared.timeouts.idle, shared);
+    let given = sink.delta(delta, shared.timeouts.idle, &job.cell.gate);
     let is_callback = sink.is_callback();
     job.note_handed_out();
-    given_up(given, is_callback, so_far)
+    given_up(given, &job.cell.gate, is_callback, so_far)
 }
 
 /// Some where the reader's answer ends the attempt.
-fn given_up(given: Given, is_callback: bool, so_far: impl FnOnce() -> ChatCompletion) -> Option<Attempted> {
+fn given_up(
+    given: Given,
+    gate: &Gate,
+    is_callback: bool,
+    so_far: impl FnOnce() -> ChatCompletion,
+) -> Option<Attempted> {
     let cause = match given {
         Given::Taken => return None,
-        Given::Declined if is_callback => Cause::Stopped(Box::new(so_far())),
-        Given::Declined | Given::Closed => Cause::Cancelled,
-        Given::Stalled => Cause::Broken(Some(Box::new(so_far()))),
         Given::Panicked(what) => Cause::Panicked(what),
+        // What the reader says after a cancel is about the cancel.
+        _ if gate.is_cancelled() => Cause::Cancelled,
+        Given::Declined if is_callback => Cause::Stopped(Box::new(so_far())),
+        Given::Declined | Given::Cancelled => Cause::Cancelled,
+        Given::Stalled => Cause::Broken(Some(Box::new(so_far()))),
     };
     Some(Attempted::ended(cause))
 }
@@ -493,9 +525,9 @@ fn raw_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result
 
 fn pass_on(shared: &Shared, job: &mut Job, piece: RawPiece) -> Option<Attempted> {
     let sink = job.request.sink()?;
-    let given = sink.raw(piece, shared.timeouts.idle, shared);
+    let given = sink.raw(piece, shared.timeouts.idle, &job.cell.gate);
     job.note_handed_out();
-    given_up(given, false, ChatCompletion::default)
+    given_up(given, &job.cell.gate, false, ChatCompletion::default)
 }
 
 fn answered(reply: Reply) -> Attempted {

@@ -134,7 +134,8 @@ impl Blaster {
     /// Runs every request of an iterator, and yields each answer as it comes, with its request's position.
     ///
     /// Requests are taken from the iterator as there is room: at most twice as many as there are workers are
-    /// submitted and not yielded, so the iterator may be endless.
+    /// submitted and not yielded, so the iterator may be endless. On a thread of this blaster each request ends as
+    /// [`Error::WouldDeadlock`], unsent.
     pub fn run_all<I>(&self, requests: I) -> RunAll<I::IntoIter>
     where
         I: IntoIterator,
@@ -271,13 +272,17 @@ impl Blaster {
     }
 
     /// Takes no more jobs, lets those that there are finish for `timeout` at most, and closes. What is not done by
-    /// then ends as [`Error::ShutDown`].
+    /// then ends as [`Error::ShutDown`]. A `timeout` beyond what the clock can tell, such as [`Duration::MAX`], is none.
+    ///
+    /// On a thread of this blaster (in a stream's callback, or an event hook that it calls) a wait would be a wait for
+    /// itself: there it takes no more jobs, returns at once with what is left, and does not close.
     pub fn drain(&self, timeout: Duration) -> DrainReport {
         let before = self.shared.with_core(|core| core.ended);
-        let deadline = clock::now().checked_add(timeout);
-        let own = self.shared.is_own_worker();
-        if let (Some(deadline), false) = (deadline, own) {
-            self.shared.drain(deadline);
+        let waits = !self.shared.is_own_worker();
+        if waits {
+            self.shared.drain(clock::now().checked_add(timeout));
+        } else {
+            self.shared.stop_admission();
         }
         let report = self.shared.with_core(|core| DrainReport {
             answered: core.ended.answered - before.answered,
@@ -285,7 +290,9 @@ impl Blaster {
             waiting: core.waiting(),
             in_flight: core.in_flight(),
         });
-        self.close();
+        if waits {
+            self.close();
+        }
         report
     }
 
@@ -296,8 +303,13 @@ impl Blaster {
         self.shared.close();
     }
 
+    /// Whether the calling thread is one of this blaster's own.
+    pub(crate) fn is_own_thread(&self) -> bool {
+        self.shared.is_own_worker()
+    }
+
     fn refuse_on_worker(&self) -> Result<()> {
-        if self.shared.is_own_worker() {
+        if self.is_own_thread() {
             Err(Error::WouldDeadlock)
         } else {
             Ok(())

@@ -227,7 +227,7 @@ fn wire(config: &BlasterConfig, workers: usize) -> Result<UreqTransport> {
         let mut headers = crate::api::Headers::new();
         for (name, value) in &deployment.headers {
             headers
-                .insert(name, value.expose())
+                .insert_secret(name, value.expose())
                 .map_err(|problem| setup(deployment, problem))?;
         }
         Ok(EndpointWire {

@@ -46,6 +46,8 @@ pub(crate) struct Core {
     epoch: Epoch,
     /// When the first blocked lane may go on, as the rounds of the pump since the last change have found.
     lanes_wake: Option<Instant>,
+    /// Why nobody could serve the jobs that ended last for that; further ones share it.
+    last_why: Option<Unavailable>,
     /// Jobs that have ended, by how.
     pub(crate) ended: Ended,
 }
@@ -141,6 +143,7 @@ impl Core {
             capacity,
             epoch: Epoch::new(start),
             lanes_wake: None,
+            last_why: None,
             ended: Ended::default(),
         }
     }
@@ -296,11 +299,9 @@ impl Core {
                     }
                 }
                 Pick::Never(why) => {
-                    self.end(&job);
-                    actions.endings.push(Ending {
-                        job,
-                        why: Why::NoEndpoint(why),
-                    });
+                    // It is so for all jobs of the lane.
+                    self.lanes.put_back(job);
+                    self.end_lane(lane, why, actions);
                 }
             }
         }
@@ -322,18 +323,32 @@ impl Core {
             let Some(why) = self.balancer.hopeless(set, operation, now) else {
                 continue;
             };
-            while let Some(job) = self.lanes.take_of(lane) {
-                if actions.endings.len() >= BATCH {
-                    self.lanes.put_back(job);
-                    actions.more = true;
-                    return;
-                }
-                self.end(&job);
-                actions.endings.push(Ending {
-                    job,
-                    why: Why::NoEndpoint(why.clone()),
-                });
+            self.end_lane(lane, why, actions);
+            if actions.more {
+                return;
             }
+        }
+    }
+
+    /// Ends the jobs of a lane that nobody can serve, as many as one hold of the lock allows.
+    fn end_lane(&mut self, lane: LaneId, why: Unavailable, actions: &mut Actions) {
+        // The reasons are long where there are many endpoints, and a million jobs may end for the same ones.
+        let why = match self.last_why.take() {
+            Some(last) if last == why => last,
+            _ => why,
+        };
+        self.last_why = Some(why.clone());
+        while let Some(job) = self.lanes.take_of(lane) {
+            if actions.endings.len() >= BATCH {
+                self.lanes.put_back(job);
+                actions.more = true;
+                return;
+            }
+            self.end(&job);
+            actions.endings.push(Ending {
+                job,
+                why: Why::NoEndpoint(why.clone()),
+            });
         }
     }
 

@@ -10,9 +10,10 @@ pub struct DrainReport {
     pub answered: u64,
     /// Jobs that failed while draining.
     pub failed: u64,
-    /// Jobs that were still waiting when the time was over; they ended as shut down.
+    /// Jobs that were still waiting when the time was over; they ended as shut down (or go on, where a thread of the
+    /// blaster itself drained it).
     pub waiting: usize,
-    /// Jobs that were under way when the time was over; they ended as shut down.
+    /// Jobs that were under way when the time was over; they ended likewise.
     pub in_flight: usize,
 }
 
@@ -32,7 +33,7 @@ impl std::fmt::Display for DrainReport {
         }
         write!(
             f,
-            "; {} waiting and {} under way were shut down",
+            "; {} waiting and {} under way were left",
             self.waiting, self.in_flight
         )
     }

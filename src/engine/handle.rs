@@ -47,6 +47,11 @@ impl<T> JobHandle<T> {
         &self.cell
     }
 
+    /// Whether a wait for the job, here and now, would be a wait of the blaster's thread for itself.
+    pub(crate) fn would_deadlock(&self) -> bool {
+        self.shared.is_own_worker() && !self.cell.slot.is_filled()
+    }
+
     /// The job's number: jobs of one blaster are numbered in the order of their submission, from 0.
     #[must_use]
     pub fn id(&self) -> u64 {
@@ -56,20 +61,21 @@ impl<T> JobHandle<T> {
     /// Waits for the result.
     ///
     /// # Errors
-    /// What the job ended with. [`Error::WouldDeadlock`] on a worker thread of the same blaster, and
-    /// [`Error::Taken`] where the result was taken before.
-    pub fn wait(mut self) -> Result<T> {
-        self.cancel_on_drop = false;
-        if self.shared.is_own_worker() && !self.cell.slot.is_filled() {
+    /// What the job ended with; [`Error::Taken`] where the result was taken before. [`Error::WouldDeadlock`] on a
+    /// thread of the same blaster where the job has not ended: the handle is then dropped as by `drop`, and the job
+    /// runs on (or is cancelled, after [`JobHandle::cancel_on_drop`]). [`JobHandle::wait_timeout`] keeps the handle.
+    pub fn wait(self) -> Result<T> {
+        if self.would_deadlock() {
             return Err(Error::WouldDeadlock);
         }
         self.convert(self.cell.slot.wait())
     }
 
     /// Waits for the result for `timeout` at most; none where it has not come by then. The job goes on: wait
-    /// again, or cancel it.
+    /// again, or cancel it. On a thread of the same blaster this is [`Error::WouldDeadlock`] where the job has not
+    /// ended, which takes nothing.
     pub fn wait_timeout(&mut self, timeout: Duration) -> Option<Result<T>> {
-        if self.shared.is_own_worker() && !self.cell.slot.is_filled() {
+        if self.would_deadlock() {
             return Some(Err(Error::WouldDeadlock));
         }
         let result = match clock::now().checked_add(timeout) {

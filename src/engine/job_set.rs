@@ -12,6 +12,10 @@ use super::handle::JobHandle;
 
 /// Handles under keys, whose results are taken as they come.
 ///
+/// A thread of the blaster (in a stream's callback, say) must not wait for the jobs of its own: where only such are
+/// left and none has ended, the waiting calls take the oldest out of the set and yield [`Error::WouldDeadlock`](crate::Error::WouldDeadlock)
+/// for it, as [`JobHandle::wait`] does.
+///
 /// ```
 /// # use azure_openai_blaster::{Blaster, JobSet, testing::Scripted};
 /// # let blaster = Blaster::builder().transport(Scripted::answering("yes")).build()?;
@@ -69,6 +73,9 @@ impl<K, T> JobSet<K, T> {
 
     /// The next result, within `timeout`; none where none came, or the set is empty.
     pub fn next_timeout(&mut self, timeout: Duration) -> Option<(K, Result<T>)> {
+        if let Some(number) = self.at_once() {
+            return self.take(number);
+        }
         if self.jobs.is_empty() {
             return None;
         }
@@ -80,6 +87,15 @@ impl<K, T> JobSet<K, T> {
     pub fn try_next(&mut self) -> Option<(K, Result<T>)> {
         let number = self.ended.1.try_recv().ok()?;
         self.take(number)
+    }
+
+    /// The job that can be taken without a wait: one that has ended, or the oldest where a wait would never end.
+    fn at_once(&self) -> Option<u64> {
+        if let Ok(number) = self.ended.1.try_recv() {
+            return Some(number);
+        }
+        let stuck = self.jobs.values().all(|(_, handle)| handle.would_deadlock());
+        stuck.then(|| self.jobs.keys().min().copied())?
     }
 
     fn take(&mut self, number: u64) -> Option<(K, Result<T>)> {
@@ -99,6 +115,9 @@ impl<K, T> Iterator for JobSet<K, T> {
 
     /// Waits for the next result; none where the set is empty.
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(number) = self.at_once() {
+            return self.take(number);
+        }
         if self.jobs.is_empty() {
             return None;
         }

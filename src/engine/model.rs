@@ -255,7 +255,7 @@ fn model_drain_returns_when_the_last_job_has_ended() {
         let cells: Vec<_> = (0..3).map(|_| submit(&model.shared).unwrap()).collect();
         let drained = spawn(&model.shared, |shared| {
             // The deadline never comes: time stands still.
-            shared.drain(clock::now() + Duration::from_secs(86_400))
+            shared.drain(Some(clock::now() + Duration::from_secs(86_400)))
         });
         let late = submit(&model.shared);
         assert!(drained.join().unwrap());

@@ -29,6 +29,14 @@ where
             window: window.max(1),
         }
     }
+
+    /// The next item where nothing may be waited for: what is not under way yet is not sent either.
+    fn next_on_own_thread(&mut self) -> Option<(usize, Result<ChatCompletion>)> {
+        self.under_way.next().or_else(|| {
+            let (index, _) = self.requests.next()?;
+            Some((index, Err(Error::WouldDeadlock)))
+        })
+    }
 }
 
 impl<I, R> Iterator for RunAll<I>
@@ -39,6 +47,9 @@ where
     type Item = (usize, Result<ChatCompletion>);
 
     fn next(&mut self) -> Option<Self::Item> {
+        if self.blaster.is_own_thread() {
+            return self.next_on_own_thread();
+        }
         while self.under_way.len() < self.window {
             let Some((index, request)) = self.requests.next() else {
                 break;

@@ -2,10 +2,8 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-
-use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use crate::api::{Operation, RequestDefaults};
 use crate::balance::outcome::Outcome;
@@ -62,8 +60,8 @@ pub(crate) struct Shared {
     /// Wakes those who wait for the last job, or the last worker, to end.
     quiet: Condvar,
     queue: (queue::Sender<Message>, queue::Receiver<Message>),
-    /// Nothing is ever sent here: it is closed when the blaster is, which wakes a worker that waits for a reader.
-    closing: (Mutex<Option<Sender<()>>>, Receiver<()>),
+    /// Set when the blaster has been closed, before the workers are told to stop.
+    closed: AtomicBool,
     pub(crate) transport: Box<dyn Transport>,
     pub(crate) endpoints: Vec<EndpointInfo>,
     pub(crate) timeouts: Timeouts,
@@ -103,7 +101,6 @@ impl Shared {
         timeouts: Timeouts,
         hook: Option<Hook>,
     ) -> Self {
-        let (closing, closed) = crossbeam_channel::bounded(0);
         Shared {
             epoch: core.epoch(),
             core: Mutex::new(Guarded {
@@ -114,7 +111,7 @@ impl Shared {
             timer: Condvar::new(),
             quiet: Condvar::new(),
             queue: queue::unbounded(),
-            closing: (Mutex::new(Some(closing)), closed),
+            closed: AtomicBool::new(false),
             transport,
             endpoints,
             timeouts,
@@ -124,23 +121,18 @@ impl Shared {
         }
     }
 
-    /// This thread works for this blaster from now on.
+    /// This thread, a worker's or the timer's, works for this blaster from now on.
     pub(crate) fn mark_worker(&self) {
         WORKS_FOR.with(|own| own.set(self.identity));
     }
 
-    /// Whether the calling thread is one of this blaster's workers, and so must not wait for it.
+    /// Whether the calling thread is one of this blaster's own, and so must not wait for it.
     pub(crate) fn is_own_worker(&self) -> bool {
         WORKS_FOR.with(Cell::get) == self.identity
     }
 
     pub(crate) fn queue(&self) -> &queue::Receiver<Message> {
         &self.queue.1
-    }
-
-    /// Ready when the blaster is closed.
-    pub(crate) fn closing(&self) -> &Receiver<()> {
-        &self.closing.1
     }
 
     /// Looks at the core, or changes it where nothing follows from that.
@@ -264,7 +256,7 @@ impl Shared {
     pub(crate) fn hand_on(&self, assignment: Box<Assignment>) {
         // The receiver lives as long as `self`.
         let _ = self.queue.0.send(Message::Work(assignment));
-        if matches!(self.closing.1.try_recv(), Err(TryRecvError::Disconnected)) {
+        if self.closed.load(Ordering::Acquire) {
             self.sweep();
         }
     }
@@ -409,6 +401,7 @@ impl Shared {
 
     /// The timer thread: sleeps until the next thing is due, and sees to it.
     pub(crate) fn run_timer(&self) {
+        self.mark_worker();
         let mut guarded = self.core.lock();
         loop {
             if guarded.core.phase() == Phase::Closed {
@@ -436,19 +429,27 @@ impl Shared {
         }
     }
 
-    /// Takes no more jobs and waits until the last has ended, or `deadline`. False where some have not.
-    pub(crate) fn drain(&self, deadline: Instant) -> bool {
-        let mut guarded = self.core.lock();
-        guarded.core.drain();
+    /// Takes no more jobs.
+    pub(crate) fn stop_admission(&self) {
+        self.with_core(Core::drain);
         self.room.notify_all();
-        loop {
-            if guarded.core.is_idle() {
-                return true;
-            }
-            if guarded.core.phase() == Phase::Closed || self.quiet.wait_until(&mut guarded, deadline).timed_out() {
-                return guarded.core.is_idle();
+    }
+
+    /// Takes no more jobs and waits until the last has ended, or `deadline`, if there is one. False where some have not.
+    pub(crate) fn drain(&self, deadline: Option<Instant>) -> bool {
+        self.stop_admission();
+        let mut guarded = self.core.lock();
+        while !guarded.core.is_idle() && guarded.core.phase() != Phase::Closed {
+            match deadline {
+                None => self.quiet.wait(&mut guarded),
+                Some(deadline) => {
+                    if self.quiet.wait_until(&mut guarded, deadline).timed_out() {
+                        break;
+                    }
+                }
             }
         }
+        guarded.core.is_idle()
     }
 
     /// Ends everything. The first call does; further ones find it done.
@@ -459,7 +460,7 @@ impl Shared {
         };
         let workers = guarded.core.workers;
         drop(guarded);
-        self.closing.0.lock().take();
+        self.closed.store(true, Ordering::Release);
         self.room.notify_all();
         self.timer.notify_all();
         self.quiet.notify_all();

@@ -3,16 +3,18 @@
 use std::fmt;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, bounded, select};
+use parking_lot::Mutex;
 
 use crate::api::{ChatCompletion, Delta, Headers, RawReply};
 use crate::error::{Error, Result};
+use crate::transport::{Gate, Interrupt};
 
 use super::event::panic_text;
 use super::handle::{Canceller, JobHandle};
-use super::shared::Shared;
 
 /// Pieces that wait for their reader; a worker that finds no room waits, for as long as the idle timeout allows.
 const BUFFER: usize = 64;
@@ -42,17 +44,18 @@ pub(crate) enum Given {
     Declined,
     /// The reader took nothing for too long.
     Stalled,
-    /// The blaster was closed while the worker waited for the reader.
-    Closed,
+    /// The job was cancelled, or the blaster closed, while the worker waited for the reader.
+    Cancelled,
     /// The callback panicked.
     Panicked(String),
 }
 
 impl Sink {
-    /// Hands out a piece of a chat, waiting for the reader for `patience` at most.
-    pub(crate) fn delta(&mut self, delta: Delta, patience: Duration, shared: &Shared) -> Given {
+    /// Hands out a piece of a chat, waiting for the reader for `patience` at most, and no longer than until `gate` is
+    /// shut.
+    pub(crate) fn delta(&mut self, delta: Delta, patience: Duration, gate: &Gate) -> Given {
         match self {
-            Sink::Deltas(sender) => offer(sender, delta, patience, shared),
+            Sink::Deltas(sender) => offer(sender, delta, patience, gate),
             Sink::Callback(call) => match catch_unwind(AssertUnwindSafe(|| call(&delta))) {
                 Ok(ControlFlow::Continue(())) => Given::Taken,
                 Ok(ControlFlow::Break(())) => Given::Declined,
@@ -62,10 +65,10 @@ impl Sink {
         }
     }
 
-    /// Hands out a piece of a raw stream.
-    pub(crate) fn raw(&mut self, piece: RawPiece, patience: Duration, shared: &Shared) -> Given {
+    /// Hands out a piece of a raw stream, likewise.
+    pub(crate) fn raw(&mut self, piece: RawPiece, patience: Duration, gate: &Gate) -> Given {
         match self {
-            Sink::Raw(sender) => offer(sender, piece, patience, shared),
+            Sink::Raw(sender) => offer(sender, piece, patience, gate),
             Sink::Deltas(_) | Sink::Callback(_) => Given::Taken,
         }
     }
@@ -76,16 +79,33 @@ impl Sink {
     }
 }
 
-fn offer<T>(sender: &Sender<T>, piece: T, patience: Duration, shared: &Shared) -> Given {
+fn offer<T>(sender: &Sender<T>, piece: T, patience: Duration, gate: &Gate) -> Given {
     let piece = match sender.try_send(piece) {
         Ok(()) => return Given::Taken,
         Err(TrySendError::Disconnected(_)) => return Given::Declined,
         Err(TrySendError::Full(piece)) => piece,
     };
-    select! {
+    let (open, shut) = bounded(0);
+    let wait = Arc::new(ReaderWait(Mutex::new(Some(open))));
+    let weak: Weak<ReaderWait> = Arc::downgrade(&wait);
+    // While the worker is here it does not read: a cancel has to reach it here, and later the call again.
+    let Some(call) = gate.replace(weak) else {
+        return Given::Cancelled;
+    };
+    let given = select! {
         send(sender, piece) -> sent => if sent.is_ok() { Given::Taken } else { Given::Declined },
-        recv(shared.closing()) -> _ => Given::Closed,
+        recv(shut) -> _ => Given::Cancelled,
         default(patience) => Given::Stalled,
+    };
+    if gate.watch(call) { given } else { Given::Cancelled }
+}
+
+/// A worker that waits for a stream's reader. Nothing is sent on the channel: it is closed.
+struct ReaderWait(Mutex<Option<Sender<()>>>);
+
+impl Interrupt for ReaderWait {
+    fn interrupt(&self) {
+        self.0.lock().take();
     }
 }
 
@@ -101,6 +121,9 @@ impl fmt::Debug for Sink {
 
 /// An answer as it comes: an iterator over its pieces, which ends in the whole.
 ///
+/// On a thread of the blaster itself (in another stream's callback, say) a wait for the next piece would be a wait for
+/// itself: the stream then ends as [`Error::WouldDeadlock`], and its job is cancelled.
+///
 /// Pieces are buffered (64 of them). A reader that stops holds a worker, until the idle timeout ends the job as
 /// [`Error::StreamBroken`]. Dropping the stream before its end cancels the job.
 ///
@@ -111,6 +134,12 @@ pub struct ChatStream {
     pieces: Receiver<Delta>,
     handle: Option<JobHandle<ChatCompletion>>,
     end: Option<Result<ChatCompletion>>,
+}
+
+/// Whether a wait for the stream's next piece would be a wait of the blaster's thread for itself. A stream that was
+/// given up for that (its handle is gone) has come to its end.
+fn refuses<T>(handle: Option<&JobHandle<T>>) -> bool {
+    handle.is_none_or(JobHandle::would_deadlock)
 }
 
 /// A channel between a worker and a reader.
@@ -130,6 +159,9 @@ impl ChatStream {
     /// The next piece, if it comes within `timeout`; `Some(None)` at the end.
     #[allow(clippy::option_option)] // the outer one is the time, the inner one the end
     pub fn next_timeout(&mut self, timeout: Duration) -> Option<Option<Result<Delta>>> {
+        if let Some(item) = self.at_once() {
+            return Some(item);
+        }
         match self.pieces.recv_timeout(timeout) {
             Ok(piece) => Some(Some(Ok(piece))),
             Err(RecvTimeoutError::Timeout) => None,
@@ -142,9 +174,8 @@ impl ChatStream {
     /// # Errors
     /// What the job ended with.
     pub fn into_completion(mut self) -> Result<ChatCompletion> {
-        while self.pieces.recv().is_ok() {}
-        if let Some(handle) = self.handle.take() {
-            return handle.wait();
+        for piece in self.by_ref() {
+            piece?;
         }
         self.end.take().unwrap_or(Err(Error::Taken))
     }
@@ -153,6 +184,17 @@ impl ChatStream {
     #[must_use]
     pub fn canceller(&self) -> Option<Canceller> {
         self.handle.as_ref().map(JobHandle::canceller)
+    }
+
+    /// What can be said without a wait: a piece that is there, or that a wait would never end.
+    #[allow(clippy::option_option)] // as above
+    fn at_once(&mut self) -> Option<Option<Result<Delta>>> {
+        match self.pieces.try_recv() {
+            Ok(piece) => Some(Some(Ok(piece))),
+            Err(TryRecvError::Disconnected) => Some(self.finish()),
+            Err(TryRecvError::Empty) if !refuses(self.handle.as_ref()) => None,
+            Err(TryRecvError::Empty) => Some(self.handle.take().map(|_| Err(Error::WouldDeadlock))),
+        }
     }
 
     /// All pieces have come: learns how the job ended, and yields its error as the last piece.
@@ -171,6 +213,9 @@ impl Iterator for ChatStream {
     type Item = Result<Delta>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(item) = self.at_once() {
+            return item;
+        }
         match self.pieces.recv() {
             Ok(piece) => Some(Ok(piece)),
             Err(_) => self.finish(),
@@ -181,7 +226,8 @@ impl Iterator for ChatStream {
 /// A raw reply as it comes: its head, then its bytes, untouched.
 ///
 /// The job is tried elsewhere until the first event with content has come; what went before it is handed out with
-/// it. Dropping the stream before its end cancels the job.
+/// it. Dropping the stream before its end cancels the job. A thread of the blaster itself is refused as it is by
+/// [`ChatStream`].
 #[derive(Debug)]
 pub struct RawStream {
     pieces: Receiver<RawPiece>,
@@ -226,6 +272,9 @@ impl Iterator for RawStream {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
+            if self.pieces.is_empty() && refuses(self.handle.as_ref()) {
+                return self.handle.take().map(|_| Err(Error::WouldDeadlock));
+            }
             match self.pieces.recv() {
                 Ok(RawPiece::Bytes(bytes)) => return Some(Ok(bytes)),
                 Ok(RawPiece::Head(..)) => {}

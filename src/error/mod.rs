@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::clip::clip;
+use crate::api::error_object::one_line;
 use crate::api::{ChatCompletion, Headers, Ledger};
 
 pub use config::{ConfigError, Problem};
@@ -64,8 +64,8 @@ pub enum Error {
     /// Every deployment that serves the request is disabled; each with its reason.
     #[error("no deployment can serve this: {}", reasons(.endpoints))]
     NoEndpoint {
-        /// Name of each deployment and why it is disabled.
-        endpoints: Vec<(Arc<str>, String)>,
+        /// Name of each deployment and why it is disabled; jobs that end for the same reasons share them.
+        endpoints: Arc<[(Arc<str>, String)]>,
         /// What was tried before.
         trail: Box<Trail>,
     },
@@ -201,12 +201,16 @@ impl Upstream {
     }
 }
 
+/// Longest body that `Debug` shows, in characters.
+const BODY_SHOWN: usize = 300;
+
 impl fmt::Debug for Upstream {
+    /// What looks like a credential is masked: some services repeat the key that they refuse.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upstream")
             .field("status", &self.status)
             .field("headers", &self.headers)
-            .field("body", &clip(&self.text(), 300))
+            .field("body", &one_line(&self.text(), BODY_SHOWN))
             .finish()
     }
 }
@@ -289,18 +293,41 @@ fn list(names: &[Arc<str>]) -> String {
         return "none".to_owned();
     }
     let shown: Vec<&str> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
-    let more = if names.len() > SHOWN {
-        format!(" and {} more", names.len() - SHOWN)
-    } else {
-        String::new()
-    };
-    format!("{}{more}", shown.join(", "))
+    shown.join(", ") + &and_more(names.len(), SHOWN)
 }
 
 fn reasons(endpoints: &[(Arc<str>, String)]) -> String {
-    let each: Vec<String> = endpoints
+    /// More would drown the message; the error holds them all.
+    const SHOWN: usize = 10;
+    let shown: Vec<String> = endpoints
         .iter()
+        .take(SHOWN)
         .map(|(name, reason)| format!("{name}: {reason}"))
         .collect();
-    each.join("; ")
+    shown.join("; ") + &and_more(endpoints.len(), SHOWN)
+}
+
+/// What is said of those that are not shown.
+fn and_more(count: usize, shown: usize) -> String {
+    match count.saturating_sub(shown) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_many_endpoints_shows_ten_and_holds_all() {
+        let error = |count: usize| Error::NoEndpoint {
+            endpoints: (0..count)
+                .map(|id| (id.to_string().into(), "gone".to_owned()))
+                .collect(),
+            trail: Box::default(),
+        };
+        assert!(error(10).to_string().ends_with("8: gone; 9: gone"), "{}", error(10));
+        assert!(error(12).to_string().ends_with("9: gone and 2 more"), "{}", error(12));
+    }
 }

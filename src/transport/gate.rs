@@ -59,6 +59,15 @@ impl Gate {
         matches!(*self.0.lock(), State::Cancelled)
     }
 
+    /// [`Gate::watch`] that returns what it takes the place of, so that it can be put back; none where the job is
+    /// cancelled.
+    pub(crate) fn replace(&self, call: Weak<dyn Interrupt>) -> Option<Weak<dyn Interrupt>> {
+        match &mut *self.0.lock() {
+            State::Call(latest) => Some(std::mem::replace(latest, call)),
+            State::Cancelled => None,
+        }
+    }
+
     /// Makes `call` the one that [`Gate::cancel`] interrupts; `false` (and no registration) where it came too late
     /// because the job is cancelled already.
     ///

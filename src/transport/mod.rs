@@ -31,6 +31,10 @@ pub(crate) mod wire;
 /// The largest replies seen are embeddings: 2,048 inputs × 3,072 numbers as text are about 70 % of it.
 pub const MAX_BODY: usize = 64 * 1024 * 1024;
 
+/// Longest time for the body of a reply that is no success, from its head on: what the head says is worth more than
+/// the words, and is not kept waiting for them.
+pub const REFUSAL_TIME: Duration = Duration::from_secs(5);
+
 /// Most memory that is set aside because a reply announces its length; beyond it memory grows with what arrives.
 const TRUSTED_LENGTH: usize = 1024 * 1024;
 

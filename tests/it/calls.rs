@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use azure_openai_blaster::api::{ChatMessage, ChatRequest};
+use azure_openai_blaster::api::{ChatMessage, ChatRequest, Condition};
 use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig};
 use azure_openai_blaster::error::{Error, ErrorKind, SubmitError};
 use azure_openai_blaster::testing::{Scripted, ScriptedReply};
@@ -163,4 +163,32 @@ fn an_unknown_model_is_refused_with_the_known_ones() {
         error.to_string(),
         r#"no deployment serves the model "gpt-9"; there are: gpt-4o"#
     );
+}
+
+#[test]
+fn a_rest_without_end_is_a_rest() {
+    let blaster = blaster(&Scripted::answering("yes"), &["east", "west"]);
+    let east = &blaster.states()[0];
+    east.cool_down(Duration::MAX);
+    assert_eq!(east.report().condition, Condition::CoolingDown);
+    for _ in 0..4 {
+        let completion = blaster.chat("hello").unwrap();
+        assert_eq!(completion.ledger().last().unwrap().endpoint.as_ref(), "west");
+    }
+}
+
+#[test]
+fn a_deployment_that_cannot_sign_in_is_sent_nothing_after_enable() {
+    let transport = Scripted::answering("yes");
+    let json =
+        r#"{"deployments":[{"name":"east","endpoint":"https://e.openai.azure.com","api_key":"default","model":"m"}]}"#;
+    let blaster = Blaster::builder()
+        .config(BlasterConfig::from_json(json).unwrap().num_workers(1))
+        .transport(transport.clone())
+        .build()
+        .unwrap();
+    blaster.states()[0].enable();
+    let error = blaster.chat("a private prompt").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoEndpoint);
+    assert_eq!(transport.calls().len(), 0, "a prompt left without a credential");
 }

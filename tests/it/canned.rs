@@ -2,7 +2,7 @@
 //! no simulator would send, and for requests down to the last byte.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -49,7 +49,7 @@ impl Canned {
 }
 
 /// One request; none where the client left first.
-fn read(connection: &mut TcpStream) -> Option<Received> {
+pub(crate) fn read(connection: &mut impl Read) -> Option<Received> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {

@@ -130,7 +130,10 @@ impl Watched {
             }
             Pick::WaitElsewhere(at) => {
                 assert!(at.is_none_or(|at| at > self.world.now()), "a wait for what is over");
-                assert!(job.failures() > 0, "a job that has failed nowhere is at home everywhere");
+                assert!(
+                    !job.suspects().is_empty(),
+                    "a job that no 500 has driven away is at home everywhere"
+                );
                 Some(job)
             }
             Pick::WaitForSettle => {

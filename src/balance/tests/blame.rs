@@ -3,7 +3,7 @@
 use crate::api::Condition;
 use crate::balance::outcome::{Blame, Outcome};
 use crate::balance::scenario::*;
-use crate::balance::{EndpointId, GiveUp, JobState, Verdict};
+use crate::balance::{EndpointId, GiveUp, JobState, Pick, Verdict};
 
 /// Sends `job` again and again, each time with what `answer` says for the endpoint, until it ends. Returns where it
 /// was, and its end.
@@ -175,9 +175,20 @@ fn a_retry_goes_where_the_job_has_not_failed_whoever_weighs_most() {
 #[test]
 fn a_retry_takes_an_endpoint_where_it_has_failed_rather_than_wait() {
     let mut world = Scenario::of(2).begin();
+    let (_, job) = world.run(EAST, &timeout());
+    world.run(WEST, &throttled(60 * SECOND));
+    let left = world.left(EAST);
+    assert_eq!(world.pass(left).send_again(job).lease.endpoint(), EAST);
+}
+
+#[test]
+fn a_retry_waits_for_an_endpoint_elsewhere_rather_than_go_back_to_a_500() {
+    let mut world = Scenario::of(2).begin();
     let (_, job) = world.run(EAST, &server_error());
     world.run(WEST, &throttled(60 * SECOND));
-    assert_eq!(world.send_again(job).lease.endpoint(), EAST);
+    let free = world.now() + 60 * SECOND;
+    assert!(matches!(world.pick(&job, &CHAT), Pick::WaitElsewhere(Some(at)) if at == free));
+    assert_eq!(world.at(60 * SECOND).send_again(job).lease.endpoint(), WEST);
 }
 
 #[test]

@@ -130,10 +130,10 @@ fn a_probe_is_given_five_seconds_for_its_first_byte_or_what_was_learnt() {
 }
 
 #[test]
-fn the_limit_of_a_probe_doubles_so_that_slow_requests_bring_a_healthy_endpoint_back() {
+fn the_limit_of_a_probe_doubles_up_to_thirty_seconds() {
     let mut world = Scenario::of(1).begin();
     world.eject(EAST);
-    for limit in [5, 10, 20, 40] {
+    for limit in [5, 10, 20, 30, 30, 30] {
         let probe = world.pass(EJECTED_PROBE).send();
         assert_eq!(world.balancer.first_byte_limit(&probe.lease), Some(limit * SECOND));
         world.settle(probe, &timeout());
@@ -214,6 +214,19 @@ fn the_own_back_off_never_disables() {
             world.pass(left);
         }
     }
+}
+
+#[test]
+fn a_deployment_that_is_unavailable_as_it_is_configured_is_never_brought_back() {
+    let mut world = Scenario::of(1).unavailable(EAST, "sign-in is not supported").begin();
+    let now = world.now();
+    world.balancer.disable(EAST, "maintenance".to_owned());
+    world.balancer.cool_down(EAST, now + SECOND);
+    world.balancer.enable(EAST, now);
+    assert_eq!(world.wait(), Wait::Never(vec!["sign-in is not supported".to_owned()]));
+    assert!(!world.balancer.has_changes());
+    world.pass(100 * DISABLED_PROBE);
+    assert!(matches!(world.wait(), Wait::Never(_)));
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! | Sending    | the connector is left         | as above                                 |                |
 //! | Waiting    | the first read                | `first_byte` after that                  | `FirstByte`    |
 //! | Receiving  | the first byte of the reply   | `idle` per silence                       | `Idle`         |
+//! | Refused    | the head of a refusal         | the same, and `REFUSAL_TIME` in all      | `Idle`         |
 //!
 //! Whatever the stage, the attempt's deadline is an end, so a drip of bytes cannot stretch it (`Attempt`).
 
@@ -23,8 +24,8 @@ use parking_lot::{Condvar, Mutex};
 
 use super::socket::Socket;
 use crate::error::fault::{Fault, FaultKind, Phase, TimeoutKind};
-use crate::transport::Limits;
 use crate::transport::gate::Interrupt;
+use crate::transport::{Limits, REFUSAL_TIME};
 
 /// Tells calls apart, in this process and for ever: 2⁶⁴ do not run out. 0 is nobody.
 pub(super) type CallId = u64;
@@ -53,10 +54,18 @@ struct State {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    Connecting { until: Instant },
+    Connecting {
+        until: Instant,
+    },
     Sending,
-    Waiting { until: Instant },
+    Waiting {
+        until: Instant,
+    },
     Receiving,
+    /// Receiving what is said about a refusal.
+    Refused {
+        until: Instant,
+    },
 }
 
 /// The end of one wait.
@@ -176,7 +185,7 @@ impl CurrentCall {
     /// Bytes of the reply came (not: of a handshake or from a proxy).
     pub(super) fn received(&self) {
         let mut state = self.state.lock();
-        if !matches!(state.stage, Stage::Connecting { .. }) {
+        if !matches!(state.stage, Stage::Connecting { .. } | Stage::Refused { .. }) {
             state.stage = Stage::Receiving;
         }
     }
@@ -188,6 +197,13 @@ impl CurrentCall {
     pub(super) fn write_limit(&self, now: Instant) -> Result<WaitLimit, Fault> {
         let state = self.state.lock();
         self.limit(&state, now)
+    }
+
+    /// The reply is a refusal: the rest of it gets [`REFUSAL_TIME`] at most.
+    pub(super) fn refused(&self, now: Instant) {
+        self.state.lock().stage = Stage::Refused {
+            until: now + REFUSAL_TIME,
+        };
     }
 
     /// How long a read may block. The first one after the request starts the wait for the first byte.
@@ -213,6 +229,7 @@ impl CurrentCall {
             Stage::Sending => (now + self.limits.first_byte, TimeoutKind::FirstByte),
             Stage::Waiting { until } => (until, TimeoutKind::FirstByte),
             Stage::Receiving => (now + self.limits.idle, TimeoutKind::Idle),
+            Stage::Refused { until } => (until.min(now + self.limits.idle), TimeoutKind::Idle),
         };
         let limit = if until <= self.limits.deadline {
             WaitLimit { until, kind }
@@ -256,7 +273,8 @@ impl CurrentCall {
         if state.cancelled {
             return cancelled(&state);
         }
-        let stale = kind == FaultKind::Closed && state.reused && state.stage != Stage::Receiving;
+        let begun = matches!(state.stage, Stage::Receiving | Stage::Refused { .. });
+        let stale = kind == FaultKind::Closed && state.reused && !begun;
         Fault::new(if stale { FaultKind::Stale } else { kind }, phase(&state), message)
     }
 

@@ -32,6 +32,7 @@ use ureq::unversioned::transport::{ConnectProxyConnector, RustlsConnector};
 use ureq::{Agent, BodyReader, Proxy, ProxyProtocol};
 
 use crate::api::{Headers, Operation};
+use crate::clock;
 use crate::error::fault::{Fault, FaultKind, Phase};
 use crate::transport::{Auth, Body, Call, Method, Reply, Target, Transport, target};
 use call::CurrentCall;
@@ -45,7 +46,7 @@ mod call;
 mod connect;
 mod dial;
 mod fault;
-pub(crate) mod headers;
+mod headers;
 mod names;
 mod socket;
 #[cfg(test)]
@@ -295,6 +296,9 @@ impl Transport for UreqTransport {
             }
         };
         let (head, body) = sent.map_err(|error| fault::of(error, &current))?.into_parts();
+        if !head.status.is_success() {
+            current.refused(clock::now());
+        }
         Ok(Reply {
             status: head.status.as_u16(),
             headers: Headers::from(head.headers),
