@@ -354,6 +354,7 @@ fn no_answer(
 
 /// A chat that comes as a stream. Complete is what has a finish reason for every choice; how the stream ended
 /// after that does not matter.
+#[inline(never)] // or its buffer stands in the stack of every worker that waits for a reply
 fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result<Attempted, Fault> {
     let transport::Reply { headers, mut body, .. } = reply;
     let choices = job.request.body.choices();
@@ -481,6 +482,7 @@ fn raw(shared: &Shared, job: &mut Job, mut reply: transport::Reply, streamed: bo
 }
 
 /// A raw stream: held back until the first event with content, so that a failure before it can be tried elsewhere.
+#[inline(never)] // for its buffer, as `chat_stream`
 fn raw_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result<Attempted, Fault> {
     let transport::Reply {
         status,
