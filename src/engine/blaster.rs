@@ -304,6 +304,12 @@ impl Blaster {
         self.shared.close();
     }
 
+    /// The inside, for tests that break it.
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// Whether the calling thread is one of this blaster's own.
     pub(crate) fn is_own_thread(&self) -> bool {
         self.shared.is_own_worker()

@@ -93,6 +93,8 @@ pub(crate) enum Why {
     TimedOut,
     ShutDown,
     Cancelled,
+    /// A decision has panicked, in these words.
+    Panicked(Arc<str>),
 }
 
 /// What is to be done when the lock is free again.
