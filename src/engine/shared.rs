@@ -389,6 +389,7 @@ impl Shared {
     }
 
     /// Tells a job's handle how it ended, when all of the caller's that the job held has been let go of.
+    #[allow(clippy::boxed_local)] // it is dropped here, where it has been boxed all its life
     pub(crate) fn finish(
         &self,
         mut job: Box<Job>,
