@@ -1,13 +1,17 @@
 //! HTTP headers as sent and received.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use ureq::http::header::CONTENT_TYPE;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::error_object::one_line;
 
 /// HTTP headers; names are compared without regard to case.
 ///
 /// Values that carry credentials (`api-key`, `authorization`, cookies) or may repeat them (`location`) are hidden by
-/// `Debug`.
+/// `Debug`, and so is what looks like one in any other.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(HeaderMap);
 
@@ -22,6 +26,45 @@ const HIDDEN: [&str; 7] = [
     "location",
     "ocp-apim-subscription-key",
 ];
+
+/// Longest value shown, in characters.
+const SHOWN: usize = 300;
+
+/// Headers that frame a message, say what its body is, name its destination, or that only the HTTP client can honour.
+const FRAMING: [&str; 13] = [
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Headers that the library fills in from a deployment's `api_key`.
+const CREDENTIALS: [&str; 2] = ["api-key", "authorization"];
+
+fn is_one_of(names: &[&str], name: &str) -> bool {
+    names.iter().any(|one| one.eq_ignore_ascii_case(name))
+}
+
+/// Whether a header is the library's to set, or a deployment's, and never a request's: it would break the framing, or
+/// prove who sends to a deployment that the proof was not meant for.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    is_one_of(&FRAMING, name) || is_one_of(&CREDENTIALS, name) || name.eq_ignore_ascii_case("cookie")
+}
+
+/// Whether a deployment may bring a header of this name: a credential only where it has no key that makes one.
+pub(crate) fn deployment_may_set(name: &str, has_key: bool) -> bool {
+    let is_the_keys = has_key && is_one_of(&CREDENTIALS, name);
+    !is_one_of(&FRAMING, name) && !is_the_keys
+}
 
 impl Headers {
     /// No headers.
@@ -77,6 +120,20 @@ impl Headers {
         self.0.is_empty()
     }
 
+    /// Those that a request may bring, and its content type, which the library itself has put here. The rest was refused
+    /// where the request was made; should any get here, it goes no further.
+    pub(crate) fn sendable(&self) -> Cow<'_, Headers> {
+        let may_go = |name: &HeaderName| *name == CONTENT_TYPE || !is_reserved(name.as_str());
+        if self.0.keys().all(may_go) {
+            return Cow::Borrowed(self);
+        }
+        let mut map = HeaderMap::new();
+        for (name, value) in self.0.iter().filter(|(name, _)| may_go(name)) {
+            map.append(name, value.clone());
+        }
+        Cow::Owned(Headers(map))
+    }
+
     /// The map that the HTTP client works with.
     pub(crate) fn as_map(&self) -> &HeaderMap {
         &self.0
@@ -93,14 +150,12 @@ impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = self.0.iter().map(|(name, value)| {
             let hidden = value.is_sensitive() || HIDDEN.contains(&name.as_str());
-            (
-                name.as_str(),
-                if hidden {
-                    "(hidden)"
-                } else {
-                    value.to_str().unwrap_or("(not text)")
-                },
-            )
+            let value = match value.to_str() {
+                _ if hidden => "(hidden)".to_owned(),
+                Ok(text) => one_line(text, SHOWN),
+                Err(_) => "(not text)".to_owned(),
+            };
+            (name.as_str(), value)
         });
         f.debug_map().entries(shown).finish()
     }
@@ -116,10 +171,38 @@ mod tests {
         headers.insert("Api-Key", "canary-1").unwrap();
         headers.insert("Authorization", "Bearer canary-2").unwrap();
         headers.insert("x-ms-region", "Sweden Central").unwrap();
+        headers.insert("x-echo", "Bearer canary-canary").unwrap();
         headers.insert_secret("x-gateway", "canary-3").unwrap();
         let shown = format!("{headers:?}");
         assert!(!shown.contains("canary"), "{shown}");
         assert!(shown.contains("Sweden Central"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_reserved_is_left_out_in_any_case_but_for_the_content_type() {
+        let mut headers = Headers::new();
+        for name in FRAMING.iter().chain(&CREDENTIALS).chain(&["Cookie", "x-a", "x-a"]) {
+            headers.insert(&name.to_uppercase(), "v").unwrap();
+        }
+        let sendable = headers.sendable();
+        let mut names: Vec<_> = sendable.iter().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["content-type", "x-a", "x-a"]);
+    }
+
+    #[test]
+    fn a_deployment_may_bring_a_credential_only_where_it_has_no_key() {
+        for (name, with_key, without) in [
+            ("Authorization", false, true),
+            ("api-key", false, true),
+            ("HOST", false, false),
+            ("content-type", false, false),
+            ("cookie", true, true),
+            ("user-agent", true, true),
+        ] {
+            assert_eq!(deployment_may_set(name, true), with_key, "{name}");
+            assert_eq!(deployment_may_set(name, false), without, "{name}");
+        }
     }
 
     #[test]

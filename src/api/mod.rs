@@ -45,7 +45,7 @@ mod embeddings;
 pub(crate) mod error_object;
 mod finish;
 mod floats;
-mod headers;
+pub(crate) mod headers;
 mod json;
 mod ledger;
 mod members;

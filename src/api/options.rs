@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::headers::is_reserved;
 use super::{Headers, Priority};
 use crate::error::RequestError;
 
@@ -16,35 +17,20 @@ pub(crate) struct Options {
     pub(crate) timeout: Option<Duration>,
     /// Class of the job.
     pub(crate) priority: Priority,
-    /// Requests of the same session prefer the same deployment.
+    /// Requests of the same session are to prefer the same deployment; nobody reads it in this release.
     pub(crate) session: Option<Box<str>>,
     /// Headers of this request.
     headers: Option<Box<Headers>>,
 }
 
-/// Headers that the transport sets itself: from the credentials of the deployment that is picked, and from the
-/// body. A second one would reach a deployment that it was not meant for, or break the framing.
-const OWNED: [&str; 12] = [
-    "api-key",
-    "authorization",
-    "proxy-authorization",
-    "cookie",
-    "host",
-    "connection",
-    "content-length",
-    "content-type",
-    "transfer-encoding",
-    "expect",
-    "te",
-    "upgrade",
-];
-
 impl Options {
     /// Adds a header of the caller's.
     pub(crate) fn header(&mut self, name: &str, value: &str) -> Result<(), RequestError> {
-        if OWNED.iter().any(|owned| name.eq_ignore_ascii_case(owned)) {
+        if is_reserved(name) {
             return Err(RequestError::Header {
-                reason: format!("header {name:?} is set by the library itself and cannot be set per request"),
+                reason: format!(
+                    "header {name:?} is the library's to set, or a deployment's, and cannot be set per request"
+                ),
             });
         }
         self.add_header(name, value)
@@ -83,6 +69,7 @@ mod tests {
         let mut options = Options::default();
         assert!(options.header("Api-Key", "canary").is_err());
         assert!(options.header("HOST", "elsewhere").is_err());
+        assert!(options.header("Accept-Encoding", "br").is_err());
         assert!(options.header("x-ms-spillover-deployment", "standard").is_ok());
         let names: Vec<_> = options.headers().into_iter().flat_map(Headers::iter).collect();
         assert_eq!(names, [("x-ms-spillover-deployment", "standard")]);

@@ -31,8 +31,16 @@ pub struct EndpointSpec {
     pub serves: Vec<Arc<str>>,
     /// Most requests under way; none for what `weight` and the number of workers give.
     pub max_in_flight: Option<u32>,
-    /// Why it cannot be used at all, if so.
+    /// Why it cannot be used at all, if so; [`Balancer::enable`] does not change that.
     pub unavailable: Option<String>,
+}
+
+impl Need<'_> {
+    /// Whether its time is over before `limit` is.
+    fn ends_within(&self, limit: Duration, now: Instant) -> bool {
+        self.deadline
+            .is_some_and(|deadline| deadline.saturating_duration_since(now) < limit)
+    }
 }
 
 impl EndpointSpec {
@@ -78,6 +86,8 @@ pub struct Need<'a> {
     pub operation: &'a Operation,
     /// Where it has failed before: such endpoints are avoided while another is ready.
     pub job: &'a JobState,
+    /// When its time is over, if ever: one with too little left for a probe is spared it while another endpoint is ready.
+    pub deadline: Option<Instant>,
 }
 
 /// The answer to "where does this job go now?"
@@ -99,8 +109,8 @@ pub enum Pick {
 /// Why no endpoint can serve a job, and none is expected to soon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unavailable {
-    /// Name of each eligible endpoint, and its reason.
-    pub reasons: Vec<(Arc<str>, String)>,
+    /// Name of each eligible endpoint, and its reason; shared, since a whole backlog may end for them.
+    pub reasons: Arc<[(Arc<str>, String)]>,
 }
 
 /// What becomes of the job after an attempt.
@@ -123,7 +133,7 @@ pub enum GiveUp {
     Attempts,
     /// Every endpoint that could be asked, or three, answered 500 or senselessly.
     ServerErrors,
-    /// Ended from our side.
+    /// Ended from our side, or with the job's time.
     Abandoned,
 }
 
@@ -216,6 +226,12 @@ impl Balancer {
         }
     }
 
+    /// Whether an endpoint belongs to the set.
+    pub fn includes(&self, set: SetId, endpoint: EndpointId) -> bool {
+        // In the order of the configuration, as `add_set` has put them.
+        self.sets[set.0 as usize].members.binary_search(&endpoint).is_ok()
+    }
+
     /// Every model name that some endpoint serves, sorted.
     pub fn models(&self) -> Vec<Arc<str>> {
         let mut models: Vec<Arc<str>> = self.by_model.keys().cloned().collect();
@@ -225,11 +241,12 @@ impl Balancer {
 
     /// Where a job with this need goes now.
     ///
-    /// A due probe goes before everything else (an endpoint that is back is worth one delayed job); then, of the
-    /// ready endpoints, those where the job has not failed take turns by their weights.
+    /// A due probe goes before everything else (an endpoint that is back is worth one delayed job, though not one that
+    /// the delay would end); then, of the ready endpoints, those where the job has not failed take turns by their
+    /// weights.
     pub fn pick(&mut self, need: &Need<'_>, now: Instant) -> Pick {
         let set = &mut self.sets[need.set.0 as usize];
-        let (mut probe, mut reluctant) = (None, None);
+        let (mut probe, mut hurried, mut reluctant) = (None, None, None);
         let mut earliest: Option<Instant> = None;
         let mut hope = false;
         let (mut fresh, mut stale, mut suspect) = (0usize, 0usize, 0usize);
@@ -256,30 +273,34 @@ impl Balancer {
                 Readiness::Now(Role::Probe) if need.job.suspects_endpoint(member) => {
                     reluctant = reluctant.or(Some(member));
                 }
+                Readiness::Now(Role::Probe) if need.ends_within(endpoint.probe_first_byte(), now) => {
+                    hurried = hurried.or(Some(member));
+                }
                 Readiness::Now(Role::Probe) => probe = probe.or(Some(member)),
                 Readiness::Now(_) if need.job.suspects_endpoint(member) => suspect += 1,
                 Readiness::Now(_) if need.job.has_failed_at(member) => stale += 1,
                 Readiness::Now(_) => fresh += 1,
                 Readiness::At(at) => {
                     hope = true;
-                    earliest = earliest.into_iter().chain([at]).min();
+                    earliest = sooner(earliest, Some(at));
+                    if !need.job.has_failed_at(member) {
+                        elsewhere = Some(sooner(elsewhere.flatten(), Some(at)));
+                    }
                 }
-                Readiness::OnSettle => hope = true,
-                Readiness::Refuses(at) => earliest = earliest.into_iter().chain(at).min(),
-            }
-            let later = match readiness {
-                Readiness::At(at) => Some(Some(at)),
-                Readiness::OnSettle => Some(None),
-                _ => None,
-            };
-            if let (Some(at), false) = (later, need.job.has_failed_at(member)) {
-                elsewhere = Some(elsewhere.flatten().into_iter().chain(at).min());
+                Readiness::OnSettle => {
+                    hope = true;
+                    if !need.job.has_failed_at(member) {
+                        elsewhere = Some(elsewhere.flatten());
+                    }
+                }
+                Readiness::Refuses(at) => earliest = sooner(earliest, at),
             }
         }
-        if let Some(member) = probe {
+        let better = fresh + stale > 0;
+        if let Some(member) = probe.or(hurried.filter(|_| !better)) {
             return Pick::Send(self.lease(member, Role::Probe, need.operation, now));
         }
-        if fresh + stale == 0
+        if !better
             && (suspect > 0 || reluctant.is_some())
             && let Some(at) = elsewhere
         {
@@ -369,6 +390,7 @@ impl Balancer {
         let index = lease.endpoint.index();
         let endpoint = &mut self.endpoints[index];
         endpoint.told = head.told;
+        endpoint.heard();
         if !head.admitted {
             return false;
         }
@@ -392,6 +414,15 @@ impl Balancer {
         let health = self.settings.health;
         let endpoint = &mut self.endpoints[index];
         let scout = endpoint.back(&lease);
+        let denied = matches!(
+            outcome,
+            Outcome::Failed {
+                blame: Blame::Denied,
+                ..
+            }
+        );
+        // A deployment that has served may have met a prompt that something on the way does not like.
+        let shut = denied && endpoint.denies(&lease, job.id());
         let (changed, verdict) = match outcome {
             Outcome::Success => {
                 endpoint.totals.succeeded += 1;
@@ -416,6 +447,20 @@ impl Balancer {
                     Verdict::GiveUp(GiveUp::Abandoned),
                 )
             }
+            Outcome::OutOfTime { silent } => {
+                let waited = now.saturating_duration_since(lease.at);
+                let changed = if endpoint.let_down(scout, *silent, waited, &health) {
+                    let reason = format!("no reply in the {} ms that its job had", waited.as_millis());
+                    endpoint.totals.failed += 1;
+                    endpoint.note_error(&reason);
+                    endpoint.operation_unknown(&lease, now);
+                    endpoint.failed(lease.epoch, scout, &reason, &health, &mut self.rng, now)
+                } else {
+                    endpoint.totals.abandoned += 1;
+                    endpoint.abandoned(&lease, scout, now)
+                };
+                (changed, Verdict::GiveUp(GiveUp::Abandoned))
+            }
             Outcome::Unusable { scope, reason } => {
                 endpoint.totals.unusable += 1;
                 endpoint.note_error(reason);
@@ -425,6 +470,15 @@ impl Balancer {
                     Scope::Operation => endpoint.lacks(&lease, scout, reason, now),
                 };
                 (changed, Verdict::RetryAt(now))
+            }
+            Outcome::Failed { reason, .. } if shut => {
+                endpoint.totals.unusable += 1;
+                endpoint.note_error(reason);
+                job.note_failure(id, false);
+                (
+                    endpoint.unusable(lease.epoch, scout, reason, now),
+                    Verdict::RetryAt(now),
+                )
             }
             Outcome::Failed {
                 blame: Blame::Nobody, ..
@@ -444,7 +498,7 @@ impl Balancer {
                 (changed, self.after_failure(job, now))
             }
             Outcome::Failed {
-                blame: Blame::Unclear,
+                blame: Blame::Unclear | Blame::Denied,
                 reason,
             } => {
                 endpoint.totals.failed += 1;
@@ -653,6 +707,14 @@ impl Balancer {
             let cap = (2.0 * share).min((workers + share) / 2.0);
             self.caps[index] = spec.max_in_flight.unwrap_or((cap as u32).max(1));
         }
+    }
+}
+
+/// The earlier of two instants, of which none is never.
+fn sooner(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
     }
 }
 

@@ -11,6 +11,7 @@
 //! | any      | failures in a row ≥ threshold             | Out (ejected), probed every 5 s                 |
 //! | any      | 401, 403, 404, named wait > cooldown_max  | Out (disabled), probed every 60 s               |
 //! | any      | `disable(reason)`                         | Out (disabled), not probed                      |
+//! | (start)  | unavailable as it is configured           | Out (disabled), for good                        |
 //! | Out      | its probe is due, or `enable()`           | Probing, with the next request                  |
 //! | Out      | 429 of an older request, `cool_down`      | Out, probed not before then                     |
 //! | Probing  | head of a good reply, or a refused request | Ready                                          |
@@ -21,6 +22,12 @@
 //! Failures of requests that were under way together count once: a lease remembers the *epoch* in which it was
 //! given, each counted failure begins a new one, and what comes from an older epoch neither counts as a failure,
 //! nor ends a row of failures, nor disables the endpoint: it tells about a time before the last thing known.
+//!
+//! A denial (401, 403, …) that is not in the service's own words is the endpoint's where it has not served since it was
+//! last out, or where two jobs in a row meet it (see `denies`); else it is a suspicion, as a 500 is.
+//!
+//! A request that ends because its job's time is over is a failure where the endpoint was silent for longer than it
+//! needs (see `let_down`), and otherwise tells nothing.
 //!
 //! Of the requests that go first (trials and probes) at most one is out at a time, whatever state the endpoint goes
 //! through meanwhile: it is the endpoint's *scout*, from its lease to its head, or to its end where no good head comes.
@@ -55,13 +62,15 @@ const ESCALATE_FROM: u32 = 3;
 /// Most operations remembered as lacking; users may invent them without end, and one that is forgotten is merely
 /// asked for again.
 const MOST_LACKS: usize = 64;
-/// Most doublings of the time that a probe's first byte may take.
-const PROBE_DOUBLINGS: u32 = 10;
+/// A probe holds its job no longer than this, unless answers are known to take longer.
+const PROBE_FIRST_BYTE_MAX: Duration = Duration::from_secs(30);
 
 /// Health and counters of one endpoint.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     state: State,
+    /// It cannot be used as it is configured: nothing brings it back.
+    unavailable: bool,
     pub(super) in_flight: u32,
     /// Raised by each counted failure, and when the endpoint is switched off or on.
     epoch: u32,
@@ -73,6 +82,12 @@ pub(super) struct Endpoint {
     /// Refusals (429) in a row, those under way together counted once.
     refusals: u32,
     last_refusal: Option<Instant>,
+    /// Requests in a row whose job's time was over before anything came.
+    silences: u32,
+    /// Whether a whole good reply has come since it was last out.
+    proven: bool,
+    /// The job that was denied latest, where no success came since.
+    denied: Option<u64>,
     /// The job of the latest 500, where no success came since.
     unclear: Option<u64>,
     /// Operations this deployment lacks, until when, and how it said so.
@@ -154,6 +169,7 @@ pub struct HealthSettings {
 
 impl Endpoint {
     pub(super) fn new(unavailable: Option<String>) -> Self {
+        let is_unavailable = unavailable.is_some();
         let state = match unavailable {
             Some(reason) => State::Out(Out {
                 disabled: true,
@@ -165,6 +181,7 @@ impl Endpoint {
         };
         Endpoint {
             state,
+            unavailable: is_unavailable,
             in_flight: 0,
             epoch: 0,
             scout: None,
@@ -172,6 +189,9 @@ impl Endpoint {
             first_of_streak: None,
             refusals: 0,
             last_refusal: None,
+            silences: 0,
+            proven: false,
+            denied: None,
             unclear: None,
             lacks: Vec::new(),
             told: Told::default(),
@@ -237,6 +257,7 @@ impl Endpoint {
     }
 
     /// Lets time pass: a cooldown that is over ends. True where the condition changed.
+    #[inline]
     pub(super) fn refresh(&mut self, now: Instant) -> bool {
         match self.state {
             State::Cooling {
@@ -256,6 +277,7 @@ impl Endpoint {
     }
 
     /// Whether a request for `operation` can go now. Call [`Endpoint::refresh`] first.
+    #[inline]
     pub(super) fn readiness(&self, operation: &Operation, max_in_flight: u32, now: Instant) -> Readiness {
         let readiness = self.state_readiness(max_in_flight, now);
         match self.lack(operation).map(|lack| lack.retry_at) {
@@ -268,6 +290,7 @@ impl Endpoint {
         }
     }
 
+    #[inline]
     fn state_readiness(&self, max_in_flight: u32, now: Instant) -> Readiness {
         let room = self.in_flight < max_in_flight;
         match &self.state {
@@ -367,12 +390,15 @@ impl Endpoint {
         if lease.epoch == self.epoch {
             self.streak = 0;
             self.first_of_streak = None;
+            self.proven = true;
         }
         if self.last_refusal.is_some_and(|last| lease.at > last) {
             self.refusals = 0;
             self.last_refusal = None;
         }
         self.unclear = None;
+        self.denied = None;
+        self.heard();
         self.lacks.retain(|lack| lack.operation != lease.operation);
         scout && self.open()
     }
@@ -429,6 +455,19 @@ impl Endpoint {
         if let Some(lack) = self.lacks.iter_mut().find(found_out) {
             lack.retry_at = now;
         }
+    }
+
+    /// A reply has begun: the endpoint does not hang.
+    pub(super) fn heard(&mut self) {
+        self.silences = 0;
+    }
+
+    /// A request has ended with its job's time, after it had `waited`. True where that is the endpoint's fault and not
+    /// the job's haste: it has been silent for longer than it needs, or to so many jobs in a row as take it out, or to
+    /// one that went first, which another would follow in vain.
+    pub(super) fn let_down(&mut self, scout: bool, silent: bool, waited: Duration, settings: &HealthSettings) -> bool {
+        self.silences = self.silences.saturating_add(u32::from(silent));
+        scout || silent && (waited >= self.patience() || self.silences >= settings.threshold)
     }
 
     /// A refusal for want of quota. True where the condition changed.
@@ -541,6 +580,7 @@ impl Endpoint {
             } else {
                 format!("{} failures in a row; first: {first}; last: {reason}", self.streak)
             };
+            self.proven = false;
             self.state = State::Out(Out {
                 disabled: false,
                 probe_at: Some(self.after_rest(now + EJECTED_PROBE)),
@@ -557,6 +597,13 @@ impl Endpoint {
     /// a row met the same here, so that it is the endpoint's fault after all.
     pub(super) fn unclear_again(&mut self, job: u64) -> bool {
         self.unclear.replace(job).is_some_and(|other| other != job)
+    }
+
+    /// `job` was denied by who knows whom. True where it is the endpoint that is shut: it has not served since it was
+    /// last out, or another job in a row met the same.
+    pub(super) fn denies(&mut self, lease: &Lease, job: u64) -> bool {
+        let again = self.denied.replace(job).is_some_and(|other| other != job);
+        lease.role == Role::Probe || !self.proven || again
     }
 
     /// `at`, or, where the endpoint is to be left alone for longer, then.
@@ -581,6 +628,9 @@ impl Endpoint {
 
     /// Takes the endpoint out. True where the condition changed.
     pub(super) fn disable(&mut self, reason: String, probe_at: Option<Instant>) -> bool {
+        if self.unavailable {
+            return false;
+        }
         // What was switched off by hand stays so.
         if let State::Out(Out {
             disabled: true,
@@ -596,6 +646,7 @@ impl Endpoint {
             State::Out(out) => out.failed_probes,
             _ => 0,
         };
+        self.proven = false;
         self.state = State::Out(Out {
             disabled: true,
             probe_at,
@@ -606,9 +657,12 @@ impl Endpoint {
         true
     }
 
-    /// Lets the next request find out whether the endpoint is back; until then work waits for it. True where the
-    /// condition changed.
+    /// Lets the next request find out whether the endpoint is back; until then work waits for it. One that is
+    /// unavailable as it is configured stays out. True where the condition changed.
     pub(super) fn enable(&mut self, now: Instant) -> bool {
+        if self.unavailable {
+            return false;
+        }
         self.lacks.clear();
         match &mut self.state {
             State::Out(out) => {
@@ -641,13 +695,20 @@ impl Endpoint {
         self.errors.push_back(clip(reason, SAMPLE_LENGTH).to_owned());
     }
 
-    /// Longest wait for a probe's first byte. Doubles with each probe that fails: where nothing has been learnt yet,
-    /// requests that take longer than [`PROBE_FIRST_BYTE`] by their nature would keep a healthy endpoint out for ever.
+    /// Longest wait for a probe's first byte. Doubles with each probe that fails, within bounds: where nothing has been
+    /// learnt yet, requests that take longer than [`PROBE_FIRST_BYTE`] by their nature would keep a healthy endpoint
+    /// out, but an endpoint that hangs must not hold each probe's job for longer and longer.
     pub(super) fn probe_first_byte(&self) -> Duration {
-        let learnt = PROBE_FIRST_BYTE.max(self.first_byte.quantile(0.99).unwrap_or_default());
-        match &self.state {
-            State::Out(out) | State::Probing(out) => learnt * (1 << out.failed_probes.min(PROBE_DOUBLINGS)),
-            _ => learnt,
-        }
+        let failed = match &self.state {
+            State::Out(out) | State::Probing(out) => out.failed_probes,
+            _ => 0,
+        };
+        let doubled = PROBE_FIRST_BYTE.saturating_mul(2u32.saturating_pow(failed));
+        doubled.min(PROBE_FIRST_BYTE_MAX).max(self.patience())
+    }
+
+    /// Silence that is longer than this tells against the endpoint, whatever it was asked.
+    fn patience(&self) -> Duration {
+        PROBE_FIRST_BYTE.max(self.first_byte.quantile(0.99).unwrap_or_default())
     }
 }

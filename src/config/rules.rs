@@ -7,19 +7,7 @@ use super::complaint::{Spot, quoted};
 use super::keys::{self, Key};
 use super::{Auth, BlasterConfig, DeploymentConfig, Kind, url};
 use crate::api::Headers;
-
-/// Headers that the library sets itself, or that decide how a message is read.
-const OWN_HEADERS: [&str; 9] = [
-    "accept-encoding",
-    "api-key",
-    "authorization",
-    "connection",
-    "content-length",
-    "content-type",
-    "expect",
-    "host",
-    "transfer-encoding",
-];
+use crate::api::headers::deployment_may_set;
 
 /// Calls `complain` with every breach: where, and what to say after the key's name.
 pub(super) fn check(config: &BlasterConfig, complain: &mut dyn FnMut(Spot, String)) {
@@ -131,12 +119,13 @@ impl Judge<'_> {
 
     fn headers(&mut self, config: &DeploymentConfig) {
         let key = &keys::HEADERS;
+        let has_key = config.auth != Auth::None;
         if config.headers.len() > keys::HEADERS_MAX {
             self.must(key, &format!("be {}, got {}", key.form, config.headers.len()));
         }
         for (index, (name, value)) in config.headers.iter().take(keys::HEADERS_MAX).enumerate() {
             let is_named = |other: &str| other.eq_ignore_ascii_case(name);
-            if OWN_HEADERS.iter().any(|own| is_named(own)) {
+            if !deployment_may_set(name, has_key) {
                 self.must(key, &format!("not set {name:?}, which the library sets itself"));
             } else if config.headers[..index].iter().any(|(other, _)| is_named(other)) {
                 self.must(key, &format!("not set {name:?} twice"));

@@ -46,6 +46,8 @@ pub(crate) struct Core {
     epoch: Epoch,
     /// When the first blocked lane may go on, as the rounds of the pump since the last change have found.
     lanes_wake: Option<Instant>,
+    /// Why nobody could serve the jobs that ended last for that; further ones share it.
+    last_why: Option<Unavailable>,
     /// Jobs that have ended, by how.
     pub(crate) ended: Ended,
 }
@@ -143,6 +145,7 @@ impl Core {
             capacity,
             epoch: Epoch::new(start),
             lanes_wake: None,
+            last_why: None,
             ended: Ended::default(),
         }
     }
@@ -233,19 +236,23 @@ impl Core {
     /// Hands jobs to idle workers for as long as there is a worker and a lane that admits, the most urgent first,
     /// and ends the jobs that nobody can serve.
     pub(crate) fn pump(&mut self, now: Instant, actions: &mut Actions) {
-        self.lanes_wake = None;
-        self.lanes.unblock();
+        self.unblock();
         self.go_on(now, actions);
     }
 
-    /// A pump after which no lane can go on that could not before: jobs have come, or the last round was broken off.
+    fn unblock(&mut self) {
+        self.lanes_wake = None;
+        self.lanes.unblock();
+    }
+
+    /// The part of a pump that is left where no lane can go on that could not before, but for those that have been
+    /// unblocked: jobs have come, an attempt was settled, the last round was broken off.
     pub(crate) fn go_on(&mut self, now: Instant, actions: &mut Actions) {
         if self.phase == Phase::Closed {
             return;
         }
         if self.lanes_wake.is_some_and(|at| at <= now) {
-            self.lanes_wake = None;
-            self.lanes.unblock();
+            self.unblock();
         }
         let moment = self.epoch.moment(now);
         self.wake_scheduled(moment);
@@ -266,6 +273,7 @@ impl Core {
                     set,
                     operation,
                     job: job.known_state().unwrap_or(&JobState::new(job.id())),
+                    deadline: job.deadline.map(|deadline| self.epoch.instant(deadline)),
                 },
                 now,
             ) {
@@ -294,11 +302,9 @@ impl Core {
                     }
                 }
                 Pick::Never(why) => {
-                    self.end(&job);
-                    actions.endings.push(Ending {
-                        job,
-                        why: Why::NoEndpoint(why),
-                    });
+                    // It is so for all jobs of the lane.
+                    self.lanes.put_back(job);
+                    self.end_lane(lane, why, actions);
                 }
             }
         }
@@ -320,18 +326,32 @@ impl Core {
             let Some(why) = self.balancer.hopeless(set, operation, now) else {
                 continue;
             };
-            while let Some(job) = self.lanes.take_of(lane) {
-                if actions.endings.len() >= BATCH {
-                    self.lanes.put_back(job);
-                    actions.more = true;
-                    return;
-                }
-                self.end(&job);
-                actions.endings.push(Ending {
-                    job,
-                    why: Why::NoEndpoint(why.clone()),
-                });
+            self.end_lane(lane, why, actions);
+            if actions.more {
+                return;
             }
+        }
+    }
+
+    /// Ends the jobs of a lane that nobody can serve, as many as one hold of the lock allows.
+    fn end_lane(&mut self, lane: LaneId, why: Unavailable, actions: &mut Actions) {
+        // The reasons are long where there are many endpoints, and a million jobs may end for the same ones.
+        let why = match self.last_why.take() {
+            Some(last) if last == why => last,
+            _ => why,
+        };
+        self.last_why = Some(why.clone());
+        while let Some(job) = self.lanes.take_of(lane) {
+            if actions.endings.len() >= BATCH {
+                self.lanes.put_back(job);
+                actions.more = true;
+                return;
+            }
+            self.end(&job);
+            actions.endings.push(Ending {
+                job,
+                why: Why::NoEndpoint(why.clone()),
+            });
         }
     }
 
@@ -403,11 +423,18 @@ impl Core {
     }
 
     /// Takes back a lease with what came of the attempt, and says what becomes of its job. The worker is then
-    /// idle, and a pump must follow.
+    /// idle, and [`Core::go_on`] must follow.
     pub(crate) fn settle(&mut self, mut job: Box<Job>, lease: Lease, outcome: &Outcome, now: Instant) -> Settled {
         self.in_flight.remove(&job.id());
         let (set, _) = self.lanes.need(job.cell.lane);
+        let endpoint = lease.endpoint();
         let verdict = self.balancer.settle(lease, job.state(), set, outcome, now);
+        if self.balancer.has_changes() {
+            self.unblock();
+        } else {
+            // A place at one endpoint: nothing for those whom it does not serve.
+            self.lanes.unblock_those(|set| self.balancer.includes(set, endpoint));
+        }
         let moment = self.epoch.moment(now);
         job.note_end(moment);
         let at = match verdict {

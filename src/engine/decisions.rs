@@ -79,7 +79,7 @@ impl Decisions {
             settled
         });
         let mut actions = Actions::default();
-        self.core.pump(now, &mut actions);
+        self.core.go_on(now, &mut actions);
         self.rest(settled, actions)
     }
 

@@ -47,7 +47,7 @@ struct Lane {
     turns: Turns,
     /// Jobs that name this lane, those under way included.
     alive: usize,
-    /// Set while a round of the pump has found that nobody can take the lane's first job.
+    /// The pump has found that nobody can take the lane's first job, and nothing has changed that since.
     blocked: bool,
 }
 
@@ -161,12 +161,19 @@ impl Lanes {
         Some(job)
     }
 
-    /// Begins a round: no lane is known to be blocked.
+    /// No lane is known to be blocked.
     pub(crate) fn unblock(&mut self) {
-        self.lanes.iter_mut().for_each(|lane| lane.blocked = false);
+        self.unblock_those(|_| true);
     }
 
-    /// In this round nobody can take the lane's jobs.
+    /// No lane of these sets is known to be blocked.
+    pub(crate) fn unblock_those(&mut self, may_go_on: impl Fn(SetId) -> bool) {
+        for lane in &mut self.lanes {
+            lane.blocked &= !may_go_on(lane.set);
+        }
+    }
+
+    /// Until it is unblocked nobody can take the lane's jobs.
     pub(crate) fn block(&mut self, id: LaneId) {
         self.lanes[id.0 as usize].blocked = true;
     }

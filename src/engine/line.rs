@@ -52,7 +52,8 @@ impl<T> Line<T> {
     pub(crate) fn insert(&mut self, id: u64, value: T) {
         let ends = self.row.front().zip(self.row.back());
         match ends {
-            Some((first, last)) if id < last.0 => {
+            // The last may be the gap that this very number has left.
+            Some((first, last)) if id <= last.0 => {
                 if id < first.0 {
                     self.row.push_front((id, Some(value)));
                 } else {
@@ -171,6 +172,18 @@ mod tests {
         let mut line = line(0..100_000);
         while line.pop_first().is_some() {}
         assert!(line.row.capacity() <= KEPT);
+    }
+
+    #[test]
+    fn the_last_one_may_go_and_come_back() {
+        let mut line = line([1, 2, 3]);
+        for _ in 0..2 {
+            assert_eq!(line.remove(3), Some(3));
+            line.insert(3, 3);
+        }
+        assert_eq!(line.remove(3), Some(3));
+        assert_eq!(line.remove(3), None);
+        assert_eq!(taken(line), [1, 2]);
     }
 
     proptest! {

@@ -121,6 +121,20 @@ impl Bench {
         }
     }
 
+    /// What the workers are given after a submission, or when an attempt was settled.
+    pub(crate) fn go_on(&mut self) -> Vec<Assignment> {
+        let mut all = Vec::new();
+        loop {
+            let mut actions = Actions::default();
+            self.core.go_on(self.now, &mut actions);
+            self.note(&mut actions);
+            all.append(&mut actions.assignments);
+            if !actions.more {
+                return all;
+            }
+        }
+    }
+
     /// What the sole idle worker is given.
     pub(crate) fn next(&mut self) -> Assignment {
         let mut all = self.pump();

@@ -281,7 +281,7 @@ impl Shared {
         let settled = self.locked(|mut guarded| {
             let settled = guarded.core.settle(job, lease, outcome, now);
             guarded.core.worker_idles();
-            guarded.core.pump(now, &mut actions);
+            guarded.core.go_on(now, &mut actions);
             self.release(guarded, &mut actions);
             settled
         });

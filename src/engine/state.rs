@@ -53,6 +53,7 @@ impl EndpointState {
 
     /// Brings the endpoint back: ends its cooldown, or, where it is ejected or disabled, lets the next request find
     /// out whether it is well. Jobs wait for that request, instead of failing because all are disabled.
+    /// A deployment that cannot be used as it is configured (its sign-in is not supported) stays out.
     pub fn enable(&self) {
         self.shared.act(|core, now, _| core.balancer.enable(self.id, now));
     }
@@ -63,12 +64,13 @@ impl EndpointState {
         self.shared.act(|core, _, _| core.balancer.disable(self.id, reason));
     }
 
-    /// Gives the endpoint no work for `rest`; a longer rest that it has already stays.
+    /// Gives the endpoint no work for `rest`; a longer rest that it has already stays. More than a hundred years,
+    /// [`Duration::MAX`] among them, are a hundred years.
     pub fn cool_down(&self, rest: Duration) {
+        // What every clock can count.
+        const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
         self.shared.act(|core, now, _| {
-            if let Some(until) = now.checked_add(rest) {
-                core.balancer.cool_down(self.id, until);
-            }
+            core.balancer.cool_down(self.id, now + rest.min(LONGEST));
         });
     }
 }

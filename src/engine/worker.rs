@@ -46,6 +46,7 @@ fn work(
         let (job, lease) = flight.held.as_mut().expect("taken only when it is settled");
         attempt::run(shared, job, lease, first_byte, buffers)
     });
+    buffers.tidy();
     let attempted = attempted.unwrap_or_else(|what| {
         log_panic("an attempt", &what);
         Attempted::ended(Cause::Panicked(what))
@@ -158,7 +159,7 @@ fn fail(shared: &Shared, mut job: Box<Job>, why: GiveUp, cause: Option<Cause>) {
 
 fn reason(outcome: &Outcome) -> Option<&str> {
     match outcome {
-        Outcome::Success | Outcome::Abandoned => None,
+        Outcome::Success | Outcome::OutOfTime { .. } | Outcome::Abandoned => None,
         Outcome::Throttled(throttle) => Some(&throttle.reason),
         Outcome::Failed { reason, .. } | Outcome::Unusable { reason, .. } | Outcome::Refused { reason } => Some(reason),
     }

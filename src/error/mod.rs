@@ -64,8 +64,8 @@ pub enum Error {
     /// Every deployment that serves the request is disabled; each with its reason.
     #[error("no deployment can serve this: {}", reasons(.endpoints))]
     NoEndpoint {
-        /// Name of each deployment and why it is disabled.
-        endpoints: Vec<(Arc<str>, String)>,
+        /// Name of each deployment and why it is disabled; jobs that end for the same reasons share them.
+        endpoints: Arc<[(Arc<str>, String)]>,
         /// What was tried before.
         trail: Box<Trail>,
     },
@@ -256,7 +256,9 @@ impl Error {
         self.trail()?.upstream.as_ref()
     }
 
-    /// Whether the same request may succeed when it is submitted again later.
+    /// Whether the same request may succeed when it is submitted again later: where attempts failed, time ran out, a
+    /// stream broke, the queue was full, or every deployment was disabled ([`Error::NoEndpoint`]), which ends when one
+    /// answers its probe (every 60 s) or is enabled.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(
@@ -293,18 +295,41 @@ fn list(names: &[Arc<str>]) -> String {
         return "none".to_owned();
     }
     let shown: Vec<&str> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
-    let more = if names.len() > SHOWN {
-        format!(" and {} more", names.len() - SHOWN)
-    } else {
-        String::new()
-    };
-    format!("{}{more}", shown.join(", "))
+    shown.join(", ") + &and_more(names.len(), SHOWN)
 }
 
 fn reasons(endpoints: &[(Arc<str>, String)]) -> String {
-    let each: Vec<String> = endpoints
+    /// More would drown the message; the error holds them all.
+    const SHOWN: usize = 10;
+    let shown: Vec<String> = endpoints
         .iter()
+        .take(SHOWN)
         .map(|(name, reason)| format!("{name}: {reason}"))
         .collect();
-    each.join("; ")
+    shown.join("; ") + &and_more(endpoints.len(), SHOWN)
+}
+
+/// What is said of those that are not shown.
+fn and_more(count: usize, shown: usize) -> String {
+    match count.saturating_sub(shown) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_many_endpoints_shows_ten_and_holds_all() {
+        let error = |count: usize| Error::NoEndpoint {
+            endpoints: (0..count)
+                .map(|id| (id.to_string().into(), "gone".to_owned()))
+                .collect(),
+            trail: Box::default(),
+        };
+        assert!(error(10).to_string().ends_with("8: gone; 9: gone"), "{}", error(10));
+        assert!(error(12).to_string().ends_with("9: gone and 2 more"), "{}", error(12));
+    }
 }

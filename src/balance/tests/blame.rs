@@ -3,7 +3,7 @@
 use crate::api::Condition;
 use crate::balance::outcome::{Blame, Outcome};
 use crate::balance::scenario::*;
-use crate::balance::{EndpointId, GiveUp, JobState, Verdict};
+use crate::balance::{EndpointId, GiveUp, JobState, Pick, Verdict};
 
 /// Sends `job` again and again, each time with what `answer` says for the endpoint, until it ends. Returns where it
 /// was, and its end.
@@ -175,9 +175,20 @@ fn a_retry_goes_where_the_job_has_not_failed_whoever_weighs_most() {
 #[test]
 fn a_retry_takes_an_endpoint_where_it_has_failed_rather_than_wait() {
     let mut world = Scenario::of(2).begin();
+    let (_, job) = world.run(EAST, &timeout());
+    world.run(WEST, &throttled(60 * SECOND));
+    let left = world.left(EAST);
+    assert_eq!(world.pass(left).send_again(job).lease.endpoint(), EAST);
+}
+
+#[test]
+fn a_retry_waits_for_an_endpoint_elsewhere_rather_than_go_back_to_a_500() {
+    let mut world = Scenario::of(2).begin();
     let (_, job) = world.run(EAST, &server_error());
     world.run(WEST, &throttled(60 * SECOND));
-    assert_eq!(world.send_again(job).lease.endpoint(), EAST);
+    let free = world.now() + 60 * SECOND;
+    assert!(matches!(world.pick(&job, &CHAT), Pick::WaitElsewhere(Some(at)) if at == free));
+    assert_eq!(world.at(60 * SECOND).send_again(job).lease.endpoint(), WEST);
 }
 
 #[test]
@@ -213,4 +224,45 @@ fn a_connection_that_went_stale_is_nobodys_fault() {
     let (verdict, job) = world.run(EAST, &nobody);
     assert_eq!((verdict, job.failures()), (Verdict::RetryAt(world.t0), 0));
     assert_eq!(world.condition(EAST), Condition::Ready);
+}
+
+#[test]
+fn an_endpoint_that_denies_access_before_it_has_served_is_disabled_at_once() {
+    let mut world = Scenario::of(2).begin();
+    let (verdict, job) = world.run(EAST, &denied());
+    assert_eq!((verdict, job.failures()), (Verdict::RetryAt(world.t0), 0));
+    assert_eq!(world.condition(EAST), Condition::Disabled);
+    world.run(WEST, &Outcome::Success);
+    let now = world.now();
+    world.balancer.disable(WEST, "down".to_owned());
+    world.balancer.enable(WEST, now);
+    world.run(WEST, &denied());
+    assert_eq!(
+        world.condition(WEST),
+        Condition::Disabled,
+        "what it served before is past"
+    );
+}
+
+#[test]
+fn a_job_that_is_denied_everywhere_disables_nobody_that_has_served() {
+    let mut world = Scenario::of(2).begin();
+    world.run(EAST, &Outcome::Success);
+    world.run(WEST, &Outcome::Success);
+    for _ in 0..5 {
+        let (visited, verdict) = new_job(&mut world, |_| denied());
+        assert_eq!((visited.len(), verdict), (2, Verdict::GiveUp(GiveUp::ServerErrors)));
+        for endpoint in [EAST, WEST] {
+            assert_eq!(world.condition(endpoint), Condition::Ready);
+            world.run(endpoint, &Outcome::Success);
+        }
+    }
+    new_job(&mut world, |_| denied());
+    let (_, job) = world.run(EAST, &denied());
+    assert_eq!(world.condition(EAST), Condition::Disabled, "the second job in a row");
+    assert_eq!(world.condition(WEST), Condition::Ready);
+    assert_eq!(
+        drive(&mut world, job, |_| Outcome::Success),
+        (vec![WEST], Verdict::Done)
+    );
 }

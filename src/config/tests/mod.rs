@@ -233,6 +233,14 @@ fn a_file_is_read_and_its_name_stands_in_its_errors() {
 }
 
 #[test]
+fn a_gateway_may_be_given_a_credential_of_its_own_in_place_of_a_key() {
+    let with_key = file_with("", r#""headers": {"Authorization": "Basic canary"},"#);
+    assert!(problem_of(&with_key).to_string().contains("must not set"), "{with_key}");
+    let gateway = with_key.replace("\"canary-key\"", "null");
+    assert_eq!(read(&gateway).deployments[0].headers[0].0, "Authorization");
+}
+
+#[test]
 fn the_table_tells_the_defaults_that_hold() {
     let config = read(&file_with("", ""));
     let written = serde_json::to_value(&config).unwrap();

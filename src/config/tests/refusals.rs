@@ -111,6 +111,7 @@ fn each_key_is_refused_where_its_value_is_wrong_and_the_message_says_why() {
             "must not set \"authorization\"",
         ),
         ("headers", "{\"host\": \"x\"}", "must not set \"host\""),
+        ("headers", "{\"Keep-Alive\": \"x\"}", "must not set \"Keep-Alive\""),
         (
             "headers",
             "{\"x-a\": \"1\", \"X-A\": \"canary\"}",

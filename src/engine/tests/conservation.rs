@@ -61,6 +61,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         1 => Just(unusable(Scope::Deployment)),
         1 => Just(Outcome::Refused { reason: "400".to_owned() }),
         1 => Just(Outcome::Abandoned),
+        1 => any::<bool>().prop_map(|silent| Outcome::OutOfTime { silent }),
     ]
 }
 
@@ -79,6 +80,7 @@ impl Watched {
     }
 
     fn take(&mut self, step: Step) {
+        let looks_at_all = !matches!(step, Step::Submit { .. } | Step::Settle(..));
         match step {
             Step::Submit {
                 model,
@@ -129,7 +131,14 @@ impl Watched {
                 }
             }
         }
+        if !looks_at_all {
+            // As the engine does, who leaves lanes blocked for which nothing has changed: a look at all of them must
+            // find nobody who could go.
+            let sent = self.bench.go_on();
+            self.under_way.extend(sent);
+        }
         let sent = self.bench.pump();
+        assert!(looks_at_all || sent.is_empty(), "left blocked: {sent:?}");
         self.under_way.extend(sent);
         for (id, how) in std::mem::take(&mut self.bench.ended) {
             self.end(id, how);

@@ -34,28 +34,58 @@ impl Connector for WireConnector {
         let call = call::current().ok_or(Error::ConnectionFailed)?;
         let outermost = call.connecting(clock::now());
         // A proxy is reached by this same method, one level down.
-        let stream: Either<SocketTransport, Box<dyn Transport>> = match self.proxy.connect(details, None)? {
+        let stream = match self.tunnel(details)? {
             Some(tunnel) => tunnel,
             None => {
                 let stream = dial(&self.names, details.uri, &call).map_err(fault::wrap)?;
                 let (input, output) = (details.config.input_buffer_size(), details.config.output_buffer_size());
-                Either::A(SocketTransport::new(stream, Arc::clone(&call), input, output))
+                Box::new(SocketTransport::new(stream, Arc::clone(&call), input, output))
             }
         };
-        let inner = self.tls.connect(details, Some(stream)).map_err(|error| {
-            let fault = in_handshake(fault::of(error, &call));
-            fault::wrap(fault)
-        })?;
-        let Some(inner) = inner else {
-            return Ok(None);
+        let inner = if details.needs_tls() {
+            self.encrypted(details, stream, &call)?
+        } else {
+            stream
         };
         if outermost {
             call.connected();
         }
         Ok(Some(Link {
-            inner: Box::new(inner),
+            inner,
             call: Some(call),
         }))
+    }
+}
+
+// Each in a function of its own: what they set up takes kilobytes of the stack, which a worker that waits for a reply
+// over a plain connection would keep.
+impl WireConnector {
+    /// A connection through a proxy, where there is one.
+    #[inline(never)]
+    fn tunnel(&self, details: &ConnectionDetails<'_>) -> Result<Option<Box<dyn Transport>>, Error> {
+        let tunnel: Option<Either<SocketTransport, Box<dyn Transport>>> = self.proxy.connect(details, None)?;
+        Ok(tunnel.map(|tunnel| match tunnel {
+            Either::A(socket) => Box::new(socket) as Box<dyn Transport>,
+            Either::B(tunnel) => tunnel,
+        }))
+    }
+
+    /// TLS over `stream`.
+    #[inline(never)]
+    fn encrypted(
+        &self,
+        details: &ConnectionDetails<'_>,
+        stream: Box<dyn Transport>,
+        call: &CurrentCall,
+    ) -> Result<Box<dyn Transport>, Error> {
+        let connected = self.tls.connect(details, Some(stream));
+        let connected = connected.map_err(|error| fault::wrap(in_handshake(fault::of(error, call))))?;
+        match connected {
+            Some(Either::A(stream)) => Ok(stream),
+            Some(Either::B(tls)) => Ok(Box::new(tls)),
+            // It has been given a stream.
+            None => Err(Error::ConnectionFailed),
+        }
     }
 }
 

@@ -2,43 +2,14 @@
 
 use std::sync::Arc;
 
-use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 
+use crate::api::headers::deployment_may_set;
 use crate::api::{Headers, Operation};
-use crate::transport::auth::{API_KEY, Auth};
+use crate::transport::auth::Auth;
 
 /// What this client calls itself.
 pub(crate) const AGENT_NAME: &str = concat!("azure-openai-blaster/", env!("CARGO_PKG_VERSION"));
-
-/// Headers that frame a message or name its destination, or that only the client can honour.
-const FRAMING: [&str; 12] = [
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "upgrade",
-    "expect",
-    "accept-encoding",
-];
-
-/// Headers that prove who sends a request.
-const CREDENTIALS: [&str; 2] = ["api-key", "authorization"];
-
-/// Whether a header of this name belongs to the transport, so that no request may set it.
-///
-/// Those who take headers from a user refuse such a name; the transport leaves it out.
-#[must_use]
-pub(crate) fn is_reserved(name: &str) -> bool {
-    FRAMING
-        .iter()
-        .chain(&CREDENTIALS)
-        .any(|reserved| name.eq_ignore_ascii_case(reserved))
-}
 
 /// The headers of a request, apart from those that the HTTP client adds (`host`, `content-length`).
 #[derive(Clone)]
@@ -69,8 +40,7 @@ impl Template {
         all.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let credential = auth.header()?;
         for (name, _) in of_deployment.as_map() {
-            let is_credential = *name == API_KEY || *name == AUTHORIZATION;
-            if FRAMING.contains(&name.as_str()) || (is_credential && credential.is_some()) {
+            if !deployment_may_set(name.as_str(), credential.is_some()) {
                 return Err(format!("headers: \"{name}\" is set by the transport"));
             }
         }
@@ -80,21 +50,18 @@ impl Template {
         Ok(Template { all, head })
     }
 
-    /// The head of one call. Its headers replace those of the same name; what [`is_reserved`] is left out.
+    /// The head of one call. Its headers replace those of the same name; what is reserved is left out.
     pub(super) fn head(&self, of_call: &Headers) -> Head {
+        let of_call = &*of_call.sendable();
         let is_sealed = |name| self.all.get(name).is_some_and(HeaderValue::is_sensitive);
         let mut lines = of_call.as_map().iter();
         if lines.any(|(name, value)| value.is_sensitive() || is_sealed(name)) {
             let mut all = self.all.clone();
-            overlay(&mut all, &allowed(of_call));
+            overlay(&mut all, of_call);
             return Head::of(all);
         }
         let mut head = self.head.clone();
-        if of_call.as_map().keys().any(|name| is_reserved(name.as_str())) {
-            overlay(&mut head.open, &allowed(of_call));
-        } else {
-            overlay(&mut head.open, of_call);
-        }
+        overlay(&mut head.open, of_call);
         head
     }
 }
@@ -125,15 +92,6 @@ impl Head {
     pub(super) fn without_body(&mut self) {
         self.open.remove(CONTENT_TYPE);
     }
-}
-
-/// The headers of a call that it may set.
-fn allowed(of_call: &Headers) -> Headers {
-    let mut map = of_call.as_map().clone();
-    for name in FRAMING.iter().chain(&CREDENTIALS) {
-        map.remove(*name);
-    }
-    Headers::from(map)
 }
 
 fn overlay(map: &mut HeaderMap, headers: &Headers) {
@@ -194,25 +152,22 @@ mod tests {
     fn what_is_sensitive_is_not_given_to_the_client() {
         let deployment = headers(&[("ocp-apim-subscription-key", "canary-1"), ("cookie", "canary-2")]);
         let template = Template::new(&Operation::Embeddings, &Auth::Bearer("canary-3".into()), &deployment).unwrap();
-        let check = |of_call: &[(&str, &str)], cookie: &str| {
+        let check = |of_call: &[(&str, &str)], subscription: &str| {
             let head = template.head(&headers(of_call));
             assert!(
                 head.open.values().all(|value| !value.as_bytes().starts_with(b"canary")),
                 "{:?}",
                 head.open
             );
-            for line in [
-                "ocp-apim-subscription-key: canary-1",
-                "authorization: Bearer canary-3",
-                cookie,
-            ] {
+            for line in [subscription, "authorization: Bearer canary-3", "cookie: canary-2"] {
                 assert_eq!(sealed(&head).matches(&format!("{line}\r\n")).count(), 1, "{line}");
             }
             assert_eq!(sealed(&head).lines().count(), 3);
         };
-        check(&[], "cookie: canary-2");
-        check(&[("x-a", "b")], "cookie: canary-2");
-        check(&[("cookie", "canary-4")], "cookie: canary-4");
+        check(&[], "ocp-apim-subscription-key: canary-1");
+        check(&[("x-a", "b")], "ocp-apim-subscription-key: canary-1");
+        let own = [("ocp-apim-subscription-key", "canary-4"), ("cookie", "canary-5")];
+        check(&own, "ocp-apim-subscription-key: canary-4");
     }
 
     #[test]
@@ -241,13 +196,18 @@ mod tests {
         let auth = Auth::Bearer("k".into());
         let template = Template::new(&Operation::Embeddings, &auth, &Headers::new()).unwrap();
         let before = template.head(&Headers::new());
-        for name in FRAMING.iter().chain(&CREDENTIALS) {
-            assert!(is_reserved(name));
-            assert!(is_reserved(&name.to_uppercase()));
+        for name in [
+            "api-key",
+            "Authorization",
+            "cookie",
+            "Host",
+            "content-length",
+            "te",
+            "accept-encoding",
+        ] {
             let head = template.head(&headers(&[(name, "canary")]));
             assert_eq!((&head.open, &head.sealed), (&before.open, &before.sealed), "{name}");
         }
-        assert!(!is_reserved("x-ms-client-request-id"));
     }
 
     #[test]

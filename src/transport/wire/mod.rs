@@ -46,7 +46,7 @@ mod call;
 mod connect;
 mod dial;
 mod fault;
-pub(crate) mod headers;
+mod headers;
 mod names;
 mod socket;
 #[cfg(test)]

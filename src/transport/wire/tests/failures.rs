@@ -257,7 +257,7 @@ fn no_secret_is_logged_at_any_level() {
     let server = Server::echo();
     let transport = transport(&server.url());
     let mut call = Ask::default();
-    call.headers.insert("cookie", "canary-cookie").unwrap();
+    call.headers.insert("ocp-apim-subscription-key", "canary-key").unwrap();
     LOGGED.set(Some(Vec::new()));
     call.whole(&transport).unwrap();
     let lines = LOGGED.take().unwrap();
