@@ -155,13 +155,13 @@ impl Shared {
         event::log_panic("a decision of the engine", panic);
         let what: Arc<str> = format!("a decision of the engine, which is closed now: {panic}").into();
         // The core may be in any state, so that even closing it may fail; a job that is lost over this says so itself.
-        let Some((endings, in_flight)) = event::contain("closing the engine", || self.shut()).flatten() else {
-            return;
-        };
-        for cell in in_flight {
+        let end = |cell: &JobCell| {
             let (what, trail) = (what.to_string(), Box::default());
             cell.slot.fill(Err(Error::Panicked { what, trail }));
-        }
+        };
+        let Some(endings) = event::contain("closing the engine", || self.shut(end)).flatten() else {
+            return;
+        };
         for Ending { job, .. } in endings {
             let why = Why::Panicked(Arc::clone(&what));
             self.finish_ending(Ending { job, why });
@@ -389,14 +389,7 @@ impl Shared {
     }
 
     /// Tells a job's handle how it ended, when all of the caller's that the job held has been let go of.
-    #[allow(clippy::boxed_local)] // it is dropped here, where it has been boxed all its life
-    pub(crate) fn finish(
-        &self,
-        mut job: Box<Job>,
-        submitted: Duration,
-        attempts: usize,
-        mut result: Result<Reply, Error>,
-    ) {
+    pub(crate) fn finish(&self, job: &mut Job, submitted: Duration, attempts: usize, mut result: Result<Reply, Error>) {
         job.request.drop_sink();
         if let Some(hook) = &self.hook {
             let error = result.as_ref().err().map(Error::kind);
@@ -454,7 +447,7 @@ impl Shared {
                 trail,
             },
         };
-        self.finish(job, age, attempts, Err(error));
+        self.finish(&mut job, age, attempts, Err(error));
     }
 
     /// The job's own timeout, as it was set.
@@ -533,20 +526,22 @@ impl Shared {
 
     /// Ends everything. The first call does; further ones find it done.
     pub(crate) fn close(&self) {
-        let Some((endings, _)) = self.shut() else { return };
+        let Some(endings) = self.shut(|_| ()) else { return };
         for ending in endings {
             self.finish_ending(ending);
         }
         self.await_in_flight();
     }
 
-    /// Closes the core, wakes whoever waits, breaks off what is under way and stops the threads. Returns the jobs that
-    /// waited, to be ended, and those under way; none where it has been done before.
-    fn shut(&self) -> Option<(Vec<Ending>, Vec<Arc<JobCell>>)> {
+    /// Closes the core, wakes whoever waits, breaks off what is under way (after `end` was called with it) and stops
+    /// the threads. Returns the jobs that waited, to be ended; none where it has been done before.
+    fn shut(&self, end: impl Fn(&JobCell)) -> Option<Vec<Ending>> {
         let mut guarded = self.core.lock();
         let (endings, in_flight) = guarded.core.close()?;
         let workers = guarded.core.workers;
         drop(guarded);
+        // Before anybody can learn that it is closed, and end a job for that.
+        in_flight.iter().for_each(|cell| end(cell));
         self.closed.store(true, Ordering::Release);
         self.room.notify_all();
         self.timer.notify_all();
@@ -557,7 +552,7 @@ impl Shared {
         for _ in 0..workers {
             let _ = self.queue.0.send(Message::Stop);
         }
-        Some((endings, in_flight))
+        Some(endings)
     }
 
     /// A worker whose connection was shut down tells its job's handle at once, and truly what was sent. One that is

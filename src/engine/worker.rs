@@ -119,7 +119,7 @@ fn settle(shared: &Shared, mut job: Box<Job>, lease: Lease, attempted: Attempted
                     trail: Box::default(),
                 }),
             };
-            shared.finish(job, age, attempts, result);
+            shared.finish(&mut job, age, attempts, result);
         }
         Settled::Waiting => {}
         Settled::Failed(job, why) => fail(shared, job, why, cause),
@@ -154,7 +154,7 @@ fn fail(shared: &Shared, mut job: Box<Job>, why: GiveUp, cause: Option<Cause>) {
         (_, GiveUp::Attempts) => Err(Error::Exhausted(trail)),
         (_, GiveUp::Abandoned) => Err(Error::Cancelled(trail)),
     };
-    shared.finish(job, age, attempts, result);
+    shared.finish(&mut job, age, attempts, result);
 }
 
 fn reason(outcome: &Outcome) -> Option<&str> {
