@@ -142,16 +142,14 @@ impl Model {
 
 fn submit(shared: &Shared) -> Result<Arc<JobCell>, NotTaken> {
     let set = shared.with_core(|core| core.balancer.set(None)).unwrap();
-    shared
-        .submit(
-            set,
-            &Operation::ChatCompletions,
-            Patience::Endless,
-            request(),
-            None,
-            Priority::Normal,
-        )
-        .map_err(|(why, _)| why)
+    shared.submit(
+        set,
+        &Operation::ChatCompletions,
+        Patience::Endless,
+        request(),
+        None,
+        Priority::Normal,
+    )
 }
 
 fn result(cell: &JobCell) -> Result<(), Error> {
