@@ -59,6 +59,9 @@
 //! | metrics of one's own | [`Builder::on_event`] |
 //! | to end | [`Blaster::drain`] lets jobs finish, [`Blaster::close`] does not |
 //!
+//! Callbacks and the event hook run on worker threads, whose stack is 512 KiB, half of it free: no place for deep
+//! recursion, large arrays on the stack, or a wait for the same blaster.
+//!
 //! # Where requests go
 //!
 //! A request that names a [`model`](ChatRequest::model) may go to the deployments that

@@ -81,3 +81,13 @@ fn read_all(folder: &Path, text: &mut String) {
         }
     }
 }
+
+#[test]
+fn the_demo_points_to_a_heading_of_the_readme() {
+    let read = |path: &str| fs::read_to_string(Path::new(ROOT).join(path)).expect("it is a file of ours");
+    let summary = read("src/bin/blaster/demo/summary.rs");
+    let (_, hint) = summary.split_once(r#"README.md, \""#).expect("the demo names it");
+    let (heading, _) = hint.split_once(r#"\""#).expect("the name ends");
+    let readme = read("README.md");
+    assert!(readme.lines().any(|line| line == format!("## {heading}")), "{heading}");
+}

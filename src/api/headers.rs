@@ -62,7 +62,8 @@ pub(crate) fn is_reserved(name: &str) -> bool {
 
 /// Whether a deployment may bring a header of this name: a credential only where it has no key that makes one.
 pub(crate) fn deployment_may_set(name: &str, has_key: bool) -> bool {
-    !is_one_of(&FRAMING, name) && !(has_key && is_one_of(&CREDENTIALS, name))
+    let is_the_keys = has_key && is_one_of(&CREDENTIALS, name);
+    !is_one_of(&FRAMING, name) && !is_the_keys
 }
 
 impl Headers {

@@ -12,7 +12,7 @@ use crate::error::RequestError;
 ///
 /// Of a JSON object only the top-level `model` is read: it picks the deployment, whose own name takes its place,
 /// at the end. All other members keep their bytes and their order. To a chat request a deployment's configured defaults are
-/// added, and a streaming one asks for its usage, each where the body leaves it open.
+/// added where the body leaves them open. A stream brings its usage only where the body asks for it by `stream_options`.
 ///
 /// ```
 /// use azure_openai_blaster::api::{Operation, RawRequest};
@@ -88,7 +88,9 @@ impl RawRequest {
         self
     }
 
-    /// Requests with the same key prefer the same deployment. Never sent.
+    /// Requests with the same key are to prefer the same deployment. Never sent.
+    ///
+    /// Has no effect in this release; it is there for the next one.
     #[must_use]
     pub fn session(mut self, key: impl Into<String>) -> Self {
         self.options.session = Some(key.into().into());

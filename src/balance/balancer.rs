@@ -35,6 +35,14 @@ pub struct EndpointSpec {
     pub unavailable: Option<String>,
 }
 
+impl Need<'_> {
+    /// Whether its time is over before `limit` is.
+    fn ends_within(&self, limit: Duration, now: Instant) -> bool {
+        self.deadline
+            .is_some_and(|deadline| deadline.saturating_duration_since(now) < limit)
+    }
+}
+
 impl EndpointSpec {
     /// Its part of the turns.
     fn turns(&self, strategy: Strategy) -> u32 {
@@ -78,6 +86,8 @@ pub struct Need<'a> {
     pub operation: &'a Operation,
     /// Where it has failed before: such endpoints are avoided while another is ready.
     pub job: &'a JobState,
+    /// When its time is over, if ever: one with too little left for a probe is spared it while another endpoint is ready.
+    pub deadline: Option<Instant>,
 }
 
 /// The answer to "where does this job go now?"
@@ -123,7 +133,7 @@ pub enum GiveUp {
     Attempts,
     /// Every endpoint that could be asked, or three, answered 500 or senselessly.
     ServerErrors,
-    /// Ended from our side.
+    /// Ended from our side, or with the job's time.
     Abandoned,
 }
 
@@ -231,11 +241,12 @@ impl Balancer {
 
     /// Where a job with this need goes now.
     ///
-    /// A due probe goes before everything else (an endpoint that is back is worth one delayed job); then, of the
-    /// ready endpoints, those where the job has not failed take turns by their weights.
+    /// A due probe goes before everything else (an endpoint that is back is worth one delayed job, though not one that
+    /// the delay would end); then, of the ready endpoints, those where the job has not failed take turns by their
+    /// weights.
     pub fn pick(&mut self, need: &Need<'_>, now: Instant) -> Pick {
         let set = &mut self.sets[need.set.0 as usize];
-        let (mut probe, mut reluctant) = (None, None);
+        let (mut probe, mut hurried, mut reluctant) = (None, None, None);
         let mut earliest: Option<Instant> = None;
         let mut hope = false;
         let (mut fresh, mut stale, mut suspect) = (0usize, 0usize, 0usize);
@@ -262,6 +273,9 @@ impl Balancer {
                 Readiness::Now(Role::Probe) if need.job.suspects_endpoint(member) => {
                     reluctant = reluctant.or(Some(member));
                 }
+                Readiness::Now(Role::Probe) if need.ends_within(endpoint.probe_first_byte(), now) => {
+                    hurried = hurried.or(Some(member));
+                }
                 Readiness::Now(Role::Probe) => probe = probe.or(Some(member)),
                 Readiness::Now(_) if need.job.suspects_endpoint(member) => suspect += 1,
                 Readiness::Now(_) if need.job.has_failed_at(member) => stale += 1,
@@ -282,10 +296,11 @@ impl Balancer {
                 Readiness::Refuses(at) => earliest = sooner(earliest, at),
             }
         }
-        if let Some(member) = probe {
+        let better = fresh + stale > 0;
+        if let Some(member) = probe.or(hurried.filter(|_| !better)) {
             return Pick::Send(self.lease(member, Role::Probe, need.operation, now));
         }
-        if fresh + stale == 0
+        if !better
             && (suspect > 0 || reluctant.is_some())
             && let Some(at) = elsewhere
         {
@@ -375,6 +390,7 @@ impl Balancer {
         let index = lease.endpoint.index();
         let endpoint = &mut self.endpoints[index];
         endpoint.told = head.told;
+        endpoint.heard();
         if !head.admitted {
             return false;
         }
@@ -398,6 +414,15 @@ impl Balancer {
         let health = self.settings.health;
         let endpoint = &mut self.endpoints[index];
         let scout = endpoint.back(&lease);
+        let denied = matches!(
+            outcome,
+            Outcome::Failed {
+                blame: Blame::Denied,
+                ..
+            }
+        );
+        // A deployment that has served may have met a prompt that something on the way does not like.
+        let shut = denied && endpoint.denies(&lease, job.id());
         let (changed, verdict) = match outcome {
             Outcome::Success => {
                 endpoint.totals.succeeded += 1;
@@ -422,6 +447,20 @@ impl Balancer {
                     Verdict::GiveUp(GiveUp::Abandoned),
                 )
             }
+            Outcome::OutOfTime { silent } => {
+                let waited = now.saturating_duration_since(lease.at);
+                let changed = if endpoint.let_down(scout, *silent, waited, &health) {
+                    let reason = format!("no reply in the {} ms that its job had", waited.as_millis());
+                    endpoint.totals.failed += 1;
+                    endpoint.note_error(&reason);
+                    endpoint.operation_unknown(&lease, now);
+                    endpoint.failed(lease.epoch, scout, &reason, &health, &mut self.rng, now)
+                } else {
+                    endpoint.totals.abandoned += 1;
+                    endpoint.abandoned(&lease, scout, now)
+                };
+                (changed, Verdict::GiveUp(GiveUp::Abandoned))
+            }
             Outcome::Unusable { scope, reason } => {
                 endpoint.totals.unusable += 1;
                 endpoint.note_error(reason);
@@ -431,6 +470,15 @@ impl Balancer {
                     Scope::Operation => endpoint.lacks(&lease, scout, reason, now),
                 };
                 (changed, Verdict::RetryAt(now))
+            }
+            Outcome::Failed { reason, .. } if shut => {
+                endpoint.totals.unusable += 1;
+                endpoint.note_error(reason);
+                job.note_failure(id, false);
+                (
+                    endpoint.unusable(lease.epoch, scout, reason, now),
+                    Verdict::RetryAt(now),
+                )
             }
             Outcome::Failed {
                 blame: Blame::Nobody, ..
@@ -450,7 +498,7 @@ impl Balancer {
                 (changed, self.after_failure(job, now))
             }
             Outcome::Failed {
-                blame: Blame::Unclear,
+                blame: Blame::Unclear | Blame::Denied,
                 reason,
             } => {
                 endpoint.totals.failed += 1;

@@ -3,8 +3,9 @@
 //! | sign | outcome |
 //! |---|---|
 //! | 429; a code that says so in a 503, a 200 or an error frame | throttled: costs nothing, the endpoint rests |
-//! | 429 or 403 for want of money (`insufficient_quota`), 401, 402, 403, 407 | the deployment is unusable |
-//! | 404 `DeploymentNotFound`, "model does not exist"; 410; any redirect | the deployment is unusable |
+//! | 429 or 403 for want of money (`insufficient_quota`); 401, 402, 407, 410 with a code; 403 in the service's words | the deployment is unusable |
+//! | 403 in other words; 401, 402, 407, 410 without a code (a page, nothing) | denied: the deployment's fault, or a firewall's that does not like the prompt |
+//! | 404 `DeploymentNotFound`, "model does not exist"; any redirect | the deployment is unusable |
 //! | 404 otherwise, 405, `OperationNotSupported`, an api-version that is refused | this operation is unusable on this deployment |
 //! | 404 for something that the request names (`previous_response_not_found`, …), 400, 411, 413, 414, 415, 422, 431, other 4xx | the request is refused; no other endpoint would do better |
 //! | 408, 409, 421, 424, 425, 502, 503, 504, other 5xx; no connection, timeout, cut reply | failed, the endpoint is to blame |
@@ -163,7 +164,8 @@ fn judge(status: u16, error: &ErrorObject, headers: &Headers, wall: SystemTime, 
         }
     }
     match status {
-        401 | 402 | 403 | 407 | 410 => unusable(Scope::Deployment, reason),
+        401 | 402 | 403 | 407 | 410 if shuts_out(status, error) => unusable(Scope::Deployment, reason),
+        401 | 402 | 403 | 407 | 410 => failed(Blame::Denied, reason),
         404 if names_missing_item(error) => Outcome::Refused { reason },
         404 | 405 => unusable(Scope::Operation, reason),
         408 | 409 | 421 | 424 | 425 => failed(Blame::Endpoint, reason),
@@ -223,6 +225,19 @@ fn names_no_deployment(error: &ErrorObject) -> bool {
     error.is_any(&["DeploymentNotFound", "model_not_found"])
         || error.says("could not find an existing deployment")
         || error.says("the api deployment for this resource does not exist")
+}
+
+/// Whether it is the service that denies access, and not something on the way that may have read the prompt. A code
+/// will do, but where it is a 403: firewalls answer so, some of them in JSON.
+fn shuts_out(status: u16, error: &ErrorObject) -> bool {
+    let own = error.is_any(&[
+        "AccessDenied",
+        "AuthenticationTypeDisabled",
+        "PermissionDenied",
+        "invalid_api_key",
+    ]) || error.says("access denied due to")
+        || error.says("public access is disabled");
+    error.is_any(&UNPAID) || error.code.is_some() && (own || status != 403)
 }
 
 /// Whether the configured api-version is the trouble. An older one may know chats and not the responses, so this tells
@@ -332,7 +347,7 @@ mod tests {
             Outcome::Unusable { scope, reason } => (Kind::Unusable(scope), reason),
             Outcome::Refused { reason } => (Refused, reason),
             Outcome::Abandoned => (Abandoned, String::new()),
-            Outcome::Success => panic!("classified as a success"),
+            Outcome::Success | Outcome::OutOfTime { .. } => panic!("no reply is classified as {outcome:?}"),
         }
     }
 
@@ -399,9 +414,6 @@ mod tests {
             ("wire 4.3", 401, &[], r#"{"error":{"code":"PermissionDenied","message":"Principal does not have access to API/Operation."}}"#, "PermissionDenied"),
             ("wire 4.3", 403, &[], r#"{"error":{"code":"403","message": "Access denied due to Virtual Network/Firewall rules."}}"#, "Firewall"),
             ("wire 4.3", 403, &[], r#"{"error":{"code":"AuthenticationTypeDisabled","message": "Key based authentication is disabled for this resource."}}"#, "AuthenticationTypeDisabled"),
-            ("no money", 402, &[], "", "402 Payment Required"),
-            ("a proxy between", 407, &[], "", "407"),
-            ("a retired model", 410, &[], "", "410 Gone"),
             ("wire 4.4", 404, &[], r#"{"error":{"code":"DeploymentNotFound","message":"The API deployment for this resource does not exist."}}"#, "DeploymentNotFound"),
             ("OpenAI vendor", 404, &[], r#"{"error":{"message":"The model `x` does not exist or you do not have access to it.","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#, "model_not_found"),
             ("vLLM", 404, &[], r#"{"object":"error","message":"The model `x` does not exist.","type":"NotFoundError","param":"model","code":404}"#, "does not exist"),
@@ -474,6 +486,23 @@ mod tests {
             Blamed(Blame::Endpoint),
             "503",
         );
+    }
+
+    #[test]
+    #[rustfmt::skip] // a table
+    fn a_denial_in_words_that_are_not_the_services_may_be_meant_for_the_prompt() {
+        let rows: &[(&str, u16, &str, &str)] = &[
+            ("a firewall's page", 403, "<html><title>Access denied due to policy</title></html>", "due to policy"),
+            ("a firewall's JSON", 403, r#"{"code":"Forbidden","message":"blocked"}"#, "403 Forbidden: blocked"),
+            ("nothing said", 403, "", "403 Forbidden"),
+            ("a page", 401, "<html><title>Sign in</title></html>", "401 Unauthorized: Sign in"),
+            ("no money", 402, "", "402 Payment Required"),
+            ("a proxy between", 407, "", "407"),
+            ("a retired model", 410, "", "410 Gone"),
+        ];
+        for (origin, status, body, words) in rows {
+            check(origin, *status, &[], body, Blamed(Blame::Denied), words);
+        }
     }
 
     #[test]

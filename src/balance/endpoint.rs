@@ -23,6 +23,12 @@
 //! given, each counted failure begins a new one, and what comes from an older epoch neither counts as a failure,
 //! nor ends a row of failures, nor disables the endpoint: it tells about a time before the last thing known.
 //!
+//! A denial (401, 403, …) that is not in the service's own words is the endpoint's where it has not served since it was
+//! last out, or where two jobs in a row meet it (see `denies`); else it is a suspicion, as a 500 is.
+//!
+//! A request that ends because its job's time is over is a failure where the endpoint was silent for longer than it
+//! needs (see `let_down`), and otherwise tells nothing.
+//!
 //! Of the requests that go first (trials and probes) at most one is out at a time, whatever state the endpoint goes
 //! through meanwhile: it is the endpoint's *scout*, from its lease to its head, or to its end where no good head comes.
 //!
@@ -76,6 +82,12 @@ pub(super) struct Endpoint {
     /// Refusals (429) in a row, those under way together counted once.
     refusals: u32,
     last_refusal: Option<Instant>,
+    /// Requests in a row whose job's time was over before anything came.
+    silences: u32,
+    /// Whether a whole good reply has come since it was last out.
+    proven: bool,
+    /// The job that was denied latest, where no success came since.
+    denied: Option<u64>,
     /// The job of the latest 500, where no success came since.
     unclear: Option<u64>,
     /// Operations this deployment lacks, until when, and how it said so.
@@ -177,6 +189,9 @@ impl Endpoint {
             first_of_streak: None,
             refusals: 0,
             last_refusal: None,
+            silences: 0,
+            proven: false,
+            denied: None,
             unclear: None,
             lacks: Vec::new(),
             told: Told::default(),
@@ -375,12 +390,15 @@ impl Endpoint {
         if lease.epoch == self.epoch {
             self.streak = 0;
             self.first_of_streak = None;
+            self.proven = true;
         }
         if self.last_refusal.is_some_and(|last| lease.at > last) {
             self.refusals = 0;
             self.last_refusal = None;
         }
         self.unclear = None;
+        self.denied = None;
+        self.heard();
         self.lacks.retain(|lack| lack.operation != lease.operation);
         scout && self.open()
     }
@@ -437,6 +455,19 @@ impl Endpoint {
         if let Some(lack) = self.lacks.iter_mut().find(found_out) {
             lack.retry_at = now;
         }
+    }
+
+    /// A reply has begun: the endpoint does not hang.
+    pub(super) fn heard(&mut self) {
+        self.silences = 0;
+    }
+
+    /// A request has ended with its job's time, after it had `waited`. True where that is the endpoint's fault and not
+    /// the job's haste: it has been silent for longer than it needs, or to so many jobs in a row as take it out, or to
+    /// one that went first, which another would follow in vain.
+    pub(super) fn let_down(&mut self, scout: bool, silent: bool, waited: Duration, settings: &HealthSettings) -> bool {
+        self.silences = self.silences.saturating_add(u32::from(silent));
+        scout || silent && (waited >= self.patience() || self.silences >= settings.threshold)
     }
 
     /// A refusal for want of quota. True where the condition changed.
@@ -549,6 +580,7 @@ impl Endpoint {
             } else {
                 format!("{} failures in a row; first: {first}; last: {reason}", self.streak)
             };
+            self.proven = false;
             self.state = State::Out(Out {
                 disabled: false,
                 probe_at: Some(self.after_rest(now + EJECTED_PROBE)),
@@ -565,6 +597,13 @@ impl Endpoint {
     /// a row met the same here, so that it is the endpoint's fault after all.
     pub(super) fn unclear_again(&mut self, job: u64) -> bool {
         self.unclear.replace(job).is_some_and(|other| other != job)
+    }
+
+    /// `job` was denied by who knows whom. True where it is the endpoint that is shut: it has not served since it was
+    /// last out, or another job in a row met the same.
+    pub(super) fn denies(&mut self, lease: &Lease, job: u64) -> bool {
+        let again = self.denied.replace(job).is_some_and(|other| other != job);
+        lease.role == Role::Probe || !self.proven || again
     }
 
     /// `at`, or, where the endpoint is to be left alone for longer, then.
@@ -607,6 +646,7 @@ impl Endpoint {
             State::Out(out) => out.failed_probes,
             _ => 0,
         };
+        self.proven = false;
         self.state = State::Out(Out {
             disabled: true,
             probe_at,

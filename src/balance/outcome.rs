@@ -31,6 +31,11 @@ pub enum Outcome {
         /// In words, for the ledger.
         reason: String,
     },
+    /// The job's own time was over. What that says about the endpoint is for the balancer to decide.
+    OutOfTime {
+        /// Whether nothing had come of the reply.
+        silent: bool,
+    },
     /// Ended from our side (cancelled, shut down, the caller stopped reading, a panic): tells nothing about the endpoint.
     Abandoned,
 }
@@ -69,6 +74,9 @@ pub enum Blame {
     Endpoint,
     /// The endpoint's or the request's: 500, a reply that makes no sense. Decided by how the job fares elsewhere.
     Unclear,
+    /// The endpoint's or the request's: it was denied in words that are not the service's own, as by a firewall that
+    /// reads prompts. Decided by whether the endpoint has served, and whether it denies the next job too.
+    Denied,
     /// Nobody's: a reused connection that had been closed meanwhile.
     Nobody,
 }

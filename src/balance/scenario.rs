@@ -160,10 +160,20 @@ impl World {
     }
 
     pub(super) fn pick(&mut self, job: &JobState, operation: &Operation) -> Pick {
+        self.pick_for(job, operation, None)
+    }
+
+    /// Where a job goes that has so much time left.
+    pub(super) fn pick_within(&mut self, job: &JobState, time: Duration) -> Pick {
+        self.pick_for(job, &CHAT, Some(self.now() + time))
+    }
+
+    fn pick_for(&mut self, job: &JobState, operation: &Operation, deadline: Option<Instant>) -> Pick {
         let need = Need {
             set: self.set,
             operation,
             job,
+            deadline,
         };
         self.balancer.pick(&need, self.clock.now())
     }
@@ -307,6 +317,9 @@ pub(super) fn refusal(wait: Option<Duration>) -> Outcome {
     })
 }
 
+/// The job's time is over, and nothing has come.
+pub(super) const OUT_OF_TIME: Outcome = Outcome::OutOfTime { silent: true };
+
 pub(super) fn timeout() -> Outcome {
     failure("no reply")
 }
@@ -322,6 +335,13 @@ pub(super) fn server_error() -> Outcome {
     Outcome::Failed {
         blame: Blame::Unclear,
         reason: "500".to_owned(),
+    }
+}
+
+pub(super) fn denied() -> Outcome {
+    Outcome::Failed {
+        blame: Blame::Denied,
+        reason: "403".to_owned(),
     }
 }
 

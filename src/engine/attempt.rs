@@ -10,7 +10,7 @@ use crate::balance::classify::{ReplyFacts, bad_reply, classify, classify_error_f
 use crate::balance::outcome::{Blame, Outcome};
 use crate::balance::{Lease, ReplyHead, Role};
 use crate::clock;
-use crate::error::fault::{Fault, FaultKind, Phase, TimeoutKind};
+use crate::error::fault::{Fault, FaultKind, Phase};
 use crate::error::{StreamProblem, Upstream};
 use crate::transport::{self, Body, Call, Gate, Limits, MAX_BODY, REFUSAL_TIME, sse};
 
@@ -27,10 +27,22 @@ const CHUNK: usize = 8 * 1024;
 /// Most bytes of a raw stream held back while no content has come.
 const MOST_HELD: usize = 1024 * 1024;
 
+/// Most bytes of room that a worker keeps from one job to the next.
+const ROOM_KEPT: usize = 1024 * 1024;
+
 /// Room that a worker uses again and again.
 #[derive(Default)]
 pub(crate) struct Buffers {
     body: Vec<u8>,
+}
+
+impl Buffers {
+    /// Gives the room of an uncommonly large body back: a thousand workers have one each.
+    pub(crate) fn tidy(&mut self) {
+        if self.body.capacity() > ROOM_KEPT {
+            self.body = Vec::new();
+        }
+    }
 }
 
 /// What an attempt came to.
@@ -151,11 +163,11 @@ fn problem(attempted: &Attempted) -> Option<Box<str>> {
     let words = match (&attempted.outcome, &attempted.cause) {
         (Outcome::Success, _) => return None,
         (_, Some(Cause::Cancelled)) => "cancelled",
-        (_, Some(Cause::TimedOut)) => "the job's time was over",
         (_, Some(Cause::Stopped(_))) => "the caller had enough",
         (_, Some(Cause::Panicked(_))) => "a callback panicked",
         (Outcome::Throttled(throttle), _) => &throttle.reason,
         (Outcome::Failed { reason, .. } | Outcome::Unusable { reason, .. } | Outcome::Refused { reason }, _) => reason,
+        (Outcome::OutOfTime { .. }, _) => "the job's time was over",
         (Outcome::Abandoned, _) => "given up",
     };
     Some(words.into())
@@ -199,7 +211,9 @@ fn send(
     seen.region = reply.headers.get("x-ms-region").map(Into::into);
     seen.request_id = reply.headers.get("apim-request-id").map(Into::into);
     // A refusal that comes as a 200 names a wait (wire §3.4).
-    let good = matches!(reply.status, 200..=299) && !matches!(reply.status, 204 | 205);
+    let has_content = !matches!(reply.status, 204 | 205);
+    // To a deletion, nothing is an answer; to a chat or a text it is none.
+    let good = matches!(reply.status, 200..=299) && (has_content || job.request.reply == ReplyKind::Raw);
     let admitted = good && reply.headers.get("retry-after").is_none();
     let head = ReplyHead {
         admitted,
@@ -228,8 +242,13 @@ fn failed(shared: &Shared, job: &Job, fault: &Fault) -> Attempted {
         .is_some_and(|deadline| deadline <= shared.moment(clock::now()));
     match fault.kind {
         FaultKind::Cancelled => Attempted::ended(Cause::Cancelled),
-        // It is the caller's haste, not the endpoint's slowness.
-        FaultKind::Timeout(TimeoutKind::Attempt) if job_over => Attempted::ended(Cause::TimedOut),
+        // Whichever limit it was: each ends with the job's time at the latest.
+        FaultKind::Timeout(_) if job_over => Attempted {
+            cause: Some(Cause::TimedOut),
+            ..ended_as(Outcome::OutOfTime {
+                silent: fault.phase != Phase::HeadReceived,
+            })
+        },
         _ => ended_as(classify_fault(fault)),
     }
 }
@@ -441,9 +460,8 @@ fn raw(shared: &Shared, job: &mut Job, mut reply: transport::Reply, streamed: bo
         .headers
         .get("content-type")
         .is_some_and(|kind| kind.starts_with("text/html"));
-    if body.is_empty() || html {
-        let what = if html { "a web page" } else { "an empty body" };
-        return Ok(ended_as(bad_reply(format!("{} with {what}", reply.status))));
+    if html {
+        return Ok(ended_as(bad_reply(format!("{} with a web page", reply.status))));
     }
     if job.request.has_sink() {
         let pieces = [

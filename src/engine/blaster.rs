@@ -158,7 +158,8 @@ impl Blaster {
 
     /// Sends a chat as a stream and calls `each` with its pieces, on a worker's thread: it should be quick, and
     /// must not wait for this blaster. `Break` ends the stream; the handle then yields what had been received by then,
-    /// whose choices lack a finish reason where they were not finished.
+    /// whose choices lack a finish reason where they were not finished. A worker has a stack of 512 KiB, of which `each`
+    /// may use half: deep recursion and large arrays belong elsewhere.
     ///
     /// # Errors
     /// [`SubmitError`], with the request.
@@ -301,6 +302,12 @@ impl Blaster {
     /// threads end by themselves. Further calls do nothing.
     pub fn close(&self) {
         self.shared.close();
+    }
+
+    /// The inside, for tests that break it.
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Whether the calling thread is one of this blaster's own.

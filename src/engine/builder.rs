@@ -66,7 +66,8 @@ impl Builder {
     }
 
     /// Calls `hook` with everything that happens: on the thread on which it happens, so it should be quick. It must
-    /// not wait for the blaster. Where it panics on a job's event, that job ends as [`Error::Panicked`].
+    /// not wait for the blaster. Where it panics on a job's event, that job ends as [`Error::Panicked`]. Most of the
+    /// threads are workers, whose stack is 512 KiB: the hook may use half of it.
     #[must_use]
     pub fn on_event(mut self, hook: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.hook = Some(Box::new(hook));

@@ -93,6 +93,8 @@ pub(crate) enum Why {
     TimedOut,
     ShutDown,
     Cancelled,
+    /// A decision has panicked, in these words.
+    Panicked(Arc<str>),
 }
 
 /// What is to be done when the lock is free again.
@@ -272,6 +274,7 @@ impl Core {
                     set,
                     operation,
                     job: job.known_state().unwrap_or(&JobState::new(job.id())),
+                    deadline: job.deadline.map(|deadline| self.epoch.instant(deadline)),
                 },
                 now,
             ) {

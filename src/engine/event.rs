@@ -48,7 +48,22 @@ pub(crate) type Hook = Box<dyn Fn(&Event) + Send + Sync>;
 
 /// Calls the listener; its panic is returned in words.
 pub(crate) fn tell(hook: &Hook, event: &Event) -> Result<(), String> {
-    catch_unwind(AssertUnwindSafe(|| hook(event))).map_err(|panic| panic_text(panic.as_ref()))
+    caught(|| hook(event))
+}
+
+/// Calls foreign code; its panic is returned in words.
+pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| panic_text(panic.as_ref()))
+}
+
+/// Calls what must cost nothing where it panics, but a line in the log.
+pub(crate) fn contain<T>(what: &str, call: impl FnOnce() -> T) -> Option<T> {
+    caught(call).map_err(|panic| log_panic(what, &panic)).ok()
+}
+
+/// Writes a panic to the log; the logger is foreign code too.
+pub(crate) fn log_panic(what: &str, panic: &str) {
+    let _ = caught(|| log::error!("{what} panicked: {panic}"));
 }
 
 /// What a panic said.

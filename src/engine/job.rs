@@ -7,6 +7,7 @@ use crate::balance::JobState;
 use crate::error::{Error, Trail, Upstream};
 use crate::transport::{Gate, Method};
 
+use super::event::contain;
 use super::lanes::LaneId;
 use super::moment::Moment;
 use super::slot::Slot;
@@ -122,6 +123,14 @@ impl Request {
     /// Whether the answer is handed out piece by piece.
     pub(crate) fn has_sink(&self) -> bool {
         self.extras.as_ref().is_some_and(|extras| extras.sink.is_some())
+    }
+
+    /// Lets go of whoever is handed the pieces of a stream. What a callback has captured is the caller's, and may
+    /// panic when it is dropped.
+    pub(crate) fn drop_sink(&mut self) {
+        if let Some(sink) = self.extras.as_mut().and_then(|extras| extras.sink.take()) {
+            contain("what a stream's callback has captured", || drop(sink));
+        }
     }
 
     /// Who is handed the pieces of a stream.
@@ -251,6 +260,19 @@ impl Job {
     /// Takes the ledger, for the job's answer.
     pub(crate) fn take_ledger(&mut self) -> Ledger {
         self.past.take().map(|past| past.ledger).unwrap_or_default()
+    }
+}
+
+impl Drop for Job {
+    /// Whoever waits for a job learns that it is over, even where a panic in the engine has lost it.
+    fn drop(&mut self) {
+        self.request.drop_sink();
+        // Without another owner nobody waits: it was answered and taken, or never accepted.
+        if Arc::strong_count(&self.cell) > 1 && !self.cell.slot.is_filled() {
+            let what = "the job was lost in a panic of the engine".to_owned();
+            let trail = self.take_trail("");
+            self.cell.slot.fill(Err(Error::Panicked { what, trail }));
+        }
     }
 }
 

@@ -13,7 +13,7 @@ const KEPT: usize = 65_536;
 /// One that is taken from the middle leaves a gap; when there are more gaps than values they are closed.
 ///
 /// ```text
-/// row:       [ (4, a) (7, –) (8, b) (9, c) ]     the first is never a gap
+/// row:       [ (4, a) (7, –) (8, b) (9, c) ]     neither the first nor the last is a gap
 /// returned:  { 5: d }                            next are: a d b c
 /// ```
 #[derive(Debug)]
@@ -95,10 +95,15 @@ impl<T> Line<T> {
             .chain(returned.into_values())
     }
 
-    /// Something of the row has gone: so do gaps at its front, gaps that are too many, and the room of a long line.
+    /// Something of the row has gone: so do gaps at its ends (the value of one at the back would come back behind it,
+    /// where its number is found twice), gaps that are too many, and the room of a long line.
     fn tidy(&mut self) {
         while let Some((_, None)) = self.row.front() {
             self.row.pop_front();
+            self.gaps -= 1;
+        }
+        while let Some((_, None)) = self.row.back() {
+            self.row.pop_back();
             self.gaps -= 1;
         }
         if self.gaps > self.row.len() / 2 {
@@ -138,6 +143,17 @@ mod tests {
             line.insert(id, id);
         }
         assert_eq!(taken(line), [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn the_youngest_that_comes_back_can_be_taken_again() {
+        let mut line = line([1, 2, 3, 4]);
+        for _ in 0..2 {
+            assert_eq!(line.remove(4), Some(4));
+            assert_eq!(line.remove(4), None);
+            line.insert(4, 4);
+        }
+        assert_eq!(taken(line), [1, 2, 3, 4]);
     }
 
     #[test]

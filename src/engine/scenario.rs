@@ -196,6 +196,7 @@ pub(crate) fn told(ending: &Ending) -> (u64, &'static str) {
         Why::TimedOut => "timed out",
         Why::ShutDown => "shut down",
         Why::Cancelled => "cancelled",
+        Why::Panicked(_) => "panicked",
     };
     (ending.job.id(), why)
 }

@@ -1,6 +1,7 @@
 //! What all threads of a blaster share: the lock, the queue to the workers, and what is done when the lock is free.
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -137,17 +138,46 @@ impl Shared {
 
     /// Looks at the core, or changes it where nothing follows from that.
     pub(crate) fn with_core<T>(&self, look: impl FnOnce(&mut Core) -> T) -> T {
-        look(&mut self.core.lock().core)
+        self.locked(|mut guarded| look(&mut guarded.core))
+    }
+
+    /// Holds the lock for a decision. A panic in one is a mistake of ours, after which what the lock guards cannot be
+    /// believed any more: everything ends, and then the panic goes on.
+    fn locked<T>(&self, decide: impl FnOnce(MutexGuard<'_, Guarded>) -> T) -> T {
+        catch_unwind(AssertUnwindSafe(|| decide(self.core.lock()))).unwrap_or_else(|panic| {
+            self.fail_stop(&event::panic_text(panic.as_ref()));
+            resume_unwind(panic)
+        })
+    }
+
+    /// Ends every job as [`Error::Panicked`], and the blaster.
+    fn fail_stop(&self, panic: &str) {
+        event::log_panic("a decision of the engine", panic);
+        let what: Arc<str> = format!("a decision of the engine, which is closed now: {panic}").into();
+        // The core may be in any state, so that even closing it may fail; a job that is lost over this says so itself.
+        let end = |cell: &JobCell| {
+            let (what, trail) = (what.to_string(), Box::default());
+            cell.slot.fill(Err(Error::Panicked { what, trail }));
+        };
+        let Some(endings) = event::contain("closing the engine", || self.shut(end)).flatten() else {
+            return;
+        };
+        for Ending { job, .. } in endings {
+            let why = Why::Panicked(Arc::clone(&what));
+            self.finish_ending(Ending { job, why });
+        }
     }
 
     /// Takes a decision, pumps, and does what follows from both.
     pub(crate) fn act<T>(&self, decide: impl FnOnce(&mut Core, Instant, &mut Actions) -> T) -> T {
         let now = clock::now();
         let mut actions = Actions::default();
-        let mut guarded = self.core.lock();
-        let result = decide(&mut guarded.core, now, &mut actions);
-        guarded.core.pump(now, &mut actions);
-        self.release(guarded, &mut actions);
+        let result = self.locked(|mut guarded| {
+            let result = decide(&mut guarded.core, now, &mut actions);
+            guarded.core.pump(now, &mut actions);
+            self.release(guarded, &mut actions);
+            result
+        });
         self.perform(actions);
         result
     }
@@ -178,13 +208,15 @@ impl Shared {
     }
 
     /// Does what was decided, without the lock.
-    fn perform(&self, mut actions: Actions) {
+    pub(crate) fn perform(&self, mut actions: Actions) {
         loop {
             for assignment in actions.assignments.drain(..) {
                 self.hand_on(Box::new(assignment));
             }
             if actions.news {
-                self.news.tell(|change| self.announce(change));
+                self.news.tell(|change| {
+                    event::contain("a listener", || self.announce(change));
+                });
             }
             for ending in actions.endings.drain(..) {
                 self.finish_ending(ending);
@@ -194,10 +226,11 @@ impl Shared {
             }
             actions.more = false;
             let now = clock::now();
-            let mut guarded = self.core.lock();
-            guarded.core.expire(now, &mut actions);
-            guarded.core.go_on(now, &mut actions);
-            self.release(guarded, &mut actions);
+            self.locked(|mut guarded| {
+                guarded.core.expire(now, &mut actions);
+                guarded.core.go_on(now, &mut actions);
+                self.release(guarded, &mut actions);
+            });
         }
     }
 
@@ -224,32 +257,38 @@ impl Shared {
 
     /// Learns from a reply's head; where that lets others go, they go now and not when the body has come.
     pub(crate) fn admitted(&self, lease: &Lease, head: &ReplyHead, now: Instant) {
-        let mut guarded = self.core.lock();
-        if guarded.core.admitted(lease, head, now) {
-            let mut actions = Actions::default();
-            guarded.core.pump(now, &mut actions);
-            self.release(guarded, &mut actions);
-            self.perform(actions);
-        }
+        let mut actions = Actions::default();
+        self.locked(|mut guarded| {
+            if guarded.core.admitted(lease, head, now) {
+                guarded.core.pump(now, &mut actions);
+                self.release(guarded, &mut actions);
+            }
+        });
+        self.perform(actions);
     }
 
-    /// Takes a lease back and, under the same lock, finds the worker its next job.
+    /// Takes a lease back and, under the same lock, finds the worker its next job: the most urgent. The others go to
+    /// their workers at once; the rest of what follows is returned, to be performed.
     pub(crate) fn settle(
         &self,
         job: Box<Job>,
         lease: Lease,
         outcome: &Outcome,
         now: Instant,
-    ) -> (Settled, Option<Box<Assignment>>) {
+        next: &mut Option<Box<Assignment>>,
+    ) -> (Settled, Actions) {
         let mut actions = Actions::default();
-        let mut guarded = self.core.lock();
-        let settled = guarded.core.settle(job, lease, outcome, now);
-        guarded.core.worker_idles();
-        guarded.core.go_on(now, &mut actions);
-        self.release(guarded, &mut actions);
-        let next = actions.assignments.pop().map(Box::new);
-        self.perform(actions);
-        (settled, next)
+        let settled = self.locked(|mut guarded| {
+            let settled = guarded.core.settle(job, lease, outcome, now);
+            guarded.core.worker_idles();
+            guarded.core.go_on(now, &mut actions);
+            self.release(guarded, &mut actions);
+            settled
+        });
+        let mut assignments = actions.assignments.drain(..).map(Box::new);
+        *next = assignments.next();
+        assignments.for_each(|assignment| self.hand_on(assignment));
+        (settled, actions)
     }
 
     /// Hands an assignment to another worker.
@@ -288,7 +327,26 @@ impl Shared {
     ) -> Result<Arc<JobCell>, NotTaken> {
         let job = Job::new(request, priority);
         let patience = if self.is_own_worker() { Patience::None } else { patience };
-        let mut guarded = self.core.lock();
+        // A decision that panics has closed the blaster.
+        let taken = event::contain("a submit", || {
+            self.locked(|guarded| self.admit(set, operation, patience, job, timeout, guarded))
+        });
+        let (cell, actions) = taken.unwrap_or(Err(NotTaken::Closed))?;
+        self.perform(actions);
+        Ok(cell)
+    }
+
+    /// Waits for room, and takes the job. A job that is not taken is dropped after `guarded`, the last parameter: what
+    /// it holds is the caller's.
+    fn admit(
+        &self,
+        set: SetId,
+        operation: &Operation,
+        patience: Patience,
+        job: Box<Job>,
+        timeout: Option<Duration>,
+        mut guarded: MutexGuard<'_, Guarded>,
+    ) -> Result<(Arc<JobCell>, Actions), NotTaken> {
         loop {
             match (guarded.core.admission(), patience) {
                 (Ok(()), _) => break,
@@ -312,8 +370,7 @@ impl Shared {
         let mut actions = Actions::default();
         guarded.core.go_on(now, &mut actions);
         self.release(guarded, &mut actions);
-        self.perform(actions);
-        Ok(cell)
+        Ok((cell, actions))
     }
 
     /// Cancels a job, wherever it is.
@@ -321,19 +378,23 @@ impl Shared {
         // In this order: a job on its way back into the queue either sees the gate, or is found there.
         cell.gate.cancel();
         let mut actions = Actions::default();
-        let mut guarded = self.core.lock();
-        actions.endings.extend(guarded.core.cancel(cell));
-        self.release(guarded, &mut actions);
+        // A handle cancels while it is dropped, which must not panic.
+        event::contain("a cancel", || {
+            self.locked(|mut guarded| {
+                actions.endings.extend(guarded.core.cancel(cell));
+                self.release(guarded, &mut actions);
+            });
+        });
         self.perform(actions);
     }
 
-    /// Tells a job's handle how it ended.
-    pub(crate) fn finish(&self, cell: &JobCell, submitted: Duration, attempts: usize, result: Result<Reply, Error>) {
-        let mut result = result;
+    /// Tells a job's handle how it ended, when all of the caller's that the job held has been let go of.
+    pub(crate) fn finish(&self, job: &mut Job, submitted: Duration, attempts: usize, mut result: Result<Reply, Error>) {
+        job.request.drop_sink();
         if let Some(hook) = &self.hook {
             let error = result.as_ref().err().map(Error::kind);
             let ended = Event::JobEnded {
-                job: cell.id,
+                job: job.id(),
                 error,
                 attempts,
                 duration: submitted,
@@ -351,7 +412,7 @@ impl Shared {
                 result = Err(Error::Panicked { what, trail });
             }
         }
-        cell.slot.fill(result);
+        job.cell.slot.fill(result);
     }
 
     /// Tells the listener, if there is one. Its panic is returned in words.
@@ -381,8 +442,12 @@ impl Shared {
             },
             Why::ShutDown => Error::ShutDown(trail),
             Why::Cancelled => Error::Cancelled(trail),
+            Why::Panicked(what) => Error::Panicked {
+                what: what.to_string(),
+                trail,
+            },
         };
-        self.finish(&job.cell, age, attempts, Err(error));
+        self.finish(&mut job, age, attempts, Err(error));
     }
 
     /// The job's own timeout, as it was set.
@@ -399,13 +464,21 @@ impl Shared {
         self.epoch.instant(moment)
     }
 
-    /// The timer thread: sleeps until the next thing is due, and sees to it.
+    /// The timer thread: sleeps until the next thing is due, and sees to it. No panic but the end ends it.
     pub(crate) fn run_timer(&self) {
         self.mark_worker();
-        let mut guarded = self.core.lock();
+        let see_to_one = || {
+            let due = self.locked(|guarded| self.await_due(guarded));
+            due.map(|actions| self.perform(actions))
+        };
+        while event::contain("the timer", see_to_one) != Some(None) {}
+    }
+
+    /// What is to be done when the next thing is due; none where the blaster is closed.
+    fn await_due(&self, mut guarded: MutexGuard<'_, Guarded>) -> Option<Actions> {
         loop {
             if guarded.core.phase() == Phase::Closed {
-                return;
+                return None;
             }
             let now = clock::now();
             match guarded.core.next_wake() {
@@ -414,8 +487,7 @@ impl Shared {
                     guarded.core.expire(now, &mut actions);
                     guarded.core.pump(now, &mut actions);
                     self.release(guarded, &mut actions);
-                    self.perform(actions);
-                    guarded = self.core.lock();
+                    return Some(actions);
                 }
                 Some(at) => {
                     guarded.timer_sleeps_until = Some(at);
@@ -454,12 +526,22 @@ impl Shared {
 
     /// Ends everything. The first call does; further ones find it done.
     pub(crate) fn close(&self) {
+        let Some(endings) = self.shut(|_| ()) else { return };
+        for ending in endings {
+            self.finish_ending(ending);
+        }
+        self.await_in_flight();
+    }
+
+    /// Closes the core, wakes whoever waits, breaks off what is under way (after `end` was called with it) and stops
+    /// the threads. Returns the jobs that waited, to be ended; none where it has been done before.
+    fn shut(&self, end: impl Fn(&JobCell)) -> Option<Vec<Ending>> {
         let mut guarded = self.core.lock();
-        let Some((endings, in_flight)) = guarded.core.close() else {
-            return;
-        };
+        let (endings, in_flight) = guarded.core.close()?;
         let workers = guarded.core.workers;
         drop(guarded);
+        // Before anybody can learn that it is closed, and end a job for that.
+        in_flight.iter().for_each(|cell| end(cell));
         self.closed.store(true, Ordering::Release);
         self.room.notify_all();
         self.timer.notify_all();
@@ -470,10 +552,7 @@ impl Shared {
         for _ in 0..workers {
             let _ = self.queue.0.send(Message::Stop);
         }
-        for ending in endings {
-            self.finish_ending(ending);
-        }
-        self.await_in_flight();
+        Some(endings)
     }
 
     /// A worker whose connection was shut down tells its job's handle at once, and truly what was sent. One that is

@@ -1,9 +1,9 @@
 //! Where a job's result is laid down once and taken once, by whoever waits: a thread or a task.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use super::event::contain;
 use super::sync::{Condvar, Mutex};
 
 /// A place for one value. The value, and whoever listens, are boxed: a slot is small while it is empty, and a million
@@ -57,13 +57,10 @@ impl<T> Slot<T> {
         self.filled.notify_all();
         if let State::Awaited(listener) = before {
             // Foreign code runs without the lock, and an executor that panics costs no worker.
-            let told = catch_unwind(AssertUnwindSafe(|| match *listener {
+            contain("the waker of a job's task", || match *listener {
                 Listener::Task(waker) => waker.wake(),
                 Listener::Call(call) => call(),
-            }));
-            if told.is_err() {
-                log::error!("the waker of a job's task panicked");
-            }
+            });
         }
         true
     }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use crate::api::{ChatCompletion, Delta, Headers, RawReply};
 use crate::error::{Error, Result};
 use crate::transport::{Gate, Interrupt};
 
-use super::event::panic_text;
+use super::event::caught;
 use super::handle::{Canceller, JobHandle};
 
 /// Pieces that wait for their reader; a worker that finds no room waits, for as long as the idle timeout allows.
@@ -56,10 +55,10 @@ impl Sink {
     pub(crate) fn delta(&mut self, delta: Delta, patience: Duration, gate: &Gate) -> Given {
         match self {
             Sink::Deltas(sender) => offer(sender, delta, patience, gate),
-            Sink::Callback(call) => match catch_unwind(AssertUnwindSafe(|| call(&delta))) {
+            Sink::Callback(call) => match caught(|| call(&delta)) {
                 Ok(ControlFlow::Continue(())) => Given::Taken,
                 Ok(ControlFlow::Break(())) => Given::Declined,
-                Err(panic) => Given::Panicked(panic_text(panic.as_ref())),
+                Err(panic) => Given::Panicked(panic),
             },
             Sink::Raw(_) => Given::Taken,
         }

@@ -1,6 +1,5 @@
 //! The worker threads: each takes a job with the endpoint picked for it, sends it, and settles it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::balance::outcome::Outcome;
@@ -10,7 +9,7 @@ use crate::error::{Error, Upstream};
 
 use super::attempt::{self, Attempted, Cause};
 use super::core::{Assignment, Ending, Phase, Settled, Why};
-use super::event::panic_text;
+use super::event::{caught, contain, log_panic};
 use super::job::{Job, Reply};
 use super::shared::{Message, Shared};
 
@@ -21,15 +20,21 @@ pub(crate) fn run(shared: &Arc<Shared>) {
     shared.act(|core, _, _| core.worker_idles());
     while let Ok(Message::Work(assignment)) = shared.queue().recv() {
         let mut next = Some(assignment);
-        while let Some(assignment) = next {
-            next = work(shared, *assignment, &mut buffers);
+        while let Some(assignment) = next.take() {
+            // Whatever happens over one job, the thread lives, and the job that it was given next is not lost.
+            contain("a worker", || work(shared, *assignment, &mut buffers, &mut next));
         }
     }
     shared.with_core(|core| core.worker_left());
 }
 
-/// Works on one assignment, and returns the next one where there is one for this worker.
-fn work(shared: &Arc<Shared>, assignment: Assignment, buffers: &mut attempt::Buffers) -> Option<Box<Assignment>> {
+/// Works on one assignment, and finds the next one where there is one for this worker.
+fn work(
+    shared: &Arc<Shared>,
+    assignment: Assignment,
+    buffers: &mut attempt::Buffers,
+    next: &mut Option<Box<Assignment>>,
+) {
     let Assignment { job, lease, first_byte } = assignment;
     let mut flight = InFlight {
         shared,
@@ -37,16 +42,16 @@ fn work(shared: &Arc<Shared>, assignment: Assignment, buffers: &mut attempt::Buf
     };
     // Foreign code (a stream's callback, the event hook) is caught where it is called; what gets here is our own
     // mistake, and costs one job, not a thread.
-    let attempted = catch_unwind(AssertUnwindSafe(|| {
+    let attempted = caught(|| {
         let (job, lease) = flight.held.as_mut().expect("taken only when it is settled");
         attempt::run(shared, job, lease, first_byte, buffers)
-    }));
-    let attempted = attempted.unwrap_or_else(|panic| {
-        let what = panic_text(panic.as_ref());
-        log::error!("a worker panicked: {what}");
+    });
+    buffers.tidy();
+    let attempted = attempted.unwrap_or_else(|what| {
+        log_panic("an attempt", &what);
         Attempted::ended(Cause::Panicked(what))
     });
-    flight.settle(attempted)
+    flight.settle(attempted, next);
 }
 
 /// A job under way and the lease it travels on. Dropped without having been settled, it hands the lease back as
@@ -57,24 +62,17 @@ struct InFlight<'a> {
 }
 
 impl InFlight<'_> {
-    fn settle(mut self, attempted: Attempted) -> Option<Box<Assignment>> {
+    fn settle(mut self, attempted: Attempted, next: &mut Option<Box<Assignment>>) {
         let (job, lease) = self.held.take().expect("settled once");
-        settle(self.shared, job, lease, attempted)
+        settle(self.shared, job, lease, attempted, next);
     }
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         if let Some((job, lease)) = self.held.take() {
-            let next = settle(
-                self.shared,
-                job,
-                lease,
-                Attempted::ended(Cause::Panicked("a worker ended".to_owned())),
-            );
-            if let Some(next) = next {
-                self.shared.hand_on(next);
-            }
+            let cause = Cause::Panicked("a worker ended".to_owned());
+            settle_for_others(self.shared, job, lease, cause);
         }
     }
 }
@@ -82,13 +80,20 @@ impl Drop for InFlight<'_> {
 /// Ends an assignment that no worker will take any more, as cancelled.
 pub(crate) fn give_up(shared: &Shared, assignment: Assignment) {
     let Assignment { job, lease, .. } = assignment;
-    if let Some(next) = settle(shared, job, lease, Attempted::ended(Cause::Cancelled)) {
+    settle_for_others(shared, job, lease, Cause::Cancelled);
+}
+
+/// Settles what came to nothing, on a thread that takes no further assignment.
+fn settle_for_others(shared: &Shared, job: Box<Job>, lease: Lease, cause: Cause) {
+    let mut next = None;
+    settle(shared, job, lease, Attempted::ended(cause), &mut next);
+    if let Some(next) = next {
         shared.hand_on(next);
     }
 }
 
-/// Hands the lease back and ends the job, or lets it wait again.
-fn settle(shared: &Shared, mut job: Box<Job>, lease: Lease, attempted: Attempted) -> Option<Box<Assignment>> {
+/// Hands the lease back and ends the job, or lets it wait again. Its handle is told before anything else is done.
+fn settle(shared: &Shared, mut job: Box<Job>, lease: Lease, attempted: Attempted, next: &mut Option<Box<Assignment>>) {
     let Attempted {
         outcome,
         reply,
@@ -98,7 +103,7 @@ fn settle(shared: &Shared, mut job: Box<Job>, lease: Lease, attempted: Attempted
     if let Some(reason) = reason(&outcome) {
         job.note_problem(reason.to_owned(), upstream);
     }
-    let (settled, next) = shared.settle(job, lease, &outcome, clock::now());
+    let (settled, rest) = shared.settle(job, lease, &outcome, clock::now(), next);
     match settled {
         Settled::Answered(mut job) => {
             let age = shared.age(&job);
@@ -114,13 +119,13 @@ fn settle(shared: &Shared, mut job: Box<Job>, lease: Lease, attempted: Attempted
                     trail: Box::default(),
                 }),
             };
-            finish(shared, &job, age, attempts, result);
+            shared.finish(&mut job, age, attempts, result);
         }
         Settled::Waiting => {}
         Settled::Failed(job, why) => fail(shared, job, why, cause),
         Settled::Ended(ending) => shared.finish_ending(ending),
     }
-    next
+    shared.perform(rest);
 }
 
 /// Ends a job whose last attempt brought no answer.
@@ -149,16 +154,12 @@ fn fail(shared: &Shared, mut job: Box<Job>, why: GiveUp, cause: Option<Cause>) {
         (_, GiveUp::Attempts) => Err(Error::Exhausted(trail)),
         (_, GiveUp::Abandoned) => Err(Error::Cancelled(trail)),
     };
-    finish(shared, &job, age, attempts, result);
-}
-
-fn finish(shared: &Shared, job: &Job, age: std::time::Duration, attempts: usize, result: Result<Reply, Error>) {
-    shared.finish(&job.cell, age, attempts, result);
+    shared.finish(&mut job, age, attempts, result);
 }
 
 fn reason(outcome: &Outcome) -> Option<&str> {
     match outcome {
-        Outcome::Success | Outcome::Abandoned => None,
+        Outcome::Success | Outcome::OutOfTime { .. } | Outcome::Abandoned => None,
         Outcome::Throttled(throttle) => Some(&throttle.reason),
         Outcome::Failed { reason, .. } | Outcome::Unusable { reason, .. } | Outcome::Refused { reason } => Some(reason),
     }

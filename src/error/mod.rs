@@ -256,7 +256,9 @@ impl Error {
         self.trail()?.upstream.as_ref()
     }
 
-    /// Whether the same request may succeed when it is submitted again later.
+    /// Whether the same request may succeed when it is submitted again later: where attempts failed, time ran out, a
+    /// stream broke, the queue was full, or every deployment was disabled ([`Error::NoEndpoint`]), which ends when one
+    /// answers its probe (every 60 s) or is enabled.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(

@@ -8,7 +8,7 @@ use std::time::Duration;
 use azure_openai_blaster::api::{Condition, EmbeddingRequest, Operation, RawRequest};
 use azure_openai_blaster::error::{Error, ErrorKind, SubmitError};
 use azure_openai_blaster::sim::{FaultKind, SimFault, SimFleet};
-use azure_openai_blaster::{Blaster, Event, JobHandle};
+use azure_openai_blaster::{Blaster, Event, JobHandle, JobSet};
 
 use crate::support::{PATIENCE, ask, await_requests, config, fleet, is_answer, pool, terse};
 
@@ -154,6 +154,127 @@ fn a_blocking_call_on_a_workers_thread_is_refused_and_a_submit_never_waits() {
     assert!(is_answer(told.recv().unwrap().wait().unwrap().text(), "queued"));
     held.cancel();
     assert_eq!(blaster.workers(), 2);
+}
+
+/// What a callback of the caller's has captured.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "a destructor on purpose");
+    }
+}
+
+fn armed(bomb: Bomb) -> impl FnMut(&azure_openai_blaster::api::Delta) -> ControlFlow<()> + Send {
+    move |_| {
+        let _ = &bomb;
+        ControlFlow::Continue(())
+    }
+}
+
+#[test]
+fn a_callback_whose_captures_panic_when_dropped_costs_neither_its_answer_nor_a_worker() {
+    let fleet = fleet([terse("east")]);
+    let blaster = pool(&fleet, 1);
+    let first = blaster.submit_streaming(ask("first"), armed(Bomb)).unwrap();
+    assert!(is_answer(first.wait().unwrap().text(), "first"));
+    let mut second = blaster.submit(ask("second")).unwrap();
+    assert!(second.wait_timeout(PATIENCE).expect("a worker lives").is_ok());
+}
+
+#[test]
+fn a_callback_whose_captures_panic_when_dropped_does_not_end_the_timer() {
+    let fleet = fleet([terse("east").fault(SimFault::always(FaultKind::Hang))]);
+    let blaster = pool(&fleet, 1);
+    let _busy = blaster.submit(ask("busy")).unwrap();
+    await_requests(&fleet, 1);
+    let hasty = |id: &str| ask(id).timeout(Duration::from_millis(20));
+    let mut handles = vec![blaster.submit_streaming(hasty("first"), armed(Bomb)).unwrap()];
+    handles[0].wait_timeout(PATIENCE).expect("it ends").unwrap_err();
+    handles.push(blaster.submit(hasty("second")).unwrap());
+    let error = handles[1]
+        .wait_timeout(PATIENCE)
+        .expect("timeouts are kept")
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+}
+
+#[test]
+fn waiting_for_many_or_for_a_stream_on_a_workers_own_thread_is_refused() {
+    let fleet = fleet([terse("east")]);
+    let blaster = pool(&fleet, 1);
+    let inner = blaster.clone();
+    let (tell, told) = mpsc::channel();
+    let handle = blaster
+        .submit_streaming(ask("outer"), move |_| {
+            let deadlock = |error: Error| assert_eq!(error.kind(), ErrorKind::WouldDeadlock, "{error}");
+            let mut set = JobSet::new();
+            for key in 0..3 {
+                set.insert(key, inner.submit(ask(key)).unwrap());
+            }
+            // The oldest first, until none is left; a time limit makes no difference.
+            let (key, refused) = set.next().unwrap();
+            assert_eq!(key, 0);
+            deadlock(refused.unwrap_err());
+            let (key, refused) = set.next_timeout(PATIENCE).unwrap();
+            assert_eq!(key, 1);
+            deadlock(refused.unwrap_err());
+            assert_eq!(set.by_ref().count(), 1);
+            // Nothing is sent that could not be waited for.
+            let waiting = inner.waiting();
+            for (_, refused) in inner.run_all([ask(1), ask(2)]) {
+                deadlock(refused.unwrap_err());
+            }
+            assert_eq!(inner.waiting(), waiting);
+            let mut stream = inner.stream(ask("streamed")).unwrap();
+            deadlock(stream.next().unwrap().unwrap_err());
+            assert!(stream.next().is_none(), "it is over");
+            let mut stream = inner.stream(ask("streamed")).unwrap();
+            deadlock(stream.next_timeout(PATIENCE).unwrap().unwrap().unwrap_err());
+            deadlock(inner.stream(ask("streamed")).unwrap().into_completion().unwrap_err());
+            deadlock(
+                inner
+                    .submit(ask("waited for"))
+                    .unwrap()
+                    .cancel_on_drop()
+                    .wait()
+                    .unwrap_err(),
+            );
+            // The three of the set run on; those that cancel when they are dropped have been cancelled.
+            assert_eq!(inner.waiting(), 3);
+            tell.send(()).unwrap();
+            ControlFlow::Break(())
+        })
+        .unwrap();
+    assert!(handle.wait().is_ok());
+    told.recv().unwrap();
+}
+
+#[test]
+fn drain_on_a_workers_own_thread_takes_no_more_jobs_and_closes_nothing() {
+    let fleet = fleet([terse("east")]);
+    let blaster = pool(&fleet, 1);
+    let inner = blaster.clone();
+    let (go, gone) = mpsc::channel();
+    let mut report = None;
+    let (tell, told) = mpsc::channel();
+    let outer = blaster
+        .submit_streaming(ask("outer"), move |_| {
+            if report.is_none() {
+                gone.recv().unwrap();
+                report = Some(inner.drain(PATIENCE));
+                assert!(matches!(inner.submit(ask("late")), Err(SubmitError::ShutDown(_))));
+                tell.send(report).unwrap();
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    let queued = blaster.submit(ask("queued")).unwrap();
+    go.send(()).unwrap();
+    let report = told.recv().unwrap().unwrap();
+    assert_eq!((report.waiting, report.in_flight), (1, 1), "{report}");
+    assert!(is_answer(outer.wait().unwrap().text(), "outer"));
+    assert!(is_answer(queued.wait().unwrap().text(), "queued"));
 }
 
 /// Each blaster knows its own threads: a worker of one may wait for another.

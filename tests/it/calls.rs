@@ -8,7 +8,7 @@ use azure_openai_blaster::api::{ChatMessage, ChatRequest, Condition};
 use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig};
 use azure_openai_blaster::error::{Error, ErrorKind, SubmitError};
 use azure_openai_blaster::testing::{Scripted, ScriptedReply};
-use azure_openai_blaster::{Blaster, JobSet};
+use azure_openai_blaster::{Blaster, JobSet, Operation, RawRequest};
 
 fn blaster(transport: &Scripted, names: &[&str]) -> Blaster {
     let deployments = names
@@ -191,4 +191,86 @@ fn a_deployment_that_cannot_sign_in_is_sent_nothing_after_enable() {
     let error = blaster.chat("a private prompt").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoEndpoint);
     assert_eq!(transport.calls().len(), 0, "a prompt left without a credential");
+}
+
+#[test]
+fn nothing_is_a_good_answer_to_a_raw_request_and_none_to_a_chat() {
+    for status in [200, 202, 204] {
+        let service = Scripted::new(move |_| ScriptedReply::status(status));
+        let blaster = blaster(&service, &["east"]);
+        let request = RawRequest::delete(Operation::other("files/file-1").unwrap());
+        let reply = blaster.submit_raw(request).unwrap().wait().unwrap();
+        assert_eq!((reply.status, reply.body.len(), service.calls().len()), (status, 0, 1));
+        assert_eq!(blaster.chat("hello").unwrap_err().kind(), ErrorKind::ServerErrors);
+    }
+}
+
+#[test]
+fn a_raw_stream_asks_for_no_usage_that_its_caller_did_not_ask_for() {
+    let service = Scripted::answering("Hi");
+    let blaster = blaster(&service, &["east"]);
+    for (options, shown) in [("", false), (r#","stream_options":{"include_usage":true}"#, true)] {
+        let body = format!(r#"{{"messages":[{{"role":"user","content":"x"}}],"stream":true{options}}}"#);
+        let request = RawRequest::post(Operation::ChatCompletions, body);
+        let bytes: Vec<u8> = blaster.stream_raw(request).unwrap().flat_map(Result::unwrap).collect();
+        let text = String::from_utf8(bytes).unwrap();
+        assert_eq!(text.contains("\"usage\""), shown, "{text}");
+    }
+}
+
+#[test]
+fn jobs_that_nobody_can_serve_share_the_reasons() {
+    let service = Scripted::new(|_| ScriptedReply::status(401));
+    let names: Vec<String> = (0..20).map(|number| format!("endpoint-{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let blaster = blaster(&service, &names);
+    let handles: Vec<_> = (0..2000).map(|_| blaster.submit("x").unwrap()).collect();
+    let mut lists = std::collections::HashSet::new();
+    let mut errors = Vec::new(); // kept, so that no list takes another's place
+    for handle in handles {
+        let error = handle.wait().unwrap_err();
+        let Error::NoEndpoint { endpoints, .. } = &error else {
+            panic!("{error}")
+        };
+        assert_eq!(endpoints.len(), names.len());
+        lists.insert(endpoints.as_ptr());
+        errors.push(error);
+    }
+    assert!(lists.len() <= names.len(), "{} lists of the same reasons", lists.len());
+}
+
+#[test]
+fn a_request_cannot_bring_a_header_that_is_the_librarys() {
+    let service = Scripted::answering("yes");
+    let blaster = blaster(&service, &["east"]);
+    for name in [
+        "Authorization",
+        "api-key",
+        "cookie",
+        "accept-encoding",
+        "keep-alive",
+        "Host",
+        "content-type",
+    ] {
+        let error = blaster.chat(ChatRequest::from("x").header(name, "canary")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Request, "{name}");
+        assert!(
+            error.to_string().contains(name) && !error.to_string().contains("canary"),
+            "{error}"
+        );
+    }
+    assert!(service.calls().is_empty());
+}
+
+#[test]
+fn an_upstreams_body_is_masked_in_debug_as_it_is_in_display() {
+    let body = r#"{"error":{"message":"Incorrect API key provided: sk-canary1234567890abcdefghijklmn. Find it"}}"#;
+    let service = Scripted::new(move |_| {
+        ScriptedReply::status(400)
+            .body(body)
+            .header("x-echo", "sk-canary1234567890abcdefghijklmn")
+    });
+    let error = blaster(&service, &["east"]).chat("x").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
 }

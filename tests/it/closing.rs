@@ -53,6 +53,16 @@ fn given_back(
 }
 
 #[test]
+fn drain_without_a_limit_lets_jobs_finish() {
+    let fleet = fleet([terse("east").latency(Latency::fixed(20.0))]);
+    let blaster = room(&fleet, 2, 100);
+    let handles = submit(&blaster, 0..20);
+    let report = blaster.drain(Duration::MAX);
+    assert!(report.is_complete(), "{report}");
+    assert!(handles.into_iter().all(|handle| handle.wait().is_ok()));
+}
+
+#[test]
 fn close_ends_a_full_queue_without_waiting_for_sockets_or_cooldowns() {
     let fleet = fleet([silent("silent"), terse("resting")]);
     let blaster = room(&fleet, 4, 1000);

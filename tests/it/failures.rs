@@ -1,10 +1,18 @@
 //! Endpoints that fail in every way that is known: no caller notices while another endpoint is well, no endpoint is
 //! blamed for what is a request's fault, and the ledgers tell exactly what left the machine.
 
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
 use azure_openai_blaster::Blaster;
-use azure_openai_blaster::api::Condition;
+use azure_openai_blaster::api::{Condition, Headers};
+use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig};
 use azure_openai_blaster::error::ErrorKind;
+use azure_openai_blaster::error::fault::{self, Fault, Phase};
 use azure_openai_blaster::sim::{FaultKind, RefusalFamily, RetryAfter, SimDeployment, SimFault};
+use azure_openai_blaster::transport::{Body, Call, Reply, Transport};
 
 use crate::support::{ask, blaster, config, echo, fleet};
 
@@ -191,4 +199,96 @@ fn an_endpoint_that_cannot_be_reached_costs_no_caller_anything() {
             "{url}: {report}"
         );
     }
+}
+
+/// Answers by itself: `east` as the test wants, `west` well.
+struct Odd(fn(&Call<'_>) -> Result<Reply, Fault>, Arc<AtomicUsize>);
+
+impl Transport for Odd {
+    fn send(&self, call: &Call<'_>) -> Result<Reply, Fault> {
+        if call.endpoint == 0 {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            return (self.0)(call);
+        }
+        let text = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"yes"},"finish_reason":"stop"}]}"#;
+        Ok(Reply {
+            status: 200,
+            headers: Headers::new(),
+            body: Body::new(text.as_bytes()),
+        })
+    }
+}
+
+fn odd(east: fn(&Call<'_>) -> Result<Reply, Fault>, names: &[&str]) -> (Blaster, Arc<AtomicUsize>) {
+    let deployments = names
+        .iter()
+        .map(|&name| DeploymentConfig::new(name, "http://localhost", "m").auth(Auth::None));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let builder = Blaster::builder().config(BlasterConfig::new(deployments).num_workers(2));
+    let transport = Odd(east, Arc::clone(&asked));
+    (builder.transport(transport).seed(1).build().unwrap(), asked)
+}
+
+#[test]
+fn a_transport_that_always_says_stale_is_not_asked_for_ever() {
+    let stale = |_: &Call<'_>| Err(Fault::new(fault::FaultKind::Stale, Phase::Written, "closed"));
+    let (blaster, asked) = odd(stale, &["east", "west"]);
+    for _ in 0..20 {
+        blaster.chat("x").unwrap();
+    }
+    // Twice for each attempt, until it is taken out.
+    let asked = asked.load(Ordering::Relaxed);
+    assert!((2..=20).contains(&asked), "{asked} requests");
+    assert_ne!(blaster.states()[0].report().condition, Condition::Ready);
+}
+
+/// A body that comes byte by byte, for twenty seconds.
+struct Drip(u32);
+
+impl Read for Drip {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        if self.0 == 0 {
+            return Ok(0);
+        }
+        self.0 -= 1;
+        std::thread::sleep(Duration::from_millis(100));
+        buf[0] = b' ';
+        Ok(1)
+    }
+}
+
+#[test]
+fn a_refusal_whose_body_drips_is_known_by_its_head() {
+    let refusal = |_: &Call<'_>| {
+        let mut headers = Headers::new();
+        headers.insert("retry-after", "60").unwrap();
+        let (status, body) = (429, Body::new(Drip(200)));
+        Ok(Reply { status, headers, body })
+    };
+    let (blaster, _) = odd(refusal, &["east", "west"]);
+    let begun = Instant::now();
+    for _ in 0..2 {
+        blaster.chat("x").unwrap();
+    }
+    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+}
+
+/// A body whose reading is broken off by a cancel.
+struct Cancelled;
+
+impl Read for Cancelled {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        let fault = Fault::new(fault::FaultKind::Cancelled, Phase::HeadReceived, "cancelled");
+        Err(std::io::Error::other(fault))
+    }
+}
+
+#[test]
+fn a_cancel_amid_the_words_of_a_refusal_is_a_cancel() {
+    let refusal = |_: &Call<'_>| {
+        let (status, headers, body) = (400, Headers::new(), Body::new(Cancelled));
+        Ok(Reply { status, headers, body })
+    };
+    let (blaster, _) = odd(refusal, &["east"]);
+    assert_eq!(blaster.chat("x").unwrap_err().kind(), ErrorKind::Cancelled);
 }

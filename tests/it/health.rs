@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use azure_openai_blaster::api::{Condition, Ledger};
-use azure_openai_blaster::config::BlasterConfig;
+use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig};
 use azure_openai_blaster::error::{Error, ErrorKind};
 use azure_openai_blaster::sim::{Death, FaultKind, JournalEntry, Latency, SimDeployment, SimFault, SimFleet};
+use azure_openai_blaster::testing::{Scripted, ScriptedReply};
 use azure_openai_blaster::{Blaster, ChatCompletion, JobHandle};
 
 use crate::support::{PATIENCE, arrived, ask, attempts, blaster, config, echo, fleet, listened, state, wait, wait_all};
@@ -264,4 +265,92 @@ fn drops_of_a_reply_do_not_outlast_the_time_of_an_attempt() {
         assert!(results.iter().all(Result::is_ok), "{results:?}");
     }
     assert!(all_left(&fleet, "drip"));
+}
+
+/// Two endpoints, of which the first never answers.
+fn east_hangs() -> Blaster {
+    let service = Scripted::new(|call| {
+        if call.endpoint.as_ref() == "east" {
+            ScriptedReply::hang()
+        } else {
+            ScriptedReply::text("yes")
+        }
+    });
+    scripted(service)
+}
+
+fn scripted(service: Scripted) -> Blaster {
+    let deployments =
+        ["east", "west"].map(|name| DeploymentConfig::new(name, "http://localhost", "gpt-4o").auth(Auth::None));
+    Blaster::builder()
+        .config(BlasterConfig::new(deployments).num_workers(8))
+        .transport(service)
+        .seed(1)
+        .build()
+        .unwrap()
+}
+
+/// How many of so many jobs with little time fail, made one after the other.
+fn failed_of(blaster: &Blaster, jobs: usize) -> usize {
+    let hurried = |id: &usize| {
+        let request = ask(id).timeout(Duration::from_millis(100));
+        blaster.chat(request).is_err()
+    };
+    (0..jobs).filter(hurried).count()
+}
+
+#[test]
+fn a_hanging_endpoint_that_is_to_be_probed_fails_no_job_that_another_can_serve() {
+    let blaster = east_hangs();
+    let east = state(&blaster, "east");
+    east.disable("down");
+    east.enable(); // as a probe that is due
+    assert_eq!(failed_of(&blaster, 20), 0);
+}
+
+#[test]
+fn an_endpoint_that_hangs_for_longer_than_its_jobs_wait_is_taken_out() {
+    let blaster = east_hangs();
+    let failed = failed_of(&blaster, 40);
+    let report = state(&blaster, "east").report();
+    assert!(failed <= 8, "{failed} of 40 jobs failed; {report}");
+    assert_ne!(report.condition, Condition::Ready, "{report}");
+    assert_eq!(report.totals.failed, 1, "{report}");
+}
+
+#[test]
+fn one_prompt_that_a_firewall_answers_with_403_fails_alone() {
+    let service = Scripted::new(|call| {
+        if call.body.to_string().contains("<script>") {
+            ScriptedReply::status(403).body("<html>blocked by policy</html>")
+        } else {
+            ScriptedReply::text("yes").after(Duration::from_millis(5))
+        }
+    });
+    let blaster = scripted(service);
+    let prompt = |id| if id == 40 { "<script>" } else { "fine" };
+    let handles: Vec<_> = (0..200).map(|id| blaster.submit(prompt(id)).unwrap()).collect();
+    for (id, result) in wait_all(handles).iter().enumerate() {
+        assert_eq!(result.is_err(), id == 40, "{id}: {result:?}");
+    }
+}
+
+#[test]
+fn a_failed_probe_costs_its_job_nothing_also_where_it_is_a_500() {
+    let service = Scripted::new(|call| {
+        if call.endpoint.as_ref() == "east" {
+            ScriptedReply::status(500)
+        } else {
+            ScriptedReply::status(429).header("retry-after", "60")
+        }
+    });
+    let blaster = scripted(service);
+    let east = state(&blaster, "east");
+    east.disable("down");
+    let mut handle = blaster.submit("x").unwrap();
+    for _ in 0..4 {
+        east.enable(); // as a probe that is due
+        let ended = handle.wait_timeout(Duration::from_millis(100));
+        assert!(ended.is_none(), "although west is free in a minute: {ended:?}");
+    }
 }

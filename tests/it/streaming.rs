@@ -45,6 +45,40 @@ fn client_left(fleet: &SimFleet, deployment: &str) -> bool {
 }
 
 #[test]
+fn a_cancel_reaches_a_worker_that_waits_for_its_reader() {
+    let fleet = fleet([SimDeployment::new("east")]);
+    let mut config = config(&fleet).num_workers(1);
+    config.idle_timeout = PATIENCE * 10;
+    let blaster = build(config);
+    let stream = blaster.stream(ChatRequest::from("id:full sim:tokens=2000")).unwrap();
+    let canceller = stream.canceller().unwrap();
+    assert!(fleet.wait_for(PATIENCE, |view| view.totals().requests == 1));
+    // Nobody tells that the buffer is full; where it is not yet the cancel meets a read, which is as good.
+    std::thread::sleep(Duration::from_millis(200));
+    canceller.cancel();
+    let mut next = blaster.submit(ask("next")).unwrap();
+    assert!(next.wait_timeout(PATIENCE).expect("the worker is free").is_ok());
+    assert_eq!(stream.into_completion().unwrap_err().kind(), ErrorKind::Cancelled);
+}
+
+#[test]
+fn a_callback_that_stops_after_a_cancel_was_cancelled() {
+    let fleet = fleet([SimDeployment::new("east")]);
+    let blaster = blaster(&fleet);
+    let (tell, told) = mpsc::channel::<azure_openai_blaster::Canceller>();
+    let handle = blaster
+        .submit_streaming(ask(1), move |_| {
+            if let Ok(canceller) = told.recv() {
+                canceller.cancel();
+            }
+            ControlFlow::Break(())
+        })
+        .unwrap();
+    tell.send(handle.canceller()).unwrap();
+    assert_eq!(handle.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+}
+
+#[test]
 fn a_stream_over_sockets_is_the_answer_in_pieces() {
     let fleet = fleet([
         SimDeployment::new("buffered"),

@@ -90,7 +90,9 @@ impl ChatRequest {
         self
     }
 
-    /// Requests with the same key prefer the same deployment, whose prompt cache knows them. Never sent.
+    /// Requests with the same key are to prefer the same deployment, whose prompt cache knows them. Never sent.
+    ///
+    /// Has no effect in this release; it is there for the next one.
     #[must_use]
     pub fn session(mut self, key: impl Into<String>) -> Self {
         self.options.session = Some(key.into().into());

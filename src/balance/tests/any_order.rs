@@ -55,8 +55,10 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         1 => Just(throttled(86_400 * SECOND)),
         1 => Just(refusal(None)),
         1 => Just(refused()),
+        1 => Just(denied()),
         1 => Just(unauthorized()),
         1 => Just(Outcome::Abandoned),
+        2 => any::<bool>().prop_map(|silent| Outcome::OutOfTime { silent }),
         1 => Just(Outcome::Failed { blame: Blame::Nobody, reason: "stale".to_owned() }),
     ]
 }
@@ -214,7 +216,7 @@ impl Watched {
             Verdict::RetryAt(at) => self.retries.push((job, at)),
             Verdict::GiveUp(_) => assert!(matches!(
                 outcome,
-                Outcome::Failed { .. } | Outcome::Refused { .. } | Outcome::Abandoned
+                Outcome::Failed { .. } | Outcome::Refused { .. } | Outcome::OutOfTime { .. } | Outcome::Abandoned
             )),
         }
     }

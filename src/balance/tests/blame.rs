@@ -225,3 +225,44 @@ fn a_connection_that_went_stale_is_nobodys_fault() {
     assert_eq!((verdict, job.failures()), (Verdict::RetryAt(world.t0), 0));
     assert_eq!(world.condition(EAST), Condition::Ready);
 }
+
+#[test]
+fn an_endpoint_that_denies_access_before_it_has_served_is_disabled_at_once() {
+    let mut world = Scenario::of(2).begin();
+    let (verdict, job) = world.run(EAST, &denied());
+    assert_eq!((verdict, job.failures()), (Verdict::RetryAt(world.t0), 0));
+    assert_eq!(world.condition(EAST), Condition::Disabled);
+    world.run(WEST, &Outcome::Success);
+    let now = world.now();
+    world.balancer.disable(WEST, "down".to_owned());
+    world.balancer.enable(WEST, now);
+    world.run(WEST, &denied());
+    assert_eq!(
+        world.condition(WEST),
+        Condition::Disabled,
+        "what it served before is past"
+    );
+}
+
+#[test]
+fn a_job_that_is_denied_everywhere_disables_nobody_that_has_served() {
+    let mut world = Scenario::of(2).begin();
+    world.run(EAST, &Outcome::Success);
+    world.run(WEST, &Outcome::Success);
+    for _ in 0..5 {
+        let (visited, verdict) = new_job(&mut world, |_| denied());
+        assert_eq!((visited.len(), verdict), (2, Verdict::GiveUp(GiveUp::ServerErrors)));
+        for endpoint in [EAST, WEST] {
+            assert_eq!(world.condition(endpoint), Condition::Ready);
+            world.run(endpoint, &Outcome::Success);
+        }
+    }
+    new_job(&mut world, |_| denied());
+    let (_, job) = world.run(EAST, &denied());
+    assert_eq!(world.condition(EAST), Condition::Disabled, "the second job in a row");
+    assert_eq!(world.condition(WEST), Condition::Ready);
+    assert_eq!(
+        drive(&mut world, job, |_| Outcome::Success),
+        (vec![WEST], Verdict::Done)
+    );
+}

@@ -4,7 +4,7 @@ use crate::api::Condition;
 use crate::balance::endpoint::{DISABLED_PROBE, EJECTED_PROBE, PROBE_FIRST_BYTE};
 use crate::balance::outcome::Outcome;
 use crate::balance::scenario::*;
-use crate::balance::{GiveUp, Role, Verdict};
+use crate::balance::{GiveUp, Pick, Role, Verdict};
 
 #[test]
 fn the_threshold_ejects_with_the_first_and_the_last_error() {
@@ -56,7 +56,9 @@ fn a_probe_brings_back_or_not_as_its_outcome_says() {
         (timeout(), Condition::Ejected),
         (server_error(), Condition::Ejected),
         (unauthorized(), Condition::Disabled),
+        (denied(), Condition::Disabled),
         (Outcome::Abandoned, Condition::Ejected),
+        (OUT_OF_TIME, Condition::Ejected),
     ] {
         let mut world = Scenario::of(1).begin();
         world.eject(EAST);
@@ -82,6 +84,82 @@ fn an_abandoned_probe_is_replaced_at_once() {
     world.eject(EAST);
     world.pass(EJECTED_PROBE).run(EAST, &Outcome::Abandoned);
     assert_eq!(world.send().lease.role(), Role::Probe);
+}
+
+#[test]
+fn a_probe_whose_job_runs_out_of_time_is_a_failed_one() {
+    let mut world = Scenario::of(2).begin();
+    world.eject(EAST);
+    let probe = world.pass(EJECTED_PROBE).send();
+    let (verdict, _) = world.pass(SECOND).settle(probe, &OUT_OF_TIME);
+    assert_eq!(verdict, Verdict::GiveUp(GiveUp::Abandoned));
+    assert_eq!(world.left(EAST), EJECTED_PROBE);
+}
+
+#[test]
+fn a_job_that_ends_sooner_than_a_probe_may_is_the_probe_only_where_no_other_endpoint_is_ready() {
+    let mut world = Scenario::of(2).max_in_flight(WEST, 1).begin();
+    world.eject(EAST);
+    world.pass(EJECTED_PROBE);
+    let hurried = |world: &mut World, time| {
+        let job = world.job();
+        match world.pick_within(&job, time) {
+            Pick::Send(lease) => Sent { lease, job },
+            other => panic!("{other:?}"),
+        }
+    };
+    let first = hurried(&mut world, PROBE_FIRST_BYTE - NANO);
+    assert_eq!(first.lease.endpoint(), WEST);
+    let second = hurried(&mut world, PROBE_FIRST_BYTE - NANO);
+    assert_eq!((second.lease.endpoint(), second.lease.role()), (EAST, Role::Probe));
+    world.settle(first, &Outcome::Success);
+    world.settle(second, &Outcome::Abandoned);
+    let patient = hurried(&mut world, PROBE_FIRST_BYTE);
+    assert_eq!(patient.lease.role(), Role::Probe);
+}
+
+#[test]
+fn silence_is_held_against_an_endpoint_when_it_is_long_or_met_by_many_jobs_in_a_row() {
+    let mut world = Scenario::of(1).threshold(3).begin();
+    let meets = |world: &mut World, outcome: &Outcome, after| {
+        let sent = world.send();
+        world.pass(after).settle(sent, outcome);
+        world.snapshot(EAST).streak
+    };
+    let talking = Outcome::OutOfTime { silent: false };
+    for between in [Outcome::Success, refused()] {
+        for _ in 0..2 {
+            assert_eq!(meets(&mut world, &OUT_OF_TIME, SECOND), 0, "it may be the job's haste");
+        }
+        let sent = world.send();
+        world.head(&sent);
+        world.settle(sent, &between);
+    }
+    for _ in 0..9 {
+        assert_eq!(meets(&mut world, &talking, 60 * SECOND), 0, "it was answering");
+    }
+    assert_eq!(meets(&mut world, &OUT_OF_TIME, PROBE_FIRST_BYTE), 1, "long");
+    assert_eq!(world.condition(EAST), Condition::CoolingDown);
+
+    let mut world = Scenario::of(1).threshold(3).begin();
+    let streaks: Vec<u32> = (0..3).map(|_| meets(&mut world, &OUT_OF_TIME, SECOND)).collect();
+    assert_eq!(streaks, [0, 0, 1], "many");
+    let left = world.left(EAST);
+    world.pass(left);
+    assert_eq!(meets(&mut world, &OUT_OF_TIME, NANO), 2, "a trial's job shows it alone");
+}
+
+#[test]
+fn what_an_endpoint_is_known_to_need_is_not_held_against_it() {
+    let mut world = Scenario::of(1).begin();
+    let slow = world.send();
+    world.pass(20 * SECOND).head(&slow);
+    world.settle(slow, &Outcome::Success);
+    for (waited, streak) in [(19, 0), (22, 1)] {
+        let sent = world.send();
+        world.pass(waited * SECOND).settle(sent, &OUT_OF_TIME);
+        assert_eq!(world.snapshot(EAST).streak, streak, "{waited} s");
+    }
 }
 
 #[test]

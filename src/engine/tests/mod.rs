@@ -3,7 +3,9 @@
 //! 1. [`order`]: classes, ages, ageing, lanes
 //! 2. [`waiting`]: deadlines, cancelling, closing, the next wake-up, bounds
 //! 3. [`conservation`]: every job ends exactly once, in whatever order things happen
+//! 4. [`fail_stop`]: a panic under the lock
 
 mod conservation;
+mod fail_stop;
 mod order;
 mod waiting;
