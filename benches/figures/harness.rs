@@ -72,6 +72,12 @@ pub(crate) fn quantile(times: &mut [Duration], q: f64) -> Duration {
     times[((times.len() - 1) as f64 * q) as usize]
 }
 
+/// A unit of time: how it is written, and how many seconds it has.
+pub(crate) type Unit = (&'static str, f64);
+
+pub(crate) const MICROSECONDS: Unit = (" µs", 1e-6);
+pub(crate) const MILLISECONDS: Unit = (" ms", 1e-3);
+
 /// Where a figure should lie.
 #[derive(Clone, Copy)]
 pub(crate) enum Goal {
@@ -96,13 +102,26 @@ pub(crate) fn figure(name: &str, value: f64, unit: &str, goal: Goal, detail: &st
     println!("{name:<62} {value:>8.digits$}{unit:<4} goal {sign} {bound}{unit:<4} {verdict:<7} {detail}");
 }
 
-/// Prints the two quantiles of `times` as figures, in the unit of their goals.
-pub(crate) fn quantiles(name: &str, times: &mut [Duration], unit: (&str, f64), goals: [(f64, f64); 2]) {
-    let count = times.len();
-    for (q, goal) in goals {
-        let value = quantile(times, q).as_secs_f64() * unit.1;
+/// Prints quantiles of `times` as figures, each with the most that it should be. Beside them, where there are some,
+/// the same quantiles of `floor`: of the least that could be had on this machine at this time.
+pub(crate) fn quantiles(
+    name: &str,
+    times: &mut [Duration],
+    floor: Option<&mut [Duration]>,
+    unit: Unit,
+    goals: &[(f64, f64)],
+) {
+    let (sign, length) = unit;
+    let mut floor = floor;
+    for &(q, goal) in goals {
+        let mut detail = format!("{} times", times.len());
+        if let Some(floor) = &mut floor {
+            let least = quantile(floor, q).as_secs_f64() / length;
+            detail += &format!("; a bare channel and thread {least:.1}{sign}");
+        }
+        let value = quantile(times, q).as_secs_f64() / length;
         let name = format!("{name}, p{}", q * 100.0);
-        figure(&name, value, unit.0, Goal::AtMost(goal), &format!("{count} times"));
+        figure(&name, value, sign, Goal::AtMost(goal), &detail);
     }
 }
 

@@ -2,7 +2,7 @@
 //! and how late a job wakes that waited for a cooldown. One job at a time, on a blaster that has nothing else to do.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,12 +12,9 @@ use azure_openai_blaster::error::fault::Fault;
 use azure_openai_blaster::transport::{Body, Call, Reply, Transport};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use crate::harness::{Effort, quantiles};
+use crate::harness::{Effort, MICROSECONDS, MILLISECONDS, quantiles};
 use crate::ours::{self, PROMPT};
 use crate::service::request_length;
-
-const MICROSECONDS: (&str, f64) = (" µs", 1e6);
-const MILLISECONDS: (&str, f64) = (" ms", 1e3);
 
 /// Between two jobs, so that the worker sleeps when the next one comes.
 const PAUSE: Duration = Duration::from_micros(200);
@@ -31,47 +28,97 @@ const COOLDOWN: Duration = Duration::from_millis(3);
 const YES: &str = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"yes"},"finish_reason":"stop"}]}"#;
 
 pub(crate) fn run(effort: Effort) {
+    let count = effort.count(20_000);
     let (blaster, arrivals) = in_memory();
-    let mut times = measure(&blaster, &arrivals, effort.count(20_000));
+    let (mut times, mut floor) = measure(&blaster, &arrivals, &Floor::start(|| {}), count);
+    let name = "submit → a worker holds the lease";
     quantiles(
-        "submit → a worker holds the lease",
+        name,
         &mut times,
+        Some(&mut floor),
         MICROSECONDS,
-        [(0.5, 8.0), (0.99, 30.0)],
+        &[(0.5, 8.0), (0.99, 30.0)],
     );
 
     let mut late: Vec<Duration> = (0..effort.count(2_000))
         .map(|_| lateness(&blaster, &arrivals))
         .collect();
-    quantiles(
-        "lateness of a job woken after a cooldown",
-        &mut late,
-        MILLISECONDS,
-        [(0.5, 0.5), (0.99, 0.5)],
-    );
+    let name = "lateness of a job woken after a cooldown";
+    quantiles(name, &mut late, None, MILLISECONDS, &[(0.5, 0.5), (0.99, 0.5)]);
     blaster.close();
 
-    let (blaster, arrivals) = over_a_socket();
-    let mut times = measure(&blaster, &arrivals, effort.count(20_000));
+    let peer = answering();
+    let (blaster, arrivals) = over_a_socket(peer);
+    let (mut times, mut floor) = measure(&blaster, &arrivals, &Floor::of_writing(peer), count);
+    let name = "submit → the request's first bytes are written";
     quantiles(
-        "submit → the request's first bytes are written",
+        name,
         &mut times,
+        Some(&mut floor),
         MICROSECONDS,
-        [(0.5, 25.0), (0.99, 100.0)],
+        &[(0.5, 25.0), (0.99, 100.0)],
     );
 }
 
-/// Time from the submission of each job to its arrival.
-fn measure(blaster: &Blaster, arrivals: &Receiver<Instant>, count: usize) -> Vec<Duration> {
+/// Time from the submission of each job to its arrival, and between them the times of the floor.
+fn measure(
+    blaster: &Blaster,
+    arrivals: &Receiver<Instant>,
+    floor: &Floor,
+    count: usize,
+) -> (Vec<Duration>, Vec<Duration>) {
     let one = |_| {
         thread::sleep(PAUSE);
         let submitted = Instant::now();
         let handle = blaster.submit_chat_completion(PROMPT).expect("there is room");
         handle.wait().expect("it is answered");
         let arrived = arrivals.recv().expect("each job arrives");
-        arrived - submitted
+        (arrived - submitted, floor.time())
     };
-    (0..WARM_UP + count).map(one).skip(WARM_UP).collect()
+    (0..WARM_UP + count).map(one).skip(WARM_UP).unzip()
+}
+
+/// The least that could be had: a channel, and a thread that sleeps there until it has something to do.
+struct Floor {
+    queue: Sender<()>,
+    stamps: Receiver<Instant>,
+}
+
+impl Floor {
+    /// The thread does `work` for each that comes.
+    fn start(mut work: impl FnMut() + Send + 'static) -> Floor {
+        let ((queue, jobs), (stamp, stamps)) = (unbounded(), unbounded());
+        thread::spawn(move || {
+            for () in jobs {
+                work();
+                let _ = stamp.send(Instant::now());
+            }
+        });
+        Floor { queue, stamps }
+    }
+
+    /// The work is to write a request of the same size, and no more of HTTP than that.
+    fn of_writing(peer: SocketAddr) -> Floor {
+        let mut stream = TcpStream::connect(peer).expect("the service listens");
+        stream.set_nodelay(true).expect("it is connected");
+        let request = format!("POST / HTTP/1.1\r\ncontent-length: 800\r\n\r\n{}", "x".repeat(800));
+        let mut reply = [0; 4096];
+        let mut written = false;
+        Floor::start(move || {
+            if written {
+                // The reply to the one before has long been there.
+                let _ = stream.read(&mut reply);
+            }
+            written = stream.write_all(request.as_bytes()).is_ok();
+        })
+    }
+
+    fn time(&self) -> Duration {
+        thread::sleep(PAUSE);
+        let sent = Instant::now();
+        self.queue.send(()).expect("the thread lives");
+        self.stamps.recv().expect("the thread lives") - sent
+    }
 }
 
 /// How much later than the end of a cooldown the job that waited for it goes.
@@ -108,19 +155,24 @@ fn in_memory() -> (Blaster, Receiver<Instant>) {
 
 /// Over a socket, to a thread that answers. The moment at which a request's first bytes were written is told by the
 /// library's log.
-fn over_a_socket() -> (Blaster, Receiver<Instant>) {
+fn over_a_socket(peer: SocketAddr) -> (Blaster, Receiver<Instant>) {
     let (stamps, arrivals) = unbounded();
+    log::set_logger(Box::leak(Box::new(Stamp(stamps)))).expect("nobody else logs");
+    log::set_max_level(log::LevelFilter::Trace);
+    (ours::blaster(&[format!("http://{peer}")], 4), arrivals)
+}
+
+/// Where a thread answers.
+fn answering() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    let address = listener.local_addr().expect("it is bound");
     thread::spawn(move || {
         for stream in listener.incoming() {
             let stream = stream.expect("a connection");
             thread::spawn(move || answer(stream));
         }
     });
-    log::set_logger(Box::leak(Box::new(Stamp(stamps)))).expect("nobody else logs");
-    log::set_max_level(log::LevelFilter::Trace);
-    (ours::blaster(&[url], 4), arrivals)
+    address
 }
 
 impl log::Log for Stamp {

@@ -207,6 +207,20 @@ fn send(
         fresh,
     };
     let reply = shared.transport.send(&call)?;
+    read(shared, job, lease, reply, seen)
+}
+
+/// Reads the reply whose head has come.
+// Not a part of the caller's frame: thousands of workers wait there for the head, and what their stacks have no need
+// of at that moment is not paid for.
+#[inline(never)]
+fn read(
+    shared: &Shared,
+    job: &mut Job,
+    lease: &Lease,
+    reply: transport::Reply,
+    seen: &mut Seen,
+) -> Result<Attempted, Fault> {
     seen.status = Some(reply.status);
     seen.region = reply.headers.get("x-ms-region").map(Into::into);
     seen.request_id = reply.headers.get("apim-request-id").map(Into::into);
@@ -354,7 +368,7 @@ fn no_answer(
 
 /// A chat that comes as a stream. Complete is what has a finish reason for every choice; how the stream ended
 /// after that does not matter.
-#[inline(never)] // or its buffer stands in the stack of every worker that waits for a reply
+#[inline(never)] // for its buffer, as `read`
 fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result<Attempted, Fault> {
     let transport::Reply { headers, mut body, .. } = reply;
     let choices = job.request.body.choices();
@@ -482,7 +496,7 @@ fn raw(shared: &Shared, job: &mut Job, mut reply: transport::Reply, streamed: bo
 }
 
 /// A raw stream: held back until the first event with content, so that a failure before it can be tried elsewhere.
-#[inline(never)] // for its buffer, as `chat_stream`
+#[inline(never)] // for its buffer, as `read`
 fn raw_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result<Attempted, Fault> {
     let transport::Reply {
         status,

@@ -16,9 +16,9 @@ use super::job::{Job, JobCell};
 use super::lanes::{LaneId, Lanes};
 use super::moment::{Epoch, Moment};
 
-/// Jobs handed out, or ended, in one hold of the lock; more are taken in a further one. Where an endpoint comes back
-/// and many workers are idle, those who want the lock wait for so many decisions, not for all.
-const BATCH: usize = 2;
+/// Most jobs handed out, or ended, in one hold of the lock; more are taken in a further one. Where an endpoint comes
+/// back and hundreds of workers are idle, whoever else wants the lock waits for one decision, not for hundreds.
+const BATCH: usize = 1;
 /// Jobs passed over in one round because they wait for another endpoint than those that are ready.
 const MOST_ASIDE: usize = 32;
 
@@ -259,13 +259,14 @@ impl Core {
         let mut wake = self.lanes_wake;
         let mut aside = Vec::new();
         while self.idle > 0 {
-            if actions.assignments.len() + actions.endings.len() >= BATCH {
-                actions.more = true;
-                break;
-            }
             let Some(job) = self.lanes.take_next(moment) else {
                 break;
             };
+            if actions.assignments.len() + actions.endings.len() >= BATCH {
+                self.lanes.put_back(job);
+                actions.more = true;
+                break;
+            }
             let lane = job.cell.lane;
             let (set, operation) = self.lanes.need(lane);
             match self.balancer.pick(

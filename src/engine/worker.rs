@@ -93,6 +93,7 @@ fn settle_for_others(shared: &Shared, job: Box<Job>, lease: Lease, cause: Cause)
 }
 
 /// Hands the lease back and ends the job, or lets it wait again. Its handle is told before anything else is done.
+#[inline(never)] // so that its frame is no part of the stack of those who wait for a reply
 fn settle(shared: &Shared, mut job: Box<Job>, lease: Lease, attempted: Attempted, next: &mut Option<Box<Assignment>>) {
     let Attempted {
         outcome,

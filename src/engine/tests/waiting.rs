@@ -166,7 +166,7 @@ fn the_queue_has_room_again_when_a_job_goes() {
 }
 
 /// A hold of the lock hands out, or ends, so many jobs at most.
-const BATCH: usize = 2;
+const BATCH: usize = 1;
 
 #[test]
 fn one_hold_of_the_lock_does_a_batch_and_says_that_there_is_more() {
