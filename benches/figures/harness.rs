@@ -19,7 +19,7 @@ impl Effort {
 }
 
 /// Pairs of rounds for each ratio; the median of fewer than five says little.
-const PAIRS: usize = 9;
+const PAIRS: usize = 15;
 
 /// A ratio from rounds of ours and of what it is compared with.
 pub(crate) struct Ratio {
