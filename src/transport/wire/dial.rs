@@ -78,7 +78,13 @@ pub(super) fn dial(names: &Arc<Names>, uri: &Uri, call: &Arc<CurrentCall>) -> Re
 }
 
 fn ready(connected: Result<TcpStream, Undialled>, call: &CurrentCall) -> Result<TcpStream, Fault> {
-    let stream = connected.map_err(|undialled| call.fault(undialled.kind, undialled.words))?;
+    let stream = connected.map_err(|undialled| {
+        // The dialler only knows that its time was over; which limit that was, the call knows.
+        match call.write_limit(clock::now()) {
+            Err(fault) if matches!(undialled.kind, FaultKind::Timeout(_)) => fault,
+            _ => call.fault(undialled.kind, undialled.words),
+        }
+    })?;
     // Requests leave in whole packets already.
     stream
         .set_nodelay(true)
