@@ -126,6 +126,11 @@ impl RequestBody {
         out.push(b'}');
     }
 
+    /// What waits: the members of an object without its braces, or a body that is sent as it is.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Whether the reply is asked for as a stream.
     #[cfg(test)]
     pub(crate) fn is_stream(&self) -> bool {

@@ -13,7 +13,7 @@ use super::job::{JobState, Suspect};
 use super::lease::{Lease, Role};
 use super::outcome::{Blame, Outcome, Scope};
 use super::ring::Ring;
-use super::{EndpointId, Strategy};
+use super::{EndpointId, JobSize, Strategy};
 use crate::api::{Operation, Told, Totals};
 
 /// Attempts answered by 500 (or senselessly) after which a job is given up, whatever `max_job_retry` says: by
@@ -88,6 +88,8 @@ pub struct Need<'a> {
     pub job: &'a JobState,
     /// When its time is over, if ever: one with too little left for a probe is spared it while another endpoint is ready.
     pub deadline: Option<Instant>,
+    /// How large it is.
+    pub size: JobSize,
 }
 
 /// The answer to "where does this job go now?"

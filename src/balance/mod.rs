@@ -7,6 +7,7 @@
 //! 2. `endpoint`: the states of one endpoint, as a table
 //! 3. [`ring`]: whose turn it is
 //! 4. [`outcome`]: what a reply came to
+//! 5. [`size`]: how large a request is
 
 pub use balancer::{
     BalanceSettings, Balancer, EndpointSpec, GiveUp, Need, Pick, ReplyHead, SetId, Snapshot, Unavailable, Verdict,
@@ -14,6 +15,7 @@ pub use balancer::{
 pub use endpoint::{Change, HealthSettings};
 pub use job::JobState;
 pub use lease::{Lease, Role};
+pub use size::{JobSize, Output};
 
 pub mod backoff;
 pub mod balancer;
@@ -27,6 +29,7 @@ pub mod retry_after;
 pub mod ring;
 #[cfg(test)]
 mod scenario;
+pub mod size;
 #[cfg(test)]
 mod tests;
 

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use super::outcome::{Axis, Blame, Outcome, Scope, Throttle};
 use super::{
-    BalanceSettings, Balancer, EndpointId, EndpointSpec, HealthSettings, JobState, Lease, Need, Pick, ReplyHead, Role,
-    SetId, Snapshot, Strategy, Unavailable, Verdict,
+    BalanceSettings, Balancer, EndpointId, EndpointSpec, HealthSettings, JobSize, JobState, Lease, Need, Output, Pick,
+    ReplyHead, Role, SetId, Snapshot, Strategy, Unavailable, Verdict,
 };
 use crate::api::{Condition, Operation, Told};
 use crate::clock::{Clock, ManualClock};
@@ -174,6 +174,7 @@ impl World {
             operation,
             job,
             deadline,
+            size: JobSize::new(1000, Output::AtMost(1000)),
         };
         self.balancer.pick(&need, self.clock.now())
     }

@@ -275,6 +275,7 @@ impl Core {
                     operation,
                     job: job.known_state().unwrap_or(&JobState::new(job.id())),
                     deadline: job.deadline.map(|deadline| self.epoch.instant(deadline)),
+                    size: job.request.size,
                 },
                 now,
             ) {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::api::{Method, Operation, Priority, RequestBody};
 use crate::balance::outcome::Outcome;
-use crate::balance::{BalanceSettings, Balancer, EndpointSpec, SetId};
+use crate::balance::{BalanceSettings, Balancer, EndpointSpec, JobSize, SetId};
 
 use super::core::{Actions, Assignment, Core, Settled};
 use super::job::{Job, ReplyKind, Request};
@@ -57,7 +57,15 @@ impl Decisions {
 
     /// A job with this body, made without the lock.
     pub fn job(priority: Priority, body: Vec<u8>) -> Entrant {
-        let request = Request::new(RequestBody::opaque(body), Method::Post, ReplyKind::Chat, None, None);
+        let size = JobSize::of(&Operation::ChatCompletions, &body);
+        let request = Request::new(
+            RequestBody::opaque(body),
+            Method::Post,
+            ReplyKind::Chat,
+            size,
+            None,
+            None,
+        );
         Entrant(Job::new(request, priority))
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::api::{ChatCompletion, Embeddings, Headers, Ledger, Priority, RawReply, RequestBody};
-use crate::balance::JobState;
+use crate::balance::{JobSize, JobState};
 use crate::error::{Error, Trail, Upstream};
 use crate::transport::{Gate, Method};
 
@@ -86,6 +86,7 @@ pub(crate) struct Request {
     pub(crate) body: RequestBody,
     pub(crate) method: Method,
     pub(crate) reply: ReplyKind,
+    pub(crate) size: JobSize,
     /// None where nothing in it is set, which is the rule.
     extras: Option<Box<Extras>>,
 }
@@ -103,6 +104,7 @@ impl Request {
         body: RequestBody,
         method: Method,
         reply: ReplyKind,
+        size: JobSize,
         headers: Option<Box<Headers>>,
         sink: Option<Sink>,
     ) -> Self {
@@ -111,6 +113,7 @@ impl Request {
             body,
             method,
             reply,
+            size,
             extras: has_extras.then(|| Box::new(Extras { headers, sink })),
         }
     }

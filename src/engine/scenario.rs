@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::api::{Operation, Priority};
 use crate::balance::outcome::{Axis, Blame, Outcome, Scope, Throttle};
-use crate::balance::{BalanceSettings, Balancer, EndpointId, EndpointSpec, HealthSettings, Strategy};
+use crate::balance::{BalanceSettings, Balancer, EndpointId, EndpointSpec, HealthSettings, JobSize, Strategy};
 use crate::clock;
 use crate::transport::Method;
 
@@ -35,7 +35,8 @@ pub(crate) struct Bench {
 /// A request without content.
 pub(crate) fn request() -> Request {
     let body = crate::api::RequestBody::opaque(Vec::new());
-    Request::new(body, Method::Post, ReplyKind::Raw, None, None)
+    let size = JobSize::of(&CHAT, body.bytes());
+    Request::new(body, Method::Post, ReplyKind::Raw, size, None, None)
 }
 
 /// A balancer over `endpoints` of equal weight.

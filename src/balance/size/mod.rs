@@ -1,0 +1,143 @@
+//! How large a request is, as far as that can be told before it is sent.
+
+use std::fmt;
+
+use crate::api::Operation;
+
+/// The size of one request in tokens: what it holds, and how much may come of it.
+///
+/// Six bytes, for a million jobs wait: two numbers of 24 bits, which is more than any model takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct JobSize([u16; 3]);
+
+/// How many tokens an answer may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// There is none to count, as of embeddings.
+    None,
+    /// At most so many in all choices together.
+    AtMost(u32),
+    /// The request sets no limit.
+    Open {
+        /// How many choices it asks for, from 1 to 255.
+        choices: u8,
+        /// Whether a deployment's configured limit is written into it.
+        takes_default: bool,
+    },
+}
+
+/// The largest number that 24 bits hold.
+const MOST: u32 = (1 << 24) - 1;
+/// From here on the second number is no limit: the low byte tells the choices, none of which means that there is no
+/// output, and the bit above it whether a deployment's limit is taken.
+const OPEN: u32 = MOST - 0x1ff;
+const TAKES_DEFAULT: u32 = 0x100;
+
+impl JobSize {
+    /// A request that holds `prompt` tokens. Numbers beyond 16 million count as that.
+    #[must_use]
+    pub fn new(prompt: u32, output: Output) -> Self {
+        let output = match output {
+            Output::None => OPEN,
+            Output::AtMost(tokens) => tokens.min(OPEN - 1),
+            Output::Open { choices, takes_default } => {
+                OPEN | if takes_default { TAKES_DEFAULT } else { 0 } | u32::from(choices.max(1))
+            }
+        };
+        let [a, b, c, _] = prompt.min(MOST).to_le_bytes();
+        let [d, e, f, _] = output.to_le_bytes();
+        JobSize([
+            u16::from_le_bytes([a, b]),
+            u16::from_le_bytes([c, d]),
+            u16::from_le_bytes([e, f]),
+        ])
+    }
+
+    /// The size of a request by its members, without the braces.
+    #[must_use]
+    pub fn of(operation: &Operation, members: &[u8]) -> Self {
+        let output = match operation {
+            Operation::Embeddings => Output::None,
+            _ => Output::Open {
+                choices: 1,
+                takes_default: *operation == Operation::ChatCompletions,
+            },
+        };
+        JobSize::new(u32::try_from(members.len() / 4).unwrap_or(MOST), output)
+    }
+
+    /// Estimated tokens of everything that the model reads.
+    #[must_use]
+    pub fn prompt(self) -> u32 {
+        let [a, b] = self.0[0].to_le_bytes();
+        let [c, _] = self.0[1].to_le_bytes();
+        u32::from_le_bytes([a, b, c, 0])
+    }
+
+    /// What the request says about the answer's length.
+    #[must_use]
+    pub fn output(self) -> Output {
+        let [_, d] = self.0[1].to_le_bytes();
+        let [e, f] = self.0[2].to_le_bytes();
+        match u32::from_le_bytes([d, e, f, 0]) {
+            OPEN => Output::None,
+            open if open > OPEN => Output::Open {
+                choices: d,
+                takes_default: open & TAKES_DEFAULT != 0,
+            },
+            limit => Output::AtMost(limit),
+        }
+    }
+
+    /// Most tokens of the answer, over all choices, where the request sets a limit.
+    #[must_use]
+    pub fn max_output(self) -> Option<u32> {
+        match self.output() {
+            Output::AtMost(limit) => Some(limit),
+            Output::None | Output::Open { .. } => None,
+        }
+    }
+
+    /// Whether it is a kind of request that the model answers with tokens.
+    #[must_use]
+    pub fn has_output(self) -> bool {
+        self.output() != Output::None
+    }
+}
+
+impl fmt::Debug for JobSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobSize")
+            .field("prompt", &self.prompt())
+            .field("output", &self.output())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_packed_is_unpacked() {
+        assert_eq!(size_of::<JobSize>(), 6);
+        let open = |choices, takes_default| Output::Open { choices, takes_default };
+        for (prompt, output) in [
+            (0, Output::None),
+            (1, Output::AtMost(0)),
+            (0x00ff_00ff, Output::AtMost(0x00ff_fdff)),
+            (0x00ab_cdef, Output::AtMost(0x0012_3456)),
+            (MOST, open(1, true)),
+            (MOST, open(1, false)),
+            (7, open(255, true)),
+            (7, open(255, false)),
+        ] {
+            let size = JobSize::new(prompt, output);
+            assert_eq!((size.prompt(), size.output()), (prompt, output));
+            assert_eq!(size.has_output(), output != Output::None);
+        }
+        let most = JobSize::new(u32::MAX, Output::AtMost(u32::MAX));
+        assert_eq!((most.prompt(), most.max_output()), (MOST, Some(OPEN - 1)));
+        assert_eq!(JobSize::new(0, open(0, true)).output(), open(1, true));
+    }
+}
