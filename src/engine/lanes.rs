@@ -7,8 +7,8 @@ use crate::api::{Operation, Priority};
 use crate::balance::SetId;
 
 use super::job::Job;
-use super::line::Line;
 use super::moment::Moment;
+use super::queue::Queue;
 
 /// A class whose oldest job has waited so long …
 const AGED: Duration = Duration::from_secs(30);
@@ -50,9 +50,6 @@ struct Lane {
     /// The pump has found that nobody can take the lane's first job, and nothing has changed that since.
     blocked: bool,
 }
-
-/// By age: a job's id is its position in the order of submission.
-type Queue = Line<Box<Job>>;
 
 /// Whose turn it was.
 #[derive(Debug, Default)]
@@ -218,7 +215,7 @@ impl Lanes {
     /// The job that was taken cannot go after all.
     pub(crate) fn put_back(&mut self, job: Box<Job>) {
         let class = job.cell.priority.index();
-        self.lanes[job.cell.lane.0 as usize].queues[class].insert(job.id(), job);
+        self.lanes[job.cell.lane.0 as usize].queues[class].insert(job);
         self.waiting[class] += 1;
     }
 
@@ -235,7 +232,7 @@ impl Lanes {
     pub(crate) fn drain(&mut self) -> Vec<Box<Job>> {
         self.waiting = [0; 3];
         let queues = self.lanes.iter_mut().flat_map(|lane| &mut lane.queues);
-        queues.flat_map(Line::drain).collect()
+        queues.flat_map(Queue::drain).collect()
     }
 
     /// The lanes in which somebody waits.

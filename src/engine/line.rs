@@ -42,10 +42,26 @@ impl<T> Line<T> {
     pub(crate) fn first(&self) -> Option<(u64, &T)> {
         let row = self.row.front().and_then(|(id, value)| Some((*id, value.as_ref()?)));
         let returned = self.returned.first_key_value().map(|(&id, value)| (id, value));
-        match (row, returned) {
-            (Some(row), Some(returned)) => Some(if row.0 < returned.0 { row } else { returned }),
-            (row, returned) => row.or(returned),
-        }
+        sooner(row, returned)
+    }
+
+    /// The value with the smallest number above `id` (none: above nothing, the first).
+    pub(crate) fn after(&self, id: Option<u64>) -> Option<(u64, &T)> {
+        let Some(id) = id else {
+            return self.first();
+        };
+        let from = self.row.partition_point(|(other, _)| *other <= id);
+        let row = self.row.range(from..).find_map(|(id, value)| Some((*id, value.as_ref()?)));
+        let returned = self.returned.range(id + 1..).next().map(|(&id, value)| (id, value));
+        sooner(row, returned)
+    }
+
+    /// The value with this number.
+    pub(crate) fn get(&self, id: u64) -> Option<&T> {
+        self.returned.get(&id).or_else(|| {
+            let index = self.row.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+            self.row[index].1.as_ref()
+        })
     }
 
     /// Adds a value; no two of a line have the same number.
@@ -113,6 +129,14 @@ impl<T> Line<T> {
         if self.row.is_empty() && self.row.capacity() > KEPT {
             self.row = VecDeque::new();
         }
+    }
+}
+
+/// Whichever has the smaller number.
+fn sooner<'a, T>(a: Option<(u64, &'a T)>, b: Option<(u64, &'a T)>) -> Option<(u64, &'a T)> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if a.0 < b.0 { a } else { b }),
+        (a, b) => a.or(b),
     }
 }
 
@@ -212,6 +236,9 @@ mod tests {
                 }
                 prop_assert_eq!(line.is_empty(), tree.is_empty());
                 prop_assert_eq!(line.first(), tree.first_key_value().map(|(&id, value)| (id, value)));
+                let after = next.saturating_sub(id);
+                prop_assert_eq!(line.after(Some(after)), tree.range(after + 1..).next().map(|(&id, value)| (id, value)));
+                prop_assert_eq!(line.get(after), tree.get(&after));
             }
             let mut rest: Vec<u64> = line.drain().collect();
             rest.sort_unstable();

@@ -25,6 +25,7 @@ mod attempt;
 mod blaster;
 mod builder;
 mod by_id;
+mod by_size;
 mod core;
 #[cfg(feature = "internals")]
 pub(crate) mod decisions;
@@ -39,6 +40,7 @@ mod line;
 mod model;
 mod moment;
 mod news;
+mod queue;
 mod raw_look;
 mod run_all;
 #[cfg(test)]

@@ -98,6 +98,12 @@ impl JobSize {
         }
     }
 
+    /// Everything that is known beforehand to be charged: the prompt, and the answer's limit where there is one.
+    #[must_use]
+    pub fn total(self) -> u32 {
+        self.prompt() + self.max_output().unwrap_or(0)
+    }
+
     /// Whether it is a kind of request that the model answers with tokens.
     #[must_use]
     pub fn has_output(self) -> bool {
