@@ -17,6 +17,7 @@ pub use job::JobState;
 pub use lease::{Lease, Role};
 pub use size::{JobSize, Output};
 
+mod affinity;
 pub mod backoff;
 pub mod balancer;
 pub mod classify;
@@ -25,6 +26,7 @@ pub mod histogram;
 pub mod job;
 pub mod lease;
 pub mod outcome;
+mod recent;
 pub mod retry_after;
 pub mod ring;
 #[cfg(test)]
