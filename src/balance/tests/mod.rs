@@ -1,4 +1,4 @@
-//! The balancer as a whole: a test for each row of the endpoint table (`endpoint.rs`, docs of the design), and the
+//! The balancer as a whole: a test for each row of the endpoint table (`endpoint/mod.rs`), and the
 //! properties that hold in whatever order things happen.
 //!
 //! 1. [`resting`]: refusals, failures and the request that goes first afterwards

@@ -1,0 +1,160 @@
+//! The three calls, each in a file of its own: [`pick`](Balancer::pick) where a job goes, learn from its reply's head
+//! ([`admitted`](Balancer::admitted)), [`settle`](Balancer::settle) what it came to.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+
+pub use admitted::ReplyHead;
+pub use pick::{Need, Pick, Unavailable};
+
+use super::endpoint::Endpoint;
+use super::set::Sets;
+use super::{BalanceSettings, Change, EndpointId, EndpointSpec, Lease, Role, SetId, Snapshot, shares};
+
+mod admitted;
+mod pick;
+mod settle;
+
+/// Decides for all deployments of one blaster. See the module's page.
+#[derive(Debug)]
+pub struct Balancer {
+    settings: BalanceSettings,
+    specs: Vec<EndpointSpec>,
+    endpoints: Vec<Endpoint>,
+    /// Most requests under way per endpoint, as the present set of usable endpoints gives it.
+    caps: Vec<u32>,
+    sets: Sets,
+    rng: SmallRng,
+    changes: Vec<Change>,
+    /// Scratch of `pick`, kept to spare an allocation per decision.
+    ready: Vec<bool>,
+}
+
+impl Balancer {
+    /// A balancer over `specs`, all of them ready but those that are `unavailable`.
+    pub fn new(specs: Vec<EndpointSpec>, settings: BalanceSettings) -> Self {
+        let mut rng = SmallRng::seed_from_u64(settings.seed);
+        let endpoints = specs.iter().map(|spec| Endpoint::new(spec.unavailable.clone()));
+        let mut balancer = Balancer {
+            endpoints: endpoints.collect(),
+            caps: Vec::with_capacity(specs.len()),
+            sets: Sets::new(&specs, settings.strategy, &mut rng),
+            rng,
+            settings,
+            specs,
+            changes: Vec::new(),
+            ready: Vec::new(),
+        };
+        balancer.share_workers();
+        balancer
+    }
+
+    /// The set that serves `model` (without one: all), or none where nobody serves it.
+    pub fn set(&self, model: Option<&str>) -> Option<SetId> {
+        self.sets.of(model)
+    }
+
+    /// Whether an endpoint belongs to the set.
+    pub fn includes(&self, set: SetId, endpoint: EndpointId) -> bool {
+        self.sets.members(set).binary_search(&endpoint).is_ok()
+    }
+
+    /// Every model name that some endpoint serves, sorted.
+    pub fn models(&self) -> Vec<Arc<str>> {
+        self.sets.models()
+    }
+
+    /// Longest wait for the first byte of what this lease allows; none where the configured one holds.
+    pub fn first_byte_limit(&self, lease: &Lease) -> Option<Duration> {
+        (lease.role == Role::Probe).then(|| self.endpoints[lease.endpoint.index()].probe_first_byte())
+    }
+
+    /// Takes an endpoint out by hand; only [`Balancer::enable`] brings it back.
+    pub fn disable(&mut self, id: EndpointId, reason: String) {
+        let changed = self.endpoints[id.index()].disable(reason, None);
+        self.note(id.index(), changed);
+    }
+
+    /// Lets the next request find out whether an endpoint is back.
+    pub fn enable(&mut self, id: EndpointId, now: Instant) {
+        let changed = self.endpoints[id.index()].enable(now);
+        self.note(id.index(), changed);
+    }
+
+    /// Rests an endpoint until `until` at least.
+    pub fn cool_down(&mut self, id: EndpointId, until: Instant) {
+        let changed = self.endpoints[id.index()].cool_down(until);
+        self.note(id.index(), changed);
+    }
+
+    /// The pool has become smaller than was asked for.
+    pub fn set_workers(&mut self, workers: u32) {
+        self.settings.workers = workers;
+        self.share_workers();
+    }
+
+    /// What has changed since the last call, for the log and the listeners.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Whether [`Balancer::take_changes`] would return anything.
+    pub fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    /// The name of an endpoint.
+    pub fn name(&self, id: EndpointId) -> &Arc<str> {
+        &self.specs[id.index()].name
+    }
+
+    /// Requests under way, over all endpoints.
+    pub fn in_flight(&self) -> u32 {
+        self.endpoints.iter().map(Endpoint::in_flight).sum()
+    }
+
+    /// Copies what a report shows; percentiles and texts are made of it outside the lock.
+    pub fn snapshot(&mut self, id: EndpointId, now: Instant) -> Snapshot {
+        let index = id.index();
+        if self.endpoints[index].refresh(now) {
+            self.note(index, true);
+        }
+        let strategy = self.settings.strategy;
+        let total: u64 = self.specs.iter().map(|spec| u64::from(spec.turns(strategy))).sum();
+        let (spec, endpoint) = (&self.specs[index], &self.endpoints[index]);
+        let tallies = &endpoint.tallies;
+        Snapshot {
+            name: Arc::clone(&spec.name),
+            condition: endpoint.condition(),
+            reason: endpoint.reason().map(str::to_owned),
+            left: endpoint.until().map(|until| until.saturating_duration_since(now)),
+            in_flight: endpoint.in_flight(),
+            max_in_flight: self.caps[index],
+            weight: spec.weight,
+            share: f64::from(spec.turns(strategy)) / total as f64,
+            totals: tallies.totals,
+            streak: endpoint.streak(),
+            latency: tallies.latency.clone(),
+            told: tallies.told,
+            errors: tallies.errors().cloned().collect(),
+        }
+    }
+
+    /// Passes on that an endpoint's condition has changed, if it has.
+    fn note(&mut self, index: usize, changed: bool) {
+        if changed {
+            let change = self.endpoints[index].change(&self.specs[index].name);
+            self.changes.push(change);
+            self.share_workers();
+        }
+    }
+
+    fn share_workers(&mut self) {
+        let used = |index: usize| !self.endpoints[index].is_out();
+        let BalanceSettings { strategy, workers, .. } = self.settings;
+        shares::caps(&self.specs, strategy, workers, used, &mut self.caps);
+    }
+}

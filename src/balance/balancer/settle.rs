@@ -1,0 +1,233 @@
+//! What is concluded from an attempt that is over, about the endpoint and about the job.
+
+use std::time::Instant;
+
+use super::Balancer;
+use crate::balance::job::{JobState, Suspect};
+use crate::balance::outcome::{Blame, Outcome, Scope, Throttle};
+use crate::balance::set::SetId;
+use crate::balance::verdict::{GiveUp, Verdict, after_failure, after_unclear};
+use crate::balance::{EndpointId, Lease, Role};
+
+/// An attempt that is over, whatever it came to.
+struct Attempt {
+    lease: Lease,
+    /// Whether it went first, and the others wait for what it found out.
+    scout: bool,
+    /// Who may serve the same.
+    set: SetId,
+    /// When it was over.
+    now: Instant,
+}
+
+impl Balancer {
+    /// Takes a lease back with what came of it, and says what becomes of the job.
+    pub fn settle(
+        &mut self,
+        lease: Lease,
+        job: &mut JobState,
+        need: SetId,
+        outcome: &Outcome,
+        now: Instant,
+    ) -> Verdict {
+        let scout = self.endpoints[lease.endpoint.index()].back(&lease);
+        let attempt = &Attempt {
+            lease,
+            scout,
+            set: need,
+            now,
+        };
+        match outcome {
+            Outcome::Success => self.succeeded(attempt, job),
+            Outcome::Throttled(throttle) => self.throttled(attempt, throttle),
+            Outcome::Refused { .. } => self.refused(attempt),
+            Outcome::Abandoned => self.abandoned(attempt),
+            Outcome::OutOfTime { silent } => self.out_of_time(attempt, *silent),
+            Outcome::Unusable { scope, reason } => self.unusable(attempt, job, *scope, reason),
+            Outcome::Failed { blame, reason } => match blame {
+                Blame::Nobody => self.nobodys_fault(attempt),
+                Blame::Endpoint => self.endpoints_fault(attempt, job, reason),
+                Blame::Denied => self.denied(attempt, job, reason),
+                Blame::Unclear => self.unclear(attempt, job, reason),
+            },
+        }
+    }
+
+    fn succeeded(&mut self, attempt: &Attempt, job: &mut JobState) -> Verdict {
+        let index = attempt.index();
+        let endpoint = &mut self.endpoints[index];
+        endpoint.tallies.totals.succeeded += 1;
+        let took = attempt.now.saturating_duration_since(attempt.lease.at);
+        endpoint.tallies.latency.record(took);
+        let changed = endpoint.succeeded(&attempt.lease, attempt.scout);
+        self.note(index, changed);
+        self.blame_suspects(attempt, job);
+        Verdict::Done
+    }
+
+    /// The job has succeeded here: the other endpoints that answered it with a 500 were at fault.
+    fn blame_suspects(&mut self, attempt: &Attempt, job: &mut JobState) {
+        let health = self.settings.health;
+        for suspect in job.take_suspects() {
+            if suspect.endpoint != attempt.lease.endpoint {
+                let index = suspect.endpoint.index();
+                let endpoint = &mut self.endpoints[index];
+                let changed = endpoint.failed(
+                    suspect.epoch,
+                    false,
+                    &suspect.reason,
+                    &health,
+                    &mut self.rng,
+                    attempt.now,
+                );
+                self.note(index, changed);
+            }
+        }
+    }
+
+    /// The wait is the endpoint's; the job goes as soon as anybody can take it.
+    fn throttled(&mut self, attempt: &Attempt, throttle: &Throttle) -> Verdict {
+        let Attempt { lease, now, .. } = attempt;
+        let index = attempt.index();
+        let endpoint = &mut self.endpoints[index];
+        endpoint.tallies.totals.throttled += 1;
+        endpoint.lacks.unknown(lease, *now);
+        let changed = endpoint.throttled(lease.at, throttle.wait, &throttle.reason, &self.settings.health, *now);
+        self.note(index, changed);
+        Verdict::RetryAt(*now)
+    }
+
+    fn refused(&mut self, attempt: &Attempt) -> Verdict {
+        let index = attempt.index();
+        let endpoint = &mut self.endpoints[index];
+        endpoint.tallies.totals.refused += 1;
+        let changed = endpoint.answered(&attempt.lease, attempt.scout);
+        self.note(index, changed);
+        Verdict::GiveUp(GiveUp::Refused)
+    }
+
+    fn abandoned(&mut self, attempt: &Attempt) -> Verdict {
+        self.endpoints[attempt.index()].tallies.totals.abandoned += 1;
+        self.learn_nothing(attempt);
+        Verdict::GiveUp(GiveUp::Abandoned)
+    }
+
+    /// The job's time was over: that is held against an endpoint that kept it waiting for nothing.
+    fn out_of_time(&mut self, attempt: &Attempt, silent: bool) -> Verdict {
+        let waited = attempt.now.saturating_duration_since(attempt.lease.at);
+        let endpoint = &mut self.endpoints[attempt.index()];
+        if !endpoint.let_down(attempt.scout, silent, waited, &self.settings.health) {
+            return self.abandoned(attempt);
+        }
+        let reason = format!("no reply in the {} ms that its job had", waited.as_millis());
+        endpoint.tallies.failed(&reason);
+        endpoint.lacks.unknown(&attempt.lease, attempt.now);
+        self.hold_against(attempt, &reason);
+        Verdict::GiveUp(GiveUp::Abandoned)
+    }
+
+    /// The deployment, or its operation, is taken out; the job goes elsewhere at no cost.
+    fn unusable(&mut self, attempt: &Attempt, job: &mut JobState, scope: Scope, reason: &str) -> Verdict {
+        let Attempt { lease, scout, now, .. } = attempt;
+        let index = attempt.index();
+        let endpoint = &mut self.endpoints[index];
+        endpoint.tallies.unusable(reason);
+        job.note_failure(lease.endpoint, false);
+        let changed = match scope {
+            Scope::Deployment => endpoint.unusable(lease.epoch, *scout, reason, *now),
+            Scope::Operation => endpoint.lacks(lease, *scout, reason, *now),
+        };
+        self.note(index, changed);
+        Verdict::RetryAt(*now)
+    }
+
+    /// A deployment that has served may have met a prompt that something on the way does not like.
+    fn denied(&mut self, attempt: &Attempt, job: &mut JobState, reason: &str) -> Verdict {
+        let endpoint = &mut self.endpoints[attempt.index()];
+        if endpoint.doubts.denies(&attempt.lease, job.id()) {
+            self.unusable(attempt, job, Scope::Deployment, reason)
+        } else {
+            self.unclear(attempt, job, reason)
+        }
+    }
+
+    fn nobodys_fault(&mut self, attempt: &Attempt) -> Verdict {
+        self.endpoints[attempt.index()].tallies.totals.failed += 1;
+        self.learn_nothing(attempt);
+        Verdict::RetryAt(attempt.now)
+    }
+
+    fn endpoints_fault(&mut self, attempt: &Attempt, job: &mut JobState, reason: &str) -> Verdict {
+        self.count_failure(attempt, job, reason);
+        self.hold_against(attempt, reason);
+        after_failure(job, self.settings.max_attempts, attempt.now)
+    }
+
+    /// A 500, or a reply that makes no sense: the endpoint's fault, or the job's?
+    fn unclear(&mut self, attempt: &Attempt, job: &mut JobState, reason: &str) -> Verdict {
+        let Attempt { lease, set, now, .. } = attempt;
+        self.count_failure(attempt, job, reason);
+        job.suspect(Suspect {
+            endpoint: lease.endpoint,
+            epoch: lease.epoch,
+            reason: reason.to_owned(),
+        });
+        // Where there is an elsewhere it shows when the job has been there; the next request may find out meanwhile.
+        // A probe has found no more than that the endpoint is not back.
+        let probe = lease.role == Role::Probe;
+        let elsewhere = self.others_serve(attempt);
+        let doubts = &mut self.endpoints[attempt.index()].doubts;
+        if probe || (!elsewhere && doubts.unclear_again(job.id())) {
+            self.hold_against(attempt, reason);
+        } else {
+            self.learn_nothing(attempt);
+        }
+        let asked_all = self
+            .sets
+            .members(*set)
+            .iter()
+            .filter(|member| self.endpoints[member.index()].serves(&lease.operation, *now))
+            .all(|&member| job.has_failed_at(member));
+        let most = self.settings.max_attempts;
+        after_unclear(job, most, probe, asked_all, &mut self.rng, *now)
+    }
+
+    /// Whether an endpoint other than the one that was asked may serve the same, now or after a rest.
+    fn others_serve(&self, attempt: &Attempt) -> bool {
+        let Attempt { lease, set, now, .. } = attempt;
+        let serves = |other: EndpointId| self.endpoints[other.index()].serves(&lease.operation, *now);
+        let mut members = self.sets.members(*set).iter();
+        members.any(|&other| other != lease.endpoint && serves(other))
+    }
+
+    /// Counts a failure at the endpoint and, unless it was a probe's, at the job.
+    fn count_failure(&mut self, attempt: &Attempt, job: &mut JobState, reason: &str) {
+        let endpoint = &mut self.endpoints[attempt.index()];
+        endpoint.tallies.failed(reason);
+        endpoint.lacks.unknown(&attempt.lease, attempt.now);
+        job.note_failure(attempt.lease.endpoint, attempt.lease.role != Role::Probe);
+    }
+
+    /// The failure is the endpoint's own.
+    fn hold_against(&mut self, attempt: &Attempt, reason: &str) {
+        let Attempt { lease, scout, now, .. } = attempt;
+        let (index, health) = (attempt.index(), self.settings.health);
+        let changed = self.endpoints[index].failed(lease.epoch, *scout, reason, &health, &mut self.rng, *now);
+        self.note(index, changed);
+    }
+
+    /// The attempt tells nothing about the endpoint.
+    fn learn_nothing(&mut self, attempt: &Attempt) {
+        let Attempt { lease, scout, now, .. } = attempt;
+        let index = attempt.index();
+        let changed = self.endpoints[index].abandoned(lease, *scout, *now);
+        self.note(index, changed);
+    }
+}
+
+impl Attempt {
+    /// The position of the endpoint that was asked.
+    fn index(&self) -> usize {
+        self.lease.endpoint.index()
+    }
+}

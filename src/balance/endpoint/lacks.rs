@@ -1,0 +1,73 @@
+//! Operations that a deployment lacks.
+
+use std::time::Instant;
+
+use super::out::DISABLED_PROBE;
+use crate::api::Operation;
+use crate::balance::Lease;
+
+/// Most operations remembered as lacking; users may invent them without end, and one that is forgotten is merely
+/// asked for again.
+const MOST_LACKS: usize = 64;
+
+/// Operations this deployment lacks, until when, and how it said so.
+#[derive(Debug, Default)]
+pub(in crate::balance) struct Lacks(Vec<Lack>);
+
+#[derive(Debug)]
+pub(super) struct Lack {
+    operation: Operation,
+    pub(super) retry_at: Instant,
+    pub(super) reason: String,
+}
+
+impl Lacks {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn of(&self, operation: &Operation) -> Option<&Lack> {
+        self.0.iter().find(|lack| lack.operation == *operation)
+    }
+
+    /// It has been found (again) that `operation` is missing.
+    pub(super) fn add(&mut self, operation: &Operation, reason: &str, now: Instant) {
+        self.0
+            .retain(|lack| lack.operation != *operation && lack.retry_at > now);
+        if self.0.len() == MOST_LACKS {
+            self.0.remove(0);
+        }
+        self.0.push(Lack {
+            operation: operation.clone(),
+            retry_at: now + DISABLED_PROBE,
+            reason: reason.to_owned(),
+        });
+    }
+
+    /// A request for `operation` is about to be sent: where it was missing, this first request after the pause finds
+    /// out, and the others go on without this endpoint until it has.
+    pub(super) fn ask(&mut self, operation: &Operation, now: Instant) {
+        if let Some(lack) = self.0.iter_mut().find(|lack| lack.operation == *operation) {
+            lack.retry_at = now + DISABLED_PROBE;
+        }
+    }
+
+    /// The attempt has not shown whether the deployment still lacks its operation: where it was the one to find out,
+    /// the next one does.
+    pub(in crate::balance) fn unknown(&mut self, lease: &Lease, now: Instant) {
+        let found_out =
+            |lack: &&mut Lack| lack.operation == lease.operation && lack.retry_at == lease.at + DISABLED_PROBE;
+        if let Some(lack) = self.0.iter_mut().find(found_out) {
+            lack.retry_at = now;
+        }
+    }
+
+    /// The deployment knows `operation`.
+    pub(super) fn remove(&mut self, operation: &Operation) {
+        self.0.retain(|lack| lack.operation != *operation);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}

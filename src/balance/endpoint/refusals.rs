@@ -1,0 +1,42 @@
+//! Refusals for want of quota, and how long they make an endpoint rest.
+
+use std::time::{Duration, Instant};
+
+use crate::balance::backoff;
+
+/// From this refusal of a row on, the service's own wait has not been enough, and the back-off is added to it.
+const ESCALATE_FROM: u32 = 3;
+
+/// Refusals (429) in a row, those under way together counted once.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    row: u32,
+    last: Option<Instant>,
+}
+
+impl Refusals {
+    /// A request that was sent at `sent_at` is refused now.
+    pub(super) fn add(&mut self, sent_at: Instant, now: Instant) {
+        // Requests under way together are refused together; only one that was sent after a refusal is a further one.
+        if self.last.is_none_or(|last| sent_at > last) {
+            self.row += 1;
+        }
+        self.last = Some(now);
+    }
+
+    /// A request that was sent at `sent_at` has been served: one from before the last refusal tells nothing about it.
+    pub(super) fn served(&mut self, sent_at: Instant) {
+        if self.last.is_some_and(|last| sent_at > last) {
+            *self = Refusals::default();
+        }
+    }
+
+    /// The rest after the latest of the row, for which the service has `named` a time or none.
+    pub(super) fn rest(&self, named: Option<Duration>) -> Duration {
+        match named {
+            Some(named) if self.row < ESCALATE_FROM => named,
+            Some(named) => named + backoff::doubled(self.row - ESCALATE_FROM + 1),
+            None => backoff::doubled(self.row),
+        }
+    }
+}

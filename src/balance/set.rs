@@ -1,0 +1,97 @@
+//! Eligible sets: who serves which model.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rand::rngs::SmallRng;
+
+use super::ring::Ring;
+use super::{EndpointId, EndpointSpec, Strategy};
+
+/// An eligible set: the endpoints that serve one model. Made by [`Balancer::set`](super::Balancer::set).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SetId(u32);
+
+impl SetId {
+    /// All endpoints: the first set that is made.
+    const EVERYBODY: SetId = SetId(0);
+}
+
+/// The endpoints of one set, and whose turn it is.
+#[derive(Debug)]
+pub(super) struct Set {
+    /// In the order of the configuration.
+    pub(super) members: Vec<EndpointId>,
+    /// Has a seat for each member.
+    pub(super) ring: Ring,
+}
+
+/// All sets. They are known from the start, so that a request can never make another one.
+#[derive(Debug)]
+pub(super) struct Sets {
+    sets: Vec<Set>,
+    by_model: HashMap<Arc<str>, SetId>,
+}
+
+impl Sets {
+    pub(super) fn new(specs: &[EndpointSpec], strategy: Strategy, rng: &mut SmallRng) -> Self {
+        let mut sets = Sets {
+            sets: vec![Set::new(specs, strategy, |_| true, rng)],
+            by_model: HashMap::new(),
+        };
+        for model in specs.iter().flat_map(|spec| &spec.serves) {
+            if !sets.by_model.contains_key(model) {
+                let id = SetId(sets.sets.len() as u32);
+                sets.sets
+                    .push(Set::new(specs, strategy, |spec| spec.serves.contains(model), rng));
+                sets.by_model.insert(Arc::clone(model), id);
+            }
+        }
+        sets
+    }
+
+    /// The set that serves `model` (without one: all), or none where nobody serves it.
+    pub(super) fn of(&self, model: Option<&str>) -> Option<SetId> {
+        match model {
+            Some(model) => self.by_model.get(model).copied(),
+            None => Some(SetId::EVERYBODY),
+        }
+    }
+
+    /// Every model name that some endpoint serves, sorted.
+    pub(super) fn models(&self) -> Vec<Arc<str>> {
+        let mut models: Vec<Arc<str>> = self.by_model.keys().cloned().collect();
+        models.sort();
+        models
+    }
+
+    pub(super) fn members(&self, id: SetId) -> &[EndpointId] {
+        &self.sets[id.0 as usize].members
+    }
+
+    pub(super) fn get_mut(&mut self, id: SetId) -> &mut Set {
+        &mut self.sets[id.0 as usize]
+    }
+}
+
+impl Set {
+    fn new(
+        specs: &[EndpointSpec],
+        strategy: Strategy,
+        serves: impl Fn(&EndpointSpec) -> bool,
+        rng: &mut SmallRng,
+    ) -> Self {
+        let members: Vec<EndpointId> = (0..specs.len())
+            .filter(|&index| serves(&specs[index]))
+            .map(EndpointId::at)
+            .collect();
+        let weights: Vec<u32> = members
+            .iter()
+            .map(|member| specs[member.index()].turns(strategy))
+            .collect();
+        Set {
+            ring: Ring::new(&weights, rng),
+            members,
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What a report is made of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::histogram::Histogram;
+use crate::api::{Condition, Told, Totals};
+
+/// Raw material of an [`EndpointReport`](crate::api::EndpointReport).
+#[derive(Clone, Debug)]
+#[allow(missing_docs)] // field by field what the report says
+pub struct Snapshot {
+    pub name: Arc<str>,
+    pub condition: Condition,
+    pub reason: Option<String>,
+    pub left: Option<Duration>,
+    pub in_flight: u32,
+    pub max_in_flight: u32,
+    pub weight: u32,
+    pub share: f64,
+    pub totals: Totals,
+    pub streak: u32,
+    pub latency: Histogram,
+    pub told: Told,
+    pub errors: Vec<String>,
+}

@@ -1,0 +1,55 @@
+//! What the balancer is told once: its endpoints and its settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Strategy;
+
+/// One deployment, as far as the balancer cares.
+#[derive(Clone, Debug)]
+pub struct EndpointSpec {
+    /// For reasons and reports.
+    pub name: Arc<str>,
+    /// Share, 1 or more.
+    pub weight: u32,
+    /// Public model names it answers for.
+    pub serves: Vec<Arc<str>>,
+    /// Most requests under way; none for what `weight` and the number of workers give.
+    pub max_in_flight: Option<u32>,
+    /// Why it cannot be used at all, if so; [`Balancer::enable`](super::Balancer::enable) does not change that.
+    pub unavailable: Option<String>,
+}
+
+impl EndpointSpec {
+    /// Its part of the turns.
+    pub(super) fn turns(&self, strategy: Strategy) -> u32 {
+        match strategy {
+            Strategy::Weighted => self.weight,
+            Strategy::RoundRobin => 1,
+        }
+    }
+}
+
+/// The balancer's settings.
+#[derive(Clone, Debug)]
+pub struct BalanceSettings {
+    /// The order in which endpoints are tried.
+    pub strategy: Strategy,
+    /// Threads in the pool: most requests under way.
+    pub workers: u32,
+    /// Failed attempts after which a job is given up.
+    pub max_attempts: u32,
+    /// When an endpoint is taken out.
+    pub health: HealthSettings,
+    /// Seed of shuffle and jitter.
+    pub seed: u64,
+}
+
+/// What limits an endpoint's patience.
+#[derive(Clone, Copy, Debug)]
+pub struct HealthSettings {
+    /// Failures in a row that take an endpoint out.
+    pub threshold: u32,
+    /// A longer wait named by the service disables the endpoint.
+    pub cooldown_max: Duration,
+}
