@@ -426,7 +426,7 @@ impl Balancer {
         // A deployment that has served may have met a prompt that something on the way does not like.
         let shut = denied && endpoint.denies(&lease, job.id());
         let (changed, verdict) = match outcome {
-            Outcome::Success => {
+            Outcome::Success(_) => {
                 endpoint.totals.succeeded += 1;
                 endpoint.latency.record(now.saturating_duration_since(lease.at));
                 (endpoint.succeeded(&lease, scout), Verdict::Done)
