@@ -80,7 +80,7 @@ fn outcome(number: usize) -> Outcome {
             reason: "503 Service Unavailable".to_owned(),
         }
     } else {
-        Outcome::Success
+        Outcome::SUCCESS
     }
 }
 

@@ -347,7 +347,7 @@ mod tests {
             Outcome::Unusable { scope, reason } => (Kind::Unusable(scope), reason),
             Outcome::Refused { reason } => (Refused, reason),
             Outcome::Abandoned => (Abandoned, String::new()),
-            Outcome::Success | Outcome::OutOfTime { .. } => panic!("no reply is classified as {outcome:?}"),
+            Outcome::Success(_) | Outcome::OutOfTime { .. } => panic!("no reply is classified as {outcome:?}"),
         }
     }
 

@@ -5,11 +5,13 @@
 
 use std::time::Duration;
 
+use crate::api::Usage;
+
 /// What an attempt came to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// A whole, good reply.
-    Success,
+    /// A whole, good reply, and what it used.
+    Success(Used),
     /// The service refused for want of quota or capacity; costs the job no attempt.
     Throttled(Throttle),
     /// The attempt failed, and another endpoint may serve the job.
@@ -38,6 +40,38 @@ pub enum Outcome {
     },
     /// Ended from our side (cancelled, shut down, the caller stopped reading, a panic): tells nothing about the endpoint.
     Abandoned,
+}
+
+/// Tokens that the service counted, as far as it told them. None for what is absent, zero or beyond all measure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Of the prompt, cached ones included.
+    pub prompt: Option<u32>,
+    /// Of all answers together, hidden reasoning included.
+    pub output: Option<u32>,
+}
+
+impl Outcome {
+    /// A good reply that does not tell what it used.
+    pub const SUCCESS: Outcome = Outcome::Success(Used::UNTOLD);
+}
+
+impl Used {
+    /// Nothing was told.
+    pub const UNTOLD: Used = Used {
+        prompt: None,
+        output: None,
+    };
+}
+
+impl From<Option<Usage>> for Used {
+    fn from(usage: Option<Usage>) -> Self {
+        let told = |count: u64| u32::try_from(count).ok().filter(|&count| count > 0);
+        usage.map_or(Used::UNTOLD, |usage| Used {
+            prompt: told(usage.prompt_tokens),
+            output: told(usage.completion_tokens),
+        })
+    }
 }
 
 /// A refusal for want of quota or capacity.
@@ -88,4 +122,31 @@ pub enum Scope {
     Deployment,
     /// This operation on this deployment.
     Operation,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_that_cannot_be_is_not_told() {
+        for (json, prompt, output) in [
+            (r#"{"prompt_tokens":8,"completion_tokens":5}"#, Some(8), Some(5)),
+            (r#"{"prompt_tokens":0,"completion_tokens":-5}"#, None, None),
+            (
+                r#"{"prompt_tokens":1000000000000000000,"completion_tokens":1e300}"#,
+                None,
+                None,
+            ),
+            (
+                r#"{"prompt_tokens":4294967295,"completion_tokens":null}"#,
+                Some(u32::MAX),
+                None,
+            ),
+        ] {
+            let usage: Usage = serde_json::from_str(json).unwrap();
+            assert_eq!(Used::from(Some(usage)), Used { prompt, output }, "{json}");
+        }
+        assert_eq!(Used::from(None), Used::UNTOLD);
+    }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::api::assembler::{Assembler, Step};
 use crate::api::{Attempt, ChatCompletion, Delta, Embeddings, Headers, RawReply, Told};
 use crate::balance::classify::{ReplyFacts, bad_reply, classify, classify_error_frame, classify_fault};
-use crate::balance::outcome::{Blame, Outcome};
+use crate::balance::outcome::{Blame, Outcome, Used};
 use crate::balance::{Lease, ReplyHead, Role};
 use crate::clock;
 use crate::error::fault::{Fault, FaultKind, Phase};
@@ -19,6 +19,7 @@ use super::job::{Job, Reply, ReplyKind};
 use super::raw_look::RawLook;
 use super::shared::Shared;
 use super::stream::{Given, RawPiece};
+use super::tail::Tail;
 
 /// Most bytes kept of a reply that is no success.
 const ERROR_BODY: usize = 64 * 1024;
@@ -161,7 +162,7 @@ pub(crate) fn run(
 /// What an attempt failed for, in words; none where it brought the answer.
 fn problem(attempted: &Attempted) -> Option<Box<str>> {
     let words = match (&attempted.outcome, &attempted.cause) {
-        (Outcome::Success, _) => return None,
+        (Outcome::Success(_), _) => return None,
         (_, Some(Cause::Cancelled)) => "cancelled",
         (_, Some(Cause::Stopped(_))) => "the caller had enough",
         (_, Some(Cause::Panicked(_))) => "a callback panicked",
@@ -245,7 +246,7 @@ fn read(
         (ReplyKind::Chat, true) => chat_stream(shared, job, reply),
         (ReplyKind::Chat, false) => chat_whole(shared, job, lease, reply),
         (ReplyKind::Embeddings, _) => embeddings(lease, reply),
-        (ReplyKind::Raw, _) => raw(shared, job, reply, streamed),
+        (ReplyKind::Raw, _) => raw(shared, job, lease, reply, streamed),
     }
 }
 
@@ -324,13 +325,17 @@ fn chat_whole(shared: &Shared, job: &mut Job, lease: &Lease, mut reply: transpor
             }
         }
     }
-    Ok(answered(Reply::Chat(Box::new(completion))))
+    let used = completion.usage().into();
+    Ok(answered(Reply::Chat(Box::new(completion)), used))
 }
 
 fn embeddings(lease: &Lease, mut reply: transport::Reply) -> Result<Attempted, Fault> {
     let bytes = reply.read_to_vec(MAX_BODY)?;
     Ok(match Embeddings::parse(&bytes) {
-        Ok(embeddings) => answered(Reply::Embeddings(Box::new(embeddings))),
+        Ok(embeddings) => {
+            let used = embeddings.usage().into();
+            answered(Reply::Embeddings(Box::new(embeddings)), used)
+        }
         Err(bad) => no_answer(reply, &bytes, lease.operation(), &bad),
     })
 }
@@ -413,7 +418,10 @@ fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Resul
         }
     }
     let incomplete = match assembler.finish() {
-        Ok(completion) => return Ok(answered(Reply::Chat(Box::new(completion)))),
+        Ok(completion) => {
+            let used = completion.usage().into();
+            return Ok(answered(Reply::Chat(Box::new(completion)), used));
+        }
         Err(incomplete) => incomplete,
     };
     let mut attempted = match (&incomplete.problem, &fault) {
@@ -465,9 +473,15 @@ fn given_up(
 }
 
 /// A reply that is passed on as bytes.
-fn raw(shared: &Shared, job: &mut Job, mut reply: transport::Reply, streamed: bool) -> Result<Attempted, Fault> {
+fn raw(
+    shared: &Shared,
+    job: &mut Job,
+    lease: &Lease,
+    mut reply: transport::Reply,
+    streamed: bool,
+) -> Result<Attempted, Fault> {
     if job.request.has_sink() && streamed {
-        return raw_stream(shared, job, reply);
+        return raw_stream(shared, job, lease, reply);
     }
     let body = reply.read_to_vec(MAX_BODY)?;
     let html = reply
@@ -488,16 +502,15 @@ fn raw(shared: &Shared, job: &mut Job, mut reply: transport::Reply, streamed: bo
             }
         }
     }
-    Ok(answered(Reply::Raw(Box::new(RawReply::new(
-        reply.status,
-        reply.headers,
-        body,
-    )))))
+    let mut tail = Tail::of(lease.operation());
+    tail.push(&body);
+    let reply = RawReply::new(reply.status, reply.headers, body);
+    Ok(answered(Reply::Raw(Box::new(reply)), tail.used()))
 }
 
 /// A raw stream: held back until the first event with content, so that a failure before it can be tried elsewhere.
 #[inline(never)] // for its buffer, as `read`
-fn raw_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result<Attempted, Fault> {
+fn raw_stream(shared: &Shared, job: &mut Job, lease: &Lease, reply: transport::Reply) -> Result<Attempted, Fault> {
     let transport::Reply {
         status,
         headers,
@@ -505,6 +518,7 @@ fn raw_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result
     } = reply;
     let mut parser = Some(sse::Parser::new());
     let mut held = Vec::new();
+    let mut tail = Tail::of(lease.operation());
     let mut buffer = [0; CHUNK];
     loop {
         let read = match body.read(&mut buffer) {
@@ -519,6 +533,7 @@ fn raw_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result
             }
         };
         held.extend_from_slice(&buffer[..read]);
+        tail.push(&buffer[..read]);
         if let Some(looking) = &mut parser {
             let mut look = RawLook::Preamble;
             let parsed = looking.push(&buffer[..read], |event| {
@@ -548,11 +563,8 @@ fn raw_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result
             reason,
         }));
     }
-    Ok(answered(Reply::Raw(Box::new(RawReply::new(
-        status,
-        headers,
-        Vec::new(),
-    )))))
+    let reply = RawReply::new(status, headers, Vec::new());
+    Ok(answered(Reply::Raw(Box::new(reply)), tail.used()))
 }
 
 fn pass_on(shared: &Shared, job: &mut Job, piece: RawPiece) -> Option<Attempted> {
@@ -562,9 +574,9 @@ fn pass_on(shared: &Shared, job: &mut Job, piece: RawPiece) -> Option<Attempted>
     given_up(given, &job.cell.gate, false, ChatCompletion::default)
 }
 
-fn answered(reply: Reply) -> Attempted {
+fn answered(reply: Reply, used: Used) -> Attempted {
     Attempted {
-        outcome: Outcome::Success,
+        outcome: Outcome::Success(used),
         reply: Some(reply),
         upstream: None,
         cause: None,

@@ -50,6 +50,7 @@ mod slot;
 mod state;
 mod stream;
 mod sync;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod worker;

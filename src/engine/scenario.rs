@@ -4,7 +4,7 @@
 //! let mut bench = Bench::new(2, 1);             // two endpoints, one worker
 //! let job = bench.submit(Priority::Normal);
 //! let sent = bench.pump();                      // what the workers are given at this moment
-//! bench.settle(sent, &Outcome::Success);        // the worker is idle again
+//! bench.settle(sent, &Outcome::SUCCESS);        // the worker is idle again
 //! bench.pass(SECOND);
 //! ```
 
@@ -148,7 +148,7 @@ impl Bench {
         let assignment = self.next();
         let id = assignment.job.id();
         assert!(matches!(
-            self.settle(assignment, &Outcome::Success),
+            self.settle(assignment, &Outcome::SUCCESS),
             Settled::Answered(_)
         ));
         id

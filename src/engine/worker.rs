@@ -160,7 +160,7 @@ fn fail(shared: &Shared, mut job: Box<Job>, why: GiveUp, cause: Option<Cause>) {
 
 fn reason(outcome: &Outcome) -> Option<&str> {
     match outcome {
-        Outcome::Success | Outcome::OutOfTime { .. } | Outcome::Abandoned => None,
+        Outcome::Success(_) | Outcome::OutOfTime { .. } | Outcome::Abandoned => None,
         Outcome::Throttled(throttle) => Some(&throttle.reason),
         Outcome::Failed { reason, .. } | Outcome::Unusable { reason, .. } | Outcome::Refused { reason } => Some(reason),
     }

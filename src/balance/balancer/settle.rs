@@ -38,7 +38,7 @@ impl Balancer {
             now,
         };
         match outcome {
-            Outcome::Success => self.succeeded(attempt, job),
+            Outcome::Success(_) => self.succeeded(attempt, job),
             Outcome::Throttled(throttle) => self.throttled(attempt, throttle),
             Outcome::Refused { .. } => self.refused(attempt),
             Outcome::Abandoned => self.abandoned(attempt),

@@ -48,7 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
-        4 => Just(Outcome::Success),
+        4 => Just(Outcome::SUCCESS),
         4 => Just(timeout()),
         3 => Just(server_error()),
         3 => (0u64..100_000).prop_map(|ms| throttled(Duration::from_millis(ms + 1))),
@@ -212,7 +212,7 @@ impl Watched {
         assert!(job.failures() <= MOST_ATTEMPTS);
         self.ended += 1;
         match verdict {
-            Verdict::Done => assert_eq!(*outcome, Outcome::Success),
+            Verdict::Done => assert_eq!(*outcome, Outcome::SUCCESS),
             Verdict::RetryAt(at) => self.retries.push((job, at)),
             Verdict::GiveUp(_) => assert!(matches!(
                 outcome,
@@ -280,7 +280,7 @@ impl Watched {
         }
         for _ in 0..ENDPOINTS * 2 {
             let sent = self.world.send();
-            self.world.settle(sent, &Outcome::Success);
+            self.world.settle(sent, &Outcome::SUCCESS);
         }
         assert_eq!(self.conditions(), [Condition::Ready; ENDPOINTS]);
     }
@@ -331,7 +331,7 @@ proptest! {
             under_way.push(sent);
             if turn % 3 == 0 {
                 let sent = under_way.swap_remove(end.index(under_way.len()));
-                world.settle(sent, &Outcome::Success);
+                world.settle(sent, &Outcome::SUCCESS);
             }
             for (count, &weight) in counts.iter().zip(&weights) {
                 prop_assert!((count * sum - turn * i64::from(weight)).abs() < sum, "{counts:?} of {weights:?}");

@@ -65,7 +65,7 @@ fn a_500_is_blamed_on_its_endpoint_when_the_job_succeeds_elsewhere() {
         if endpoint == EAST {
             server_error()
         } else {
-            Outcome::Success
+            Outcome::SUCCESS
         }
     };
     let mut jobs = 0;
@@ -94,7 +94,7 @@ fn the_500s_of_jobs_under_way_together_count_once() {
         .map(|sent| world.settle(sent, &server_error()).1)
         .collect();
     for job in jobs {
-        assert_eq!(drive(&mut world, job, |_| Outcome::Success).1, Verdict::Done);
+        assert_eq!(drive(&mut world, job, |_| Outcome::SUCCESS).1, Verdict::Done);
     }
     assert_eq!(world.snapshot(EAST).streak, 1);
 }
@@ -119,7 +119,7 @@ fn a_success_between_two_jobs_clears_a_sole_endpoint() {
     let mut world = Scenario::of(1).begin();
     for _ in 0..20 {
         world.run(EAST, &server_error());
-        world.run(EAST, &Outcome::Success);
+        world.run(EAST, &Outcome::SUCCESS);
     }
     assert_eq!(world.condition(EAST), Condition::Ready);
 }
@@ -232,7 +232,7 @@ fn an_endpoint_that_denies_access_before_it_has_served_is_disabled_at_once() {
     let (verdict, job) = world.run(EAST, &denied());
     assert_eq!((verdict, job.failures()), (Verdict::RetryAt(world.t0), 0));
     assert_eq!(world.condition(EAST), Condition::Disabled);
-    world.run(WEST, &Outcome::Success);
+    world.run(WEST, &Outcome::SUCCESS);
     let now = world.now();
     world.balancer.disable(WEST, "down".to_owned());
     world.balancer.enable(WEST, now);
@@ -247,14 +247,14 @@ fn an_endpoint_that_denies_access_before_it_has_served_is_disabled_at_once() {
 #[test]
 fn a_job_that_is_denied_everywhere_disables_nobody_that_has_served() {
     let mut world = Scenario::of(2).begin();
-    world.run(EAST, &Outcome::Success);
-    world.run(WEST, &Outcome::Success);
+    world.run(EAST, &Outcome::SUCCESS);
+    world.run(WEST, &Outcome::SUCCESS);
     for _ in 0..5 {
         let (visited, verdict) = new_job(&mut world, |_| denied());
         assert_eq!((visited.len(), verdict), (2, Verdict::GiveUp(GiveUp::ServerErrors)));
         for endpoint in [EAST, WEST] {
             assert_eq!(world.condition(endpoint), Condition::Ready);
-            world.run(endpoint, &Outcome::Success);
+            world.run(endpoint, &Outcome::SUCCESS);
         }
     }
     new_job(&mut world, |_| denied());
@@ -262,7 +262,7 @@ fn a_job_that_is_denied_everywhere_disables_nobody_that_has_served() {
     assert_eq!(world.condition(EAST), Condition::Disabled, "the second job in a row");
     assert_eq!(world.condition(WEST), Condition::Ready);
     assert_eq!(
-        drive(&mut world, job, |_| Outcome::Success),
+        drive(&mut world, job, |_| Outcome::SUCCESS),
         (vec![WEST], Verdict::Done)
     );
 }

@@ -49,7 +49,7 @@ fn an_ejected_endpoint_is_probed_every_five_seconds_by_one_job() {
 #[test]
 fn a_probe_brings_back_or_not_as_its_outcome_says() {
     for (outcome, then) in [
-        (Outcome::Success, Condition::Ready),
+        (Outcome::SUCCESS, Condition::Ready),
         (refused(), Condition::Ready),
         (unsupported(), Condition::Ready),
         (throttled(SECOND), Condition::CoolingDown),
@@ -112,7 +112,7 @@ fn a_job_that_ends_sooner_than_a_probe_may_is_the_probe_only_where_no_other_endp
     assert_eq!(first.lease.endpoint(), WEST);
     let second = hurried(&mut world, PROBE_FIRST_BYTE - NANO);
     assert_eq!((second.lease.endpoint(), second.lease.role()), (EAST, Role::Probe));
-    world.settle(first, &Outcome::Success);
+    world.settle(first, &Outcome::SUCCESS);
     world.settle(second, &Outcome::Abandoned);
     let patient = hurried(&mut world, PROBE_FIRST_BYTE);
     assert_eq!(patient.lease.role(), Role::Probe);
@@ -127,7 +127,7 @@ fn silence_is_held_against_an_endpoint_when_it_is_long_or_met_by_many_jobs_in_a_
         world.snapshot(EAST).streak
     };
     let talking = Outcome::OutOfTime { silent: false };
-    for between in [Outcome::Success, refused()] {
+    for between in [Outcome::SUCCESS, refused()] {
         for _ in 0..2 {
             assert_eq!(meets(&mut world, &OUT_OF_TIME, SECOND), 0, "it may be the job's haste");
         }
@@ -154,7 +154,7 @@ fn what_an_endpoint_is_known_to_need_is_not_held_against_it() {
     let mut world = Scenario::of(1).begin();
     let slow = world.send();
     world.pass(20 * SECOND).head(&slow);
-    world.settle(slow, &Outcome::Success);
+    world.settle(slow, &Outcome::SUCCESS);
     for (waited, streak) in [(19, 0), (22, 1)] {
         let sent = world.send();
         world.pass(waited * SECOND).settle(sent, &OUT_OF_TIME);
@@ -201,7 +201,7 @@ fn a_probe_is_given_five_seconds_for_its_first_byte_or_what_was_learnt() {
         "only probes are limited"
     );
     world.pass(20 * SECOND).head(&slow);
-    world.settle(slow, &Outcome::Success);
+    world.settle(slow, &Outcome::SUCCESS);
     world.eject(EAST);
     let learnt = limit(&mut world);
     assert!(learnt >= 20 * SECOND && learnt < 22 * SECOND, "{learnt:?}");
@@ -247,7 +247,7 @@ fn a_deployment_that_refuses_the_key_is_disabled_while_others_serve() {
     assert_eq!(world.reason(EAST), "401");
     let again = world.send_again(job);
     assert_eq!(again.lease.endpoint(), WEST);
-    assert_eq!(world.settle(again, &Outcome::Success).0, Verdict::Done);
+    assert_eq!(world.settle(again, &Outcome::SUCCESS).0, Verdict::Done);
     let sent = world.send_all();
     assert!(sent.iter().all(|sent| sent.lease.endpoint() == WEST));
     assert_eq!(sent.len(), 64, "who is left may use all workers");
@@ -265,7 +265,7 @@ fn a_disabled_endpoint_is_probed_every_minute() {
         world.settle(probe, &unauthorized());
     }
     let probe = world.at(4 * DISABLED_PROBE).send();
-    world.settle(probe, &Outcome::Success);
+    world.settle(probe, &Outcome::SUCCESS);
     assert_eq!(world.condition(EAST), Condition::Ready);
 }
 
@@ -329,7 +329,7 @@ fn where_all_are_disabled_each_reason_is_told() {
         matches!(world.wait(), Wait::Never(_)),
         "exactly one job becomes the probe"
     );
-    assert_eq!(world.settle(probe, &Outcome::Success).0, Verdict::Done);
+    assert_eq!(world.settle(probe, &Outcome::SUCCESS).0, Verdict::Done);
     assert_eq!(world.send().lease.endpoint(), EAST);
 }
 
@@ -348,7 +348,7 @@ fn what_is_switched_off_by_hand_stays_off_until_it_is_switched_on() {
     let (old, older) = (world.send(), world.send());
     world.balancer.disable(EAST, "maintenance".to_owned());
     world.settle(old, &unauthorized());
-    world.settle(older, &Outcome::Success);
+    world.settle(older, &Outcome::SUCCESS);
     assert_eq!(world.reason(EAST), "maintenance");
     world.pass(86_400 * SECOND);
     assert_eq!(world.wait(), Wait::Never(vec!["maintenance".to_owned()]));
@@ -370,7 +370,7 @@ fn what_was_sent_before_the_endpoint_was_enabled_does_not_disable_it_again() {
     world.settle(first, &unauthorized());
     let now = world.now();
     world.balancer.enable(EAST, now);
-    world.run(EAST, &Outcome::Success);
+    world.run(EAST, &Outcome::SUCCESS);
     world.settle(late, &unauthorized());
     assert_eq!(world.condition(EAST), Condition::Ready);
 }
@@ -395,7 +395,7 @@ fn enable_during_a_probe_sends_no_second_one() {
     let now = world.now();
     world.balancer.enable(EAST, now);
     assert_eq!(world.wait(), Wait::Settle);
-    world.settle(probe, &Outcome::Success);
+    world.settle(probe, &Outcome::SUCCESS);
     assert_eq!(world.condition(EAST), Condition::Ready);
 }
 
@@ -416,7 +416,7 @@ fn cool_down_rests_an_endpoint_in_whatever_state_it_is() {
     assert_eq!(world.wait(), Wait::Until(rest), "the probe too");
     let probe = world.at(rest).send();
     world.balancer.cool_down(EAST, until + 30 * SECOND);
-    world.settle(probe, &Outcome::Success);
+    world.settle(probe, &Outcome::SUCCESS);
     assert_eq!(
         world.wait(),
         Wait::Until(rest + 30 * SECOND),
@@ -449,7 +449,7 @@ fn a_pair_that_lacks_an_operation_disturbs_no_other() {
     for endpoint in [EAST, WEST] {
         assert_eq!(world.condition(endpoint), Condition::Ready);
         assert_eq!(world.snapshot(endpoint).streak, 0);
-        world.run(endpoint, &Outcome::Success);
+        world.run(endpoint, &Outcome::SUCCESS);
     }
 
     world.pass(DISABLED_PROBE);
@@ -457,7 +457,7 @@ fn a_pair_that_lacks_an_operation_disturbs_no_other() {
     assert_ne!(first.lease.endpoint(), second.lease.endpoint(), "one finds out at each");
     assert!(send(&mut world).is_err());
     world.settle(first, &Outcome::Abandoned);
-    world.settle(second, &Outcome::Success);
+    world.settle(second, &Outcome::SUCCESS);
     let (third, fourth) = (send(&mut world).unwrap(), send(&mut world).unwrap());
     assert_ne!(
         third.lease.endpoint(),

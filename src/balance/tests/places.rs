@@ -46,7 +46,7 @@ fn one_hanging_endpoint_leaves_the_others_half_of_their_shares() {
             if sent.lease.endpoint() == EAST {
                 hanging.push(sent);
             } else {
-                world.settle(sent, &Outcome::Success);
+                world.settle(sent, &Outcome::SUCCESS);
             }
         }
         let sum: u32 = weights.iter().sum();
@@ -64,7 +64,7 @@ fn the_places_of_an_ejected_endpoint_go_to_the_others_and_back() {
     let left = world.left(WEST);
     let probe = world.pass(left).send();
     assert_eq!(probe.lease.endpoint(), WEST);
-    world.settle(probe, &Outcome::Success);
+    world.settle(probe, &Outcome::SUCCESS);
     assert_eq!(caps(&mut world, 2), [48, 48]);
     world.balancer.set_workers(8);
     assert_eq!(caps(&mut world, 2), [6, 6]);
@@ -82,9 +82,9 @@ fn a_configured_limit_holds_in_every_role() {
     world.balancer.enable(EAST, now);
     assert_eq!(world.wait(), Wait::Settle, "the probe needs a place too");
     let mut sent = sent.into_iter();
-    world.settle(sent.next().unwrap(), &Outcome::Success);
+    world.settle(sent.next().unwrap(), &Outcome::SUCCESS);
     assert_eq!(world.send().lease.role(), Role::Probe);
-    world.settle(sent.next().unwrap(), &Outcome::Success);
+    world.settle(sent.next().unwrap(), &Outcome::SUCCESS);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn shares_hold_exactly_while_all_are_ready() {
     for turn in 1..=200 {
         let sent = world.send();
         counts[sent.lease.endpoint().index()] += 1;
-        world.settle(sent, &Outcome::Success);
+        world.settle(sent, &Outcome::SUCCESS);
         for (count, weight) in counts.iter().zip(weights) {
             assert!(
                 (count * 10 - turn * i64::from(weight)).abs() <= 10,

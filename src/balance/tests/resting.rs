@@ -26,7 +26,7 @@ fn a_rest_is_never_shortened_by_what_comes_later() {
         throttled(SECOND),
         refusal(None),
         timeout(),
-        Outcome::Success,
+        Outcome::SUCCESS,
         refused(),
         Outcome::Abandoned,
     ] {
@@ -83,7 +83,7 @@ fn a_success_ends_a_row_of_refusals() {
     let mut world = Scenario::of(1).begin();
     world.run(EAST, &refusal(None));
     world.pass(SECOND + NANO).run(EAST, &refusal(None));
-    world.pass(2 * SECOND).run(EAST, &Outcome::Success);
+    world.pass(2 * SECOND).run(EAST, &Outcome::SUCCESS);
     world.pass(NANO).run(EAST, &refusal(None));
     assert_eq!(world.left(EAST), SECOND);
 }
@@ -93,7 +93,7 @@ fn a_success_of_a_request_sent_before_the_refusal_does_not_end_the_row() {
     let mut world = Scenario::of(1).begin();
     let slow = world.send();
     world.pass(NANO).run(EAST, &refusal(None));
-    world.pass(SECOND).settle(slow, &Outcome::Success);
+    world.pass(SECOND).settle(slow, &Outcome::SUCCESS);
     world.pass(NANO).run(EAST, &refusal(None));
     assert_eq!(world.left(EAST), 2 * SECOND);
 }
@@ -131,7 +131,7 @@ fn a_success_of_a_request_sent_before_the_failure_does_not_end_the_row() {
     let mut world = Scenario::of(1).threshold(2).begin();
     let slow = world.send();
     world.run(EAST, &timeout());
-    world.settle(slow, &Outcome::Success);
+    world.settle(slow, &Outcome::SUCCESS);
     world.pass(SECOND).run(EAST, &timeout());
     assert_eq!(world.condition(EAST), Condition::Ejected);
 }
@@ -146,14 +146,14 @@ fn after_a_failure_one_request_goes_first_until_its_head_has_come() {
     assert_eq!(world.wait(), Wait::Settle);
     assert!(world.head(&first), "others may go now");
     assert_eq!(world.send_all().len(), 63, "the rest of the workers");
-    world.settle(first, &Outcome::Success);
+    world.settle(first, &Outcome::SUCCESS);
     assert_eq!(world.snapshot(EAST).streak, 0);
 }
 
 #[test]
 fn a_trial_settled_without_a_head_lets_the_next_go_as_its_outcome_says() {
     for (outcome, next) in [
-        (Outcome::Success, Some(Role::Regular)),
+        (Outcome::SUCCESS, Some(Role::Regular)),
         (refused(), Some(Role::Regular)),
         (unsupported(), None),
         (Outcome::Abandoned, Some(Role::Trial)),
@@ -211,7 +211,7 @@ fn a_ready_endpoint_takes_the_work_of_one_that_rests() {
     for _ in 0..10 {
         let sent = world.send();
         assert_eq!(sent.lease.endpoint(), WEST);
-        world.settle(sent, &Outcome::Success);
+        world.settle(sent, &Outcome::SUCCESS);
     }
     world.run(WEST, &throttled(SECOND));
     assert_eq!(world.wait(), Wait::Until(SECOND), "the first that is free");

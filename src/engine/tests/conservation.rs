@@ -52,7 +52,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
-        6 => Just(Outcome::Success),
+        6 => Just(Outcome::SUCCESS),
         2 => Just(failed(Blame::Endpoint)),
         2 => Just(failed(Blame::Unclear)),
         1 => Just(failed(Blame::Nobody)),
@@ -197,7 +197,7 @@ proptest! {
                 prop_assert!(round < 10_000, "{} jobs never end", watched.bench.core.waiting());
                 watched.take(Step::Sleep);
                 let answer = answers[round % answers.len()].clone();
-                watched.take(Step::Settle(round, if round % 2 == 0 { Outcome::Success } else { answer }));
+                watched.take(Step::Settle(round, if round % 2 == 0 { Outcome::SUCCESS } else { answer }));
             }
         } else {
             watched.take(Step::Close);

@@ -86,8 +86,8 @@ fn ageing_in_one_lane_is_not_put_off_by_turns_of_the_class_in_another() {
         bench.submit_as("m1", &CHAT, Priority::Batch, None);
         let elsewhere = bench.next();
         assert_eq!(elsewhere.lease.endpoint().index(), 1, "turn {turn}");
-        bench.settle(elsewhere, &Outcome::Success);
-        bench.settle(busy, &Outcome::Success);
+        bench.settle(elsewhere, &Outcome::SUCCESS);
+        bench.settle(busy, &Outcome::SUCCESS);
         // A place is free at the first endpoint.
         let mut sent = bench.pump();
         assert!(!sent.is_empty());
@@ -97,7 +97,7 @@ fn ageing_in_one_lane_is_not_put_off_by_turns_of_the_class_in_another() {
             return;
         }
         for other in sent {
-            bench.settle(other, &Outcome::Success);
+            bench.settle(other, &Outcome::SUCCESS);
         }
     }
     panic!("it starves");

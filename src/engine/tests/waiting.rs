@@ -129,7 +129,7 @@ fn close_returns_every_job_and_nothing_goes_after_it() {
     assert!(bench.core.close().is_none(), "closed before");
     assert_eq!(bench.core.admission(), Err(NotTaken::Closed));
     assert_eq!(bench.wakes_in(), None);
-    let answered = bench.settle(under_way.remove(0), &Outcome::Success);
+    let answered = bench.settle(under_way.remove(0), &Outcome::SUCCESS);
     assert!(
         matches!(answered, Settled::Answered(_)),
         "what has come is not thrown away"
@@ -207,7 +207,7 @@ fn hopeless_jobs_end_at_once_although_every_worker_is_busy() {
     bench.disable(1);
     assert!(bench.pump().is_empty());
     assert_eq!(bench.ended, [(hopeless.id, "no endpoint")]);
-    bench.settle(busy, &Outcome::Success);
+    bench.settle(busy, &Outcome::SUCCESS);
     assert_eq!(bench.next().job.id(), may_go.id);
 }
 
@@ -220,7 +220,7 @@ fn jobs_whose_operation_nobody_knows_end_although_every_worker_is_busy() {
     bench.submit(Priority::Interactive);
     bench.submit(Priority::Interactive);
     let mut sent = bench.pump();
-    bench.settle(sent.remove(0), &Outcome::Success);
+    bench.settle(sent.remove(0), &Outcome::SUCCESS);
     let asked = bench.next();
     bench.submit(Priority::Interactive);
     bench.settle(asked, &unusable(Scope::Operation));
@@ -279,7 +279,7 @@ fn the_next_wake_up_is_the_earliest_thing_that_is_due() {
     assert_eq!(busy.len(), 2);
     assert_eq!(bench.wakes_in(), None, "without an idle worker no lane can go on");
     for sent in busy {
-        bench.settle(sent, &Outcome::Success);
+        bench.settle(sent, &Outcome::SUCCESS);
     }
     bench.pump();
     assert_eq!(bench.wakes_in(), Some(20 * SECOND));
