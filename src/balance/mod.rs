@@ -16,6 +16,7 @@ pub use lease::{Lease, Role};
 pub use set::SetId;
 pub use snapshot::Snapshot;
 pub use spec::{BalanceSettings, EndpointSpec, HealthSettings};
+pub use strategy::Strategy;
 pub use verdict::{GiveUp, Verdict};
 
 pub mod backoff;
@@ -35,6 +36,7 @@ mod set;
 mod shares;
 mod snapshot;
 mod spec;
+mod strategy;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -53,14 +55,4 @@ impl EndpointId {
     pub fn index(self) -> usize {
         self.0 as usize
     }
-}
-
-/// In which order endpoints are tried; who is not ready is passed over by all of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Strategy {
-    /// By their weights, spread smoothly.
-    #[default]
-    Weighted,
-    /// One after the other, whatever their weights.
-    RoundRobin,
 }
