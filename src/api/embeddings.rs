@@ -1,7 +1,5 @@
 //! Texts as vectors.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -9,7 +7,8 @@ use super::body::BodyWriter;
 use super::floats::Floats;
 use super::json::null_as_default;
 use super::members::Members;
-use super::{ErrorObject, Ledger, Method, Operation, Options, Prepared, Priority, Usage};
+use super::options::option_methods;
+use super::{ErrorObject, Ledger, Method, Operation, Options, Prepared, Usage};
 use crate::error::{BadReply, RequestError};
 
 /// A request for the vectors of one or more texts. A builder by value, as
@@ -72,12 +71,7 @@ impl EmbeddingRequest {
         }
     }
 
-    /// The model, by the name under which deployments serve it. Without one any deployment may answer.
-    #[must_use]
-    pub fn model(mut self, model: impl Into<String>) -> Self {
-        self.options.model = Some(model.into().into());
-        self
-    }
+    option_methods!("The model, by the name under which deployments serve it. Without one any deployment may answer.");
 
     /// Length of the vectors, for models that can shorten them.
     #[must_use]
@@ -100,27 +94,8 @@ impl EmbeddingRequest {
         self
     }
 
-    /// Longest time from submission to the end of the reply.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.timeout = Some(timeout);
-        self
-    }
-
-    /// How urgent the request is.
-    #[must_use]
-    pub fn priority(mut self, priority: Priority) -> Self {
-        self.options.priority = priority;
-        self
-    }
-
-    /// Adds an HTTP header, as [`ChatRequest::header`](super::ChatRequest::header) does.
-    #[must_use]
-    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        if let Err(problem) = self.options.header(name.as_ref(), value.as_ref()) {
-            self.members.fail(problem);
-        }
-        self
+    fn fail(&mut self, problem: RequestError) {
+        self.members.fail(problem);
     }
 
     /// Sets any other field of the API, as [`ChatRequest::extra`](super::ChatRequest::extra) does.

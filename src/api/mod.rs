@@ -47,6 +47,7 @@ mod finish;
 mod floats;
 pub(crate) mod headers;
 mod json;
+pub(crate) mod kind;
 mod ledger;
 mod members;
 mod message;

@@ -60,6 +60,49 @@ impl Options {
     }
 }
 
+/// The methods by which a request is given its options, for the `impl` of each kind of request.
+///
+/// A trait would have to be imported by every caller. The request has a field `options` and a method `fail`, which keeps
+/// its first mistake. `$model` says what its model is to it.
+macro_rules! option_methods {
+    ($model:literal) => {
+        #[doc = $model]
+        #[must_use]
+        pub fn model(mut self, model: impl Into<String>) -> Self {
+            self.options.model = Some(model.into().into());
+            self
+        }
+
+        /// Longest time from submission to the end of the reply, waiting for quota and all attempts included.
+        /// Without it the configured `job_timeout_s` counts.
+        #[must_use]
+        pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.options.timeout = Some(timeout);
+            self
+        }
+
+        /// How urgent the request is.
+        #[must_use]
+        pub fn priority(mut self, priority: $crate::api::Priority) -> Self {
+            self.options.priority = priority;
+            self
+        }
+
+        /// Adds an HTTP header. Azure refuses more than 10 of them.
+        ///
+        /// Credentials and what frames the body are the library's own and cannot be set.
+        #[must_use]
+        pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+            if let Err(problem) = self.options.header(name.as_ref(), value.as_ref()) {
+                self.fail(problem);
+            }
+            self
+        }
+    };
+}
+
+pub(super) use option_methods;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,11 +1,10 @@
 //! Any operation, as bytes and headers.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 
 use super::body::RequestBody;
-use super::{Headers, Ledger, Method, Operation, Options, Prepared, Priority};
+use super::options::option_methods;
+use super::{Headers, Ledger, Method, Operation, Options, Prepared};
 use crate::error::RequestError;
 
 /// A request of any operation, whose body passes through as it is.
@@ -67,26 +66,7 @@ impl RawRequest {
         self
     }
 
-    /// The model that picks the deployment, in place of the body's own.
-    #[must_use]
-    pub fn model(mut self, model: impl Into<String>) -> Self {
-        self.options.model = Some(model.into().into());
-        self
-    }
-
-    /// Longest time from submission to the end of the reply.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.timeout = Some(timeout);
-        self
-    }
-
-    /// How urgent the request is.
-    #[must_use]
-    pub fn priority(mut self, priority: Priority) -> Self {
-        self.options.priority = priority;
-        self
-    }
+    option_methods!("The model that picks the deployment, in place of the body's own.");
 
     /// Requests with the same key are to prefer the same deployment. Never sent.
     ///
@@ -97,13 +77,8 @@ impl RawRequest {
         self
     }
 
-    /// Adds an HTTP header, as [`ChatRequest::header`](super::ChatRequest::header) does.
-    #[must_use]
-    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        if let Err(problem) = self.options.header(name.as_ref(), value.as_ref()) {
-            self.problem.get_or_insert(problem);
-        }
-        self
+    fn fail(&mut self, problem: RequestError) {
+        self.problem.get_or_insert(problem);
     }
 
     /// What is asked.

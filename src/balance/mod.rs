@@ -18,6 +18,7 @@ pub use set::SetId;
 pub use size::{JobSize, Output};
 pub use snapshot::Snapshot;
 pub use spec::{BalanceSettings, EndpointSpec, HealthSettings};
+pub use strategy::Strategy;
 pub use verdict::{GiveUp, Verdict};
 
 #[allow(dead_code)] // until `pick` asks it
@@ -42,6 +43,7 @@ mod shares;
 pub mod size;
 mod snapshot;
 mod spec;
+mod strategy;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -60,14 +62,4 @@ impl EndpointId {
     pub fn index(self) -> usize {
         self.0 as usize
     }
-}
-
-/// In which order endpoints are tried; who is not ready is passed over by all of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Strategy {
-    /// By their weights, spread smoothly.
-    #[default]
-    Weighted,
-    /// One after the other, whatever their weights.
-    RoundRobin,
 }

@@ -1,17 +1,8 @@
-//! How an endpoint is chosen among those that are ready.
+//! What the strategies are called in a configuration file.
 
 use serde::{Serialize, Serializer};
 
-/// The order in which ready endpoints are tried.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Strategy {
-    /// By `weight`, spread smoothly: of weights 3 and 1 every fourth request goes to the second.
-    #[default]
-    Weighted,
-    /// Each in turn, whatever its weight.
-    RoundRobin,
-}
+pub use crate::balance::Strategy;
 
 impl Strategy {
     /// All strategies of this release, the default first.

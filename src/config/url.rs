@@ -89,8 +89,8 @@ fn host(uri: &Uri) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Kind;
     use crate::transport::Target;
-    use crate::transport::target::Kind;
 
     #[test]
     fn a_base_url_is_accepted_and_anything_else_told_what_is_missing() {

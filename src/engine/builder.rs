@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::api::RequestDefaults;
-use crate::balance::{BalanceSettings, Balancer, EndpointSpec, HealthSettings, Strategy};
+use crate::balance::{BalanceSettings, Balancer, EndpointSpec, HealthSettings};
 use crate::clock;
-use crate::config::{self, Auth, BlasterConfig, DeploymentConfig};
+use crate::config::{Auth, BlasterConfig, DeploymentConfig, Kind};
 use crate::error::{Error, Result};
 use crate::transport::wire::{EndpointWire, WireSettings};
-use crate::transport::{self, Target, Transport, UreqTransport, target};
+use crate::transport::{self, Target, Transport, UreqTransport};
 
 use super::blaster::Blaster;
 use super::core::Core;
@@ -122,7 +122,7 @@ impl Builder {
         let balancer = Balancer::new(
             config.deployments.iter().map(spec).collect(),
             BalanceSettings {
-                strategy: strategy(config.strategy),
+                strategy: config.strategy,
                 workers: u32::try_from(workers).unwrap_or(u32::MAX),
                 max_attempts: config.max_job_retry,
                 health: HealthSettings {
@@ -217,9 +217,8 @@ fn wire(config: &BlasterConfig, workers: usize) -> Result<UreqTransport> {
         Error::Setup(format!("deployment {:?}: {problem}", deployment.name))
     };
     let endpoints = config.deployments.iter().map(|deployment| {
-        let kind = deployment.kind;
         let url = Target::new(
-            target_kind(kind),
+            deployment.kind,
             &deployment.endpoint,
             &deployment.model,
             &deployment.api_version,
@@ -247,24 +246,10 @@ fn wire(config: &BlasterConfig, workers: usize) -> Result<UreqTransport> {
     UreqTransport::new(endpoints.collect::<Result<_>>()?, &settings).map_err(|error| Error::Setup(error.to_string()))
 }
 
-fn strategy(strategy: config::Strategy) -> Strategy {
-    match strategy {
-        config::Strategy::Weighted => Strategy::Weighted,
-        config::Strategy::RoundRobin => Strategy::RoundRobin,
-    }
-}
-
-fn target_kind(kind: config::Kind) -> target::Kind {
-    match kind {
-        config::Kind::Azure => target::Kind::Azure,
-        config::Kind::OpenAi => target::Kind::OpenAi,
-    }
-}
-
 fn auth(deployment: &DeploymentConfig) -> transport::Auth {
     match (&deployment.auth, deployment.kind) {
-        (Auth::Key(key), config::Kind::OpenAi) => transport::Auth::Bearer(key.clone()),
-        (Auth::Key(key), config::Kind::Azure) => transport::Auth::Key(key.clone()),
+        (Auth::Key(key), Kind::OpenAi) => transport::Auth::Bearer(key.clone()),
+        (Auth::Key(key), Kind::Azure) => transport::Auth::Key(key.clone()),
         (Auth::SignIn(_) | Auth::None, _) => transport::Auth::None,
     }
 }

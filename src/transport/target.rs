@@ -14,16 +14,7 @@ use std::net::IpAddr;
 use ureq::http::Uri;
 
 use crate::api::Operation;
-
-/// What kind of service answers at a base URL.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Azure OpenAI, also behind a gateway that keeps its paths.
-    #[default]
-    Azure,
-    /// Any service that speaks OpenAI's API below its base URL.
-    OpenAi,
-}
+use crate::api::kind::Kind;
 
 /// The place of one deployment: gives the URL of each operation.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,14 +1,13 @@
 //! What is asked of a chat model.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 pub use values::{PromptCacheRetention, ReasoningEffort, ResponseFormat, ServiceTier, Stop, StreamOptions, Verbosity};
 
 use super::body::BodyWriter;
 use super::members::Members;
-use super::{ChatMessage, Method, Operation, Options, Prepared, Priority};
+use super::options::option_methods;
+use super::{ChatMessage, Method, Operation, Options, Prepared};
 use crate::error::RequestError;
 
 mod fields;
@@ -61,32 +60,12 @@ impl ChatRequest {
         }
     }
 
-    /// The model, by the name under which deployments serve it. Without one any deployment may answer.
-    #[must_use]
-    pub fn model(mut self, model: impl Into<String>) -> Self {
-        self.options.model = Some(model.into().into());
-        self
-    }
+    option_methods!("The model, by the name under which deployments serve it. Without one any deployment may answer.");
 
     /// Whether the answer is to come as a stream. Where a whole answer is waited for it is put together again.
     #[must_use]
     pub fn stream(mut self, stream: bool) -> Self {
         self.stream = stream;
-        self
-    }
-
-    /// Longest time from submission to the end of the answer, waiting for quota and all attempts included.
-    /// Without it the configured `job_timeout_s` counts.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.timeout = Some(timeout);
-        self
-    }
-
-    /// How urgent the request is.
-    #[must_use]
-    pub fn priority(mut self, priority: Priority) -> Self {
-        self.options.priority = priority;
         self
     }
 
@@ -99,15 +78,8 @@ impl ChatRequest {
         self
     }
 
-    /// Adds an HTTP header. Azure refuses more than 10 of them.
-    ///
-    /// Credentials and what frames the body are the library's own and cannot be set.
-    #[must_use]
-    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        if let Err(problem) = self.options.header(name.as_ref(), value.as_ref()) {
-            self.members.fail(problem);
-        }
-        self
+    fn fail(&mut self, problem: RequestError) {
+        self.members.fail(problem);
     }
 
     /// Sets any field of the API, known to this library or not.
@@ -215,12 +187,13 @@ impl From<String> for ChatRequest {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::time::Duration;
 
     use serde_json::{Value, json};
 
     use super::*;
     use crate::api::body::Defaults;
-    use crate::api::{Tool, ToolCall, ToolChoice};
+    use crate::api::{Priority, Tool, ToolCall, ToolChoice};
 
     fn hello() -> ChatRequest {
         ChatRequest::from("hi")

@@ -13,10 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{EndpointWire, UreqTransport, WireSettings};
+use crate::api::kind::Kind;
 use crate::api::{Headers, Operation};
 use crate::clock;
 use crate::error::fault::Fault;
-use crate::transport::target::{Kind, V1};
+use crate::transport::target::V1;
 use crate::transport::{Auth, Call, Gate, Limits, MAX_BODY, Method, Reply, Target, Transport};
 
 mod calls;
