@@ -11,11 +11,26 @@ pub enum Strategy {
     Weighted,
     /// Each in turn, whatever its weight.
     RoundRobin,
+    /// The lowest `priority` that is ready; those of one priority share by `weight`.
+    Priority,
+    /// The lowest `priority` that is ready, and of one priority the first in the list: the others wait for its failure.
+    Failover,
+    /// The one with the most room left, by its limits and its requests in flight.
+    LeastLoaded,
+    /// The one with more room of two that are drawn at random.
+    TwoChoices,
 }
 
 impl Strategy {
-    /// All strategies of this release, the default first.
-    pub const ALL: [Strategy; 2] = [Strategy::Weighted, Strategy::RoundRobin];
+    /// All strategies, the default first.
+    pub const ALL: [Strategy; 6] = [
+        Strategy::Weighted,
+        Strategy::RoundRobin,
+        Strategy::Priority,
+        Strategy::Failover,
+        Strategy::LeastLoaded,
+        Strategy::TwoChoices,
+    ];
 
     /// The strategy of that name.
     pub(super) fn named(name: &str) -> Option<Self> {
@@ -28,6 +43,10 @@ impl Strategy {
         match self {
             Strategy::Weighted => "weighted",
             Strategy::RoundRobin => "round_robin",
+            Strategy::Priority => "priority",
+            Strategy::Failover => "failover",
+            Strategy::LeastLoaded => "least_loaded",
+            Strategy::TwoChoices => "two_choices",
         }
     }
 }

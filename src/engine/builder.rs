@@ -251,6 +251,11 @@ fn strategy(strategy: config::Strategy) -> Strategy {
     match strategy {
         config::Strategy::Weighted => Strategy::Weighted,
         config::Strategy::RoundRobin => Strategy::RoundRobin,
+        // MERGE: these four belong to the balancer's own strategies; until they are there, they take turns by weight.
+        config::Strategy::Priority
+        | config::Strategy::Failover
+        | config::Strategy::LeastLoaded
+        | config::Strategy::TwoChoices => Strategy::Weighted,
     }
 }
 
