@@ -24,8 +24,8 @@ impl EndpointSpec {
     /// Its part of the turns.
     pub(super) fn turns(&self, strategy: Strategy) -> u32 {
         match strategy {
-            Strategy::Weighted => self.weight,
-            Strategy::RoundRobin => 1,
+            Strategy::Weighted | Strategy::Priority => self.weight,
+            Strategy::RoundRobin | Strategy::Failover | Strategy::LeastLoaded | Strategy::TwoChoices => 1,
         }
     }
 }

@@ -9,4 +9,12 @@ pub enum Strategy {
     Weighted,
     /// Each in turn, whatever its weight.
     RoundRobin,
+    /// By tiers, lowest `priority` first; inside a tier by weight. (Tiers hold for every strategy: this one says so.)
+    Priority,
+    /// The first that is ready, by tiers and then in the order of the configuration.
+    Failover,
+    /// The one that has used the least of its quota.
+    LeastLoaded,
+    /// Of two drawn at random the one that has used less of its quota.
+    TwoChoices,
 }

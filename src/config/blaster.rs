@@ -1,5 +1,6 @@
 //! A whole configuration.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::complaint::{Complaints, Spot};
-use super::{DeploymentConfig, ProxyUrl, Strategy, defaults, from_env, parse, rules, write};
+use super::{DeploymentConfig, ProxyUrl, QuotaGroup, Strategy, defaults, from_env, parse, quota_group, rules, write};
 use crate::error::ConfigError;
 
 /// Everything that a blaster is told before it starts: the deployments and the settings of the pool.
@@ -77,6 +78,9 @@ pub struct BlasterConfig {
     pub ca_file: Option<PathBuf>,
     /// Whether `http://` endpoints may be on other machines; keys then travel in the clear. Default: false.
     pub allow_http: bool,
+    /// Limits that several deployments share, at most 10000; each draws from the one that its `quota_group` names.
+    #[serde(serialize_with = "quota_group::as_object", skip_serializing_if = "Vec::is_empty")]
+    pub quota_groups: Vec<QuotaGroup>,
     /// The deployments to send to: 1 to 10000.
     pub deployments: Vec<DeploymentConfig>,
 }
@@ -102,6 +106,7 @@ impl BlasterConfig {
             proxy: None,
             ca_file: None,
             allow_http: false,
+            quota_groups: Vec::new(),
             deployments: deployments.into_iter().collect(),
         }
     }
@@ -133,7 +138,7 @@ impl BlasterConfig {
                 let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
                 let mut complaints = Complaints::default();
                 complaints.beside(Spot::default(), good.len(), || "the file must be UTF-8".into());
-                Err(complaints.into_error(Some(&file), &good, &[]))
+                Err(complaints.into_error(Some(&file), &good, None))
             }
         }
     }
@@ -158,7 +163,7 @@ impl BlasterConfig {
         if complaints.is_empty() {
             Ok(())
         } else {
-            Err(complaints.into_error(None, "", &self.deployments))
+            Err(complaints.into_error(None, "", Some(self)))
         }
     }
 
@@ -172,18 +177,40 @@ impl BlasterConfig {
         })
     }
 
-    /// What it says that has no effect in this release, a sentence each; empty where all of it counts.
+    /// What it says that has no effect, or less than its author may think, a sentence each; empty where all of it
+    /// counts.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        let limited = named(&self.deployments, |d| d.rpm_limit.is_some() || d.tpm_limit.is_some());
-        if let Some(names) = limited {
+        let deployments = |are: &dyn Fn(&DeploymentConfig) -> bool| {
+            let those = self.deployments.iter().filter(|deployment| are(deployment));
+            listed(those.map(|deployment| deployment.name.as_str()))
+        };
+        let used: HashSet<_> = self
+            .deployments
+            .iter()
+            .filter_map(|d| d.quota_group.as_deref())
+            .collect();
+        let names = self.quota_groups.iter().map(|group| group.name.as_str());
+        if let Some(names) = listed(names.filter(|name| !used.contains(name))) {
+            warnings.push(format!("no deployment draws from these quota groups: {names}"));
+        }
+        let groups: HashMap<_, _> = self
+            .quota_groups
+            .iter()
+            .map(|group| (group.name.as_str(), group))
+            .collect();
+        let exceeds = |own: Option<u32>, shared: Option<u32>| own.zip(shared).is_some_and(|(own, shared)| own > shared);
+        let above = deployments(&|d| {
+            let group = d.quota_group.as_deref().and_then(|name| groups.get(name));
+            group.is_some_and(|group| exceeds(d.rpm_limit, group.rpm_limit) || exceeds(d.tpm_limit, group.tpm_limit))
+        });
+        if let Some(names) = above {
             warnings.push(format!(
-                "rpm_limit and tpm_limit are not enforced in this release (deployments: {names})"
+                "rpm_limit or tpm_limit is above that of the quota group, which is what counts (deployments: {names})"
             ));
         }
-        let disabled = named(&self.deployments, |d| d.auth.unavailable().is_some());
-        if let Some(names) = disabled {
+        if let Some(names) = deployments(&|d| d.auth.unavailable().is_some()) {
             warnings.push(format!(
                 "Entra ID sign-in comes with a later release, and what needs it is disabled (deployments: {names})"
             ));
@@ -282,6 +309,13 @@ impl BlasterConfig {
         self
     }
 
+    /// Adds limits that several deployments share.
+    #[must_use]
+    pub fn quota_group(mut self, group: QuotaGroup) -> Self {
+        self.quota_groups.push(group);
+        self
+    }
+
     /// Allows `http://` endpoints on other machines, or not.
     #[must_use]
     pub fn allow_http(mut self, allow: bool) -> Self {
@@ -305,10 +339,10 @@ fn read_at_most(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The names of the deployments that `are` so, the first few of them; none where there is none.
-fn named(deployments: &[DeploymentConfig], are: impl Fn(&DeploymentConfig) -> bool) -> Option<String> {
+/// These names, the first few of them; none where there is none.
+fn listed<'n>(names: impl Iterator<Item = &'n str>) -> Option<String> {
     const SHOWN: usize = 5;
-    let names: Vec<_> = deployments.iter().filter(|d| are(d)).map(|d| d.name.as_str()).collect();
+    let names: Vec<_> = names.collect();
     let shown = names.get(..SHOWN).unwrap_or(&names).join(", ");
     match names.len() {
         0 => None,

@@ -2,16 +2,18 @@
 
 use std::collections::HashSet;
 
-use super::deployment::DeploymentConfig;
+use super::BlasterConfig;
 use super::json::line_and_column;
 use super::keys::Key;
 use crate::error::{ConfigError, Problem};
 
-/// Something that a complaint can be about: the whole, a deployment, or one key.
+/// Something that a complaint can be about: the whole, a deployment, a quota group, or one key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Spot {
     /// Position in `deployments`; none for what stands beside it.
     pub deployment: Option<usize>,
+    /// Position in `quota_groups`; none for what stands beside it.
+    pub group: Option<usize>,
     /// The key; none for the object itself.
     pub key: Option<&'static str>,
 }
@@ -42,6 +44,14 @@ impl Spot {
         }
     }
 
+    /// The quota group at that position, as a whole.
+    pub(super) fn group(index: usize) -> Self {
+        Spot {
+            group: Some(index),
+            ..Spot::default()
+        }
+    }
+
     /// That key of the object that this is.
     pub(super) fn key(self, key: &Key) -> Self {
         Spot {
@@ -51,12 +61,19 @@ impl Spot {
     }
 
     /// In words, e.g. `deployments[1] "backup": weight`.
-    fn subject(self, deployments: &[DeploymentConfig]) -> String {
+    fn subject(self, config: Option<&BlasterConfig>) -> String {
         let mut subject = String::new();
         if let Some(index) = self.deployment {
             subject = format!("deployments[{index}]");
-            if let Some(deployment) = deployments.get(index).filter(|d| !d.name.is_empty()) {
+            let deployment = config.and_then(|config| config.deployments.get(index));
+            if let Some(deployment) = deployment.filter(|d| !d.name.is_empty()) {
                 subject += &format!(" {}", quoted(&deployment.name));
+            }
+        }
+        if let Some(index) = self.group {
+            subject = "quota_groups".to_owned();
+            if let Some(group) = config.and_then(|config| config.quota_groups.get(index)) {
+                subject += &format!(" {}", quoted(&group.name));
             }
         }
         if let Some(key) = self.key {
@@ -88,11 +105,11 @@ impl Complaints {
         self.total == 0
     }
 
-    /// The error that says it all. `text` is what positions count in, `deployments` lend their names.
-    pub(super) fn into_error(self, file: Option<&str>, text: &str, deployments: &[DeploymentConfig]) -> ConfigError {
+    /// The error that says it all. `text` is what positions count in, the parts of `config` lend their names.
+    pub(super) fn into_error(self, file: Option<&str>, text: &str, config: Option<&BlasterConfig>) -> ConfigError {
         let more = self.total - self.kept.len();
         let problems = self.kept.into_iter().map(|complaint| {
-            let subject = complaint.spot.subject(deployments);
+            let subject = complaint.spot.subject(config);
             let joint = match complaint.spot {
                 _ if subject.is_empty() => "",
                 Spot { key: Some(_), .. } => " ",

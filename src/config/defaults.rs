@@ -39,5 +39,14 @@ pub const COOLDOWN_MAX: Duration = Duration::from_secs(3600);
 /// `weight` of a deployment.
 pub const WEIGHT: u32 = 1;
 
+/// `priority` of a deployment.
+pub const PRIORITY: u32 = 1;
+
+/// `quota_window_s`: the vendor states token limits by the minute and counts them so.
+pub const QUOTA_WINDOW: Duration = Duration::from_secs(60);
+
+/// `request_window_s`: the vendor states request limits by the minute and counts them in windows of 1 or 10 seconds.
+pub const REQUEST_WINDOW: Duration = Duration::from_secs(10);
+
 /// `api_version` of a deployment; the Python original's value.
 pub const API_VERSION: &str = "2025-01-01-preview";

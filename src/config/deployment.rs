@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{Auth, Kind, defaults, write};
+use super::{Auth, Kind, Sku, defaults, write};
 use crate::api::Secret;
 
 /// One deployment to send to: an entry of `deployments` in a configuration file.
@@ -44,6 +44,8 @@ pub struct DeploymentConfig {
     pub kind: Kind,
     /// Share of the requests, in proportion to the other weights: 1 to 1000. Default: [`defaults::WEIGHT`].
     pub weight: u32,
+    /// Tier, 1 or more; lower ones come first where the strategy goes by it. Default: [`defaults::PRIORITY`].
+    pub priority: u32,
     /// Public model names that it answers for; empty means its own `model` alone (see
     /// [`DeploymentConfig::served_models`]).
     #[serde(serialize_with = "write::texts", skip_serializing_if = "Vec::is_empty")]
@@ -68,12 +70,25 @@ pub struct DeploymentConfig {
     /// Most tokens of an answer, 1 or more, sent where the request sets no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_completion_tokens: Option<u32>,
-    /// Requests a minute, 1 or more. Has no effect in this release.
+    /// Requests a minute, 1 or more; none: not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rpm_limit: Option<u32>,
-    /// Tokens a minute, 1 or more. Has no effect in this release.
+    /// Tokens a minute, prompt and longest answer together, 1 or more; none: not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tpm_limit: Option<u32>,
+    /// Window in which tokens are counted, above zero and at most a day; what the service says of its own counts
+    /// instead. Default: [`defaults::QUOTA_WINDOW`].
+    #[serde(rename = "quota_window_s", serialize_with = "write::seconds")]
+    pub quota_window: Duration,
+    /// Window in which requests are counted, of which each admits its share of `rpm_limit`; as for `quota_window`.
+    /// Default: [`defaults::REQUEST_WINDOW`].
+    #[serde(rename = "request_window_s", serialize_with = "write::seconds")]
+    pub request_window: Duration,
+    /// What kind of capacity it has.
+    pub sku: Sku,
+    /// Name of the [`QuotaGroup`](super::QuotaGroup) that it draws from beside its own limits.
+    #[serde(serialize_with = "write::maybe_text", skip_serializing_if = "Option::is_none")]
+    pub quota_group: Option<String>,
 }
 
 impl DeploymentConfig {
@@ -89,6 +104,7 @@ impl DeploymentConfig {
             api_version: defaults::API_VERSION.into(),
             kind: Kind::default(),
             weight: defaults::WEIGHT,
+            priority: defaults::PRIORITY,
             serves: Vec::new(),
             max_in_flight: None,
             timeout: None,
@@ -97,6 +113,10 @@ impl DeploymentConfig {
             max_completion_tokens: None,
             rpm_limit: None,
             tpm_limit: None,
+            quota_window: defaults::QUOTA_WINDOW,
+            request_window: defaults::REQUEST_WINDOW,
+            sku: Sku::default(),
+            quota_group: None,
         }
     }
 
@@ -125,6 +145,13 @@ impl DeploymentConfig {
     #[must_use]
     pub fn weight(mut self, weight: u32) -> Self {
         self.weight = weight;
+        self
+    }
+
+    /// Sets its tier: 1 or more, lower ones first.
+    #[must_use]
+    pub fn priority(mut self, tier: u32) -> Self {
+        self.priority = tier;
         self
     }
 
@@ -170,17 +197,45 @@ impl DeploymentConfig {
         self
     }
 
-    /// Sets the limit of requests a minute, which has no effect in this release.
+    /// Sets the limit of requests a minute: 1 or more.
     #[must_use]
     pub fn rpm_limit(mut self, requests: u32) -> Self {
         self.rpm_limit = Some(requests);
         self
     }
 
-    /// Sets the limit of tokens a minute, which has no effect in this release.
+    /// Sets the limit of tokens a minute: 1 or more.
     #[must_use]
     pub fn tpm_limit(mut self, tokens: u32) -> Self {
         self.tpm_limit = Some(tokens);
+        self
+    }
+
+    /// Sets the window in which tokens are counted: above zero, at most a day.
+    #[must_use]
+    pub fn quota_window(mut self, window: Duration) -> Self {
+        self.quota_window = window;
+        self
+    }
+
+    /// Sets the window in which requests are counted: above zero, at most a day.
+    #[must_use]
+    pub fn request_window(mut self, window: Duration) -> Self {
+        self.request_window = window;
+        self
+    }
+
+    /// Sets what kind of capacity it has.
+    #[must_use]
+    pub fn sku(mut self, sku: Sku) -> Self {
+        self.sku = sku;
+        self
+    }
+
+    /// Lets it draw from the quota group of that name, which the configuration must have.
+    #[must_use]
+    pub fn quota_group(mut self, name: impl Into<String>) -> Self {
+        self.quota_group = Some(name.into());
         self
     }
 

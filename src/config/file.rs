@@ -2,7 +2,9 @@
 
 use super::complaint::{Complaints, Spot, quoted};
 use super::json::{Node, Sort};
-use super::keys::{DEPLOYMENT, DEPLOYMENTS, DEPLOYMENTS_MAX, Key, Standing, TOP};
+use super::keys::{
+    DEPLOYMENT, DEPLOYMENTS, DEPLOYMENTS_MAX, GROUP, Key, QUOTA_GROUPS, QUOTA_GROUPS_MAX, Standing, TOP,
+};
 use super::nearest::nearest;
 
 /// A configuration file as it stands.
@@ -11,6 +13,8 @@ pub(super) struct File<'t> {
     pub top: Fields<'t>,
     /// As many as the list has, at most [`DEPLOYMENTS_MAX`]; one that is no object has no fields.
     pub deployments: Vec<Fields<'t>>,
+    /// With their names as written, at most [`QUOTA_GROUPS_MAX`]; one that is no object has no fields.
+    pub groups: Vec<(String, Fields<'t>)>,
 }
 
 /// The known keys of one object and what stands at them.
@@ -44,13 +48,19 @@ impl<'t> File<'t> {
         };
         let top = Fields::read(root.at(), entries, whole, complaints);
         let deployments = read_deployments(&top, complaints);
-        Some(File { top, deployments })
+        let groups = read_groups(&top, complaints);
+        Some(File {
+            top,
+            deployments,
+            groups,
+        })
     }
 
     /// Where that spot is: a key's value, or the object that lacks it.
     pub(super) fn place(&self, spot: Spot) -> usize {
-        let fields = spot.deployment.and_then(|index| self.deployments.get(index));
-        let fields = fields.unwrap_or(&self.top);
+        let deployment = spot.deployment.and_then(|index| self.deployments.get(index));
+        let group = spot.group.and_then(|index| self.groups.get(index));
+        let fields = deployment.or(group.map(|(_, fields)| fields)).unwrap_or(&self.top);
         fields.named(spot.key).map_or(fields.at, Node::at)
     }
 }
@@ -86,10 +96,58 @@ fn read_deployments<'t>(top: &Fields<'t>, complaints: &mut Complaints) -> Vec<Fi
     items.into_iter().take(DEPLOYMENTS_MAX).enumerate().map(read).collect()
 }
 
+fn read_groups<'t>(top: &Fields<'t>, complaints: &mut Complaints) -> Vec<(String, Fields<'t>)> {
+    let Some(object) = top.get(&QUOTA_GROUPS) else {
+        return Vec::new();
+    };
+    let spot = Spot::default().key(&QUOTA_GROUPS);
+    let Some(entries) = object.entries() else {
+        let said = format!("must be {}, got {}", QUOTA_GROUPS.form, object.sort().name());
+        complaints.about(spot, Some(object.at()), said);
+        return Vec::new();
+    };
+    if entries.len() > QUOTA_GROUPS_MAX {
+        let said = format!("must be {}, got {}", QUOTA_GROUPS.form, entries.len());
+        complaints.about(spot, Some(object.at()), said);
+    }
+    let read = |(index, (name, value)): (usize, (Node<'t>, Node<'t>))| {
+        let spot = Spot::group(index);
+        let fields = match value.entries() {
+            Some(entries) => Fields::read(value.at(), entries, spot, complaints),
+            None => {
+                let said = format!("must be an object, got {}", value.sort().name());
+                complaints.about(spot, Some(value.at()), said);
+                Fields {
+                    at: value.at(),
+                    found: Vec::new(),
+                }
+            }
+        };
+        (name.text().unwrap_or_else(|| name.raw().to_owned()), fields)
+    };
+    entries
+        .into_iter()
+        .take(QUOTA_GROUPS_MAX)
+        .enumerate()
+        .map(read)
+        .collect()
+}
+
+/// The keys that the object at `spot` may have.
+fn known_keys(spot: Spot) -> &'static [&'static Key] {
+    match spot {
+        Spot {
+            deployment: Some(_), ..
+        } => DEPLOYMENT,
+        Spot { group: Some(_), .. } => GROUP,
+        _ => TOP,
+    }
+}
+
 impl<'t> Fields<'t> {
     /// Sorts the entries of the object that begins at `at` into known keys and complaints.
     fn read(at: usize, entries: Vec<(Node<'t>, Node<'t>)>, spot: Spot, complaints: &mut Complaints) -> Self {
-        let known = if spot.deployment.is_some() { DEPLOYMENT } else { TOP };
+        let known = known_keys(spot);
         let mut found: Vec<(&'static Key, Node<'t>)> = Vec::new();
         for (written, value) in entries {
             // A key with half of a surrogate pair is no text, and certainly unknown.
@@ -125,12 +183,12 @@ impl<'t> Fields<'t> {
 
 /// What to say about a key that the object at `spot` does not have.
 fn unknown(name: &str, spot: Spot) -> String {
-    let (known, elsewhere, place) = match spot.deployment {
-        None => (TOP, DEPLOYMENT, "it belongs into a deployment"),
-        Some(_) => (DEPLOYMENT, TOP, "it belongs beside `deployments`"),
-    };
-    let hint = if elsewhere.iter().any(|key| key.name == name) {
-        place.to_owned()
+    let known = known_keys(spot);
+    let is_in = |keys: &[&Key]| keys.iter().any(|key| key.name == name);
+    let hint = if is_in(DEPLOYMENT) {
+        "it belongs into a deployment".to_owned()
+    } else if is_in(TOP) {
+        "it belongs beside `deployments`".to_owned()
     } else if let Some(near) = nearest(name, known.iter().map(|key| key.name)) {
         format!("did you mean {}?", quoted(near))
     } else {

@@ -30,7 +30,7 @@ pub(super) fn read(env: Env<'_>) -> Result<BlasterConfig, ConfigError> {
     };
     let (endpoint, key, deployment) = (required(ENDPOINT), required(API_KEY), required(DEPLOYMENT));
     if !complaints.is_empty() {
-        return Err(complaints.into_error(None, "", &[]));
+        return Err(complaints.into_error(None, "", None));
     }
     let mut deployment = DeploymentConfig::new(deployment.clone(), endpoint, deployment).auth(Auth::from_text(key));
     if let Some(version) = value(API_VERSION) {

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Kind, Strategy};
+use super::{Kind, Sku, Strategy};
 
 /// One key.
 #[derive(Debug)]
@@ -48,8 +48,6 @@ pub(super) enum Form {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     Works,
-    /// Checked and kept, but without effect yet; [`BlasterConfig::warnings`](super::BlasterConfig::warnings) says so.
-    NoEffectYet,
     /// Accepted for compatibility; will never have an effect.
     Ignored,
     /// Refused until the release that brings it.
@@ -83,7 +81,12 @@ impl fmt::Display for Form {
             Form::Flag => f.write_str("true or false"),
             Form::OneOf(names) => {
                 for (index, name) in names.iter().enumerate() {
-                    write!(f, "{}{name:?}", if index > 0 { " or " } else { "" })?;
+                    let joint = match index {
+                        0 => "",
+                        last if last + 1 == names.len() => " or ",
+                        _ => ", ",
+                    };
+                    write!(f, "{joint}{name:?}")?;
                 }
                 Ok(())
             }
@@ -99,7 +102,9 @@ const COUNT_MAX: u64 = u32::MAX as u64;
 
 /// Most deployments of one configuration.
 pub(super) const DEPLOYMENTS_MAX: usize = 10_000;
-/// Longest name of a deployment, in characters.
+/// Most quota groups of one configuration.
+pub(super) const QUOTA_GROUPS_MAX: usize = DEPLOYMENTS_MAX;
+/// Longest name of a deployment or a quota group, in characters.
 pub(super) const NAME_MAX: usize = 128;
 /// Longest name of a model, in characters.
 pub(super) const MODEL_MAX: usize = 256;
@@ -108,11 +113,16 @@ pub(super) const API_KEY_MAX: usize = 8192;
 /// Most headers of a deployment: the service takes ten custom headers and answers 431 to more; two are ours.
 pub(super) const HEADERS_MAX: usize = 8;
 
-/// Strategies of later releases.
-pub(super) const LATER_STRATEGIES: [&str; 4] = ["priority", "failover", "least_loaded", "two_choices"];
-
-const STRATEGIES: [&str; 2] = [Strategy::Weighted.name(), Strategy::RoundRobin.name()];
+const STRATEGIES: [&str; 6] = [
+    Strategy::Weighted.name(),
+    Strategy::RoundRobin.name(),
+    Strategy::Priority.name(),
+    Strategy::Failover.name(),
+    Strategy::LeastLoaded.name(),
+    Strategy::TwoChoices.name(),
+];
 const KINDS: [&str; 2] = [Kind::Azure.name(), Kind::OpenAi.name()];
+const SKUS: [&str; 2] = [Sku::Standard.name(), Sku::Provisioned.name()];
 
 /// Makes a static of each key, and a table of all of them in this order. `+ null` is for `nullable`.
 macro_rules! keys {
@@ -137,8 +147,9 @@ keys! { TOP:
     DEPLOYMENTS = "deployments", Form::List("a list of 1 to 10000 deployments"), "required", Works,
         "The deployments to send to, each an object with the keys of the second table.";
     STRATEGY = "strategy", Form::OneOf(&STRATEGIES), "\"weighted\"", Works,
-        "How an endpoint is chosen among those that are ready; `priority`, `failover`, `least_loaded` and \
-         `two_choices` come with a later release.";
+        "How an endpoint is chosen among those that are ready: by `weight`; each in turn; the lowest `priority`, shared \
+         by `weight`; the lowest `priority`, and of one the first in the list; the one with the most room; the roomier \
+         of two drawn at random.";
     NUM_WORKERS = "num_workers", Form::Whole { min: 1, max: 16_384 }, "64 × deployments, at most 1024", Works + null,
         "Worker threads, which is also the most requests in flight.";
     MAX_JOB_RETRY = "max_job_retry", Form::Whole { min: 1, max: 100 }, "5", Works,
@@ -170,8 +181,10 @@ keys! { TOP:
     WORKER_POLLING_INTERVAL = "worker_polling_interval", Form::Number { min: 0.0, max: f64::INFINITY },
         "none", Ignored + null,
         "Accepted for files of the Python original; nothing here polls.";
-    QUOTA_GROUPS = "quota_groups", Form::Object("an object"), "none", Later,
-        "Limits that several deployments share.";
+    QUOTA_GROUPS = "quota_groups", Form::Object("an object of at most 10000 quota groups, each under its name"),
+        "none", Works,
+        "Limits that several deployments share: those of one subscription, region and model. Each is an object with \
+         the keys of the third table, under a name of 1 to 128 characters without control characters.";
 }
 
 keys! { DEPLOYMENT:
@@ -211,26 +224,35 @@ keys! { DEPLOYMENT:
         "Sent where the request sets none.";
     MAX_COMPLETION_TOKENS = "max_completion_tokens", Form::Whole { min: 1, max: COUNT_MAX }, "none", Works + null,
         "Sent where the request sets no limit.";
-    RPM_LIMIT = "rpm_limit", Form::Whole { min: 1, max: COUNT_MAX }, "none", NoEffectYet + null,
+    RPM_LIMIT = "rpm_limit", Form::Whole { min: 1, max: COUNT_MAX }, "none", Works + null,
         "Requests a minute.";
-    TPM_LIMIT = "tpm_limit", Form::Whole { min: 1, max: COUNT_MAX }, "none", NoEffectYet + null,
-        "Tokens a minute.";
-    PRIORITY = "priority", Form::Whole { min: 1, max: COUNT_MAX }, "1", Later,
-        "Tier; lower ones are used first.";
-    SKU = "sku", Form::OneOf(&["standard", "provisioned"]), "\"standard\"", Later,
-        "How the service accounts for use.";
-    QUOTA_GROUP = "quota_group", Form::Text("the name of a quota group"), "none", Later,
-        "The limits that it shares.";
-    QUOTA_WINDOW = "quota_window_s", Form::Seconds { max: DAY_S }, "60", Later,
-        "Window of the token limit.";
-    REQUEST_WINDOW = "request_window_s", Form::Seconds { max: DAY_S }, "10", Later,
-        "Window of the request limit.";
+    TPM_LIMIT = "tpm_limit", Form::Whole { min: 1, max: COUNT_MAX }, "none", Works + null,
+        "Tokens a minute, prompt and longest answer together.";
+    PRIORITY = "priority", Form::Whole { min: 1, max: COUNT_MAX }, "1", Works,
+        "Tier; lower ones come first where the strategy goes by it (say 1 for reserved throughput and 2 for pay as you go).";
+    SKU = "sku", Form::OneOf(&SKUS), "\"standard\"", Works,
+        "How the service accounts for use: `standard` charges an estimate on admission, `provisioned` (PTU) what was \
+         used on completion.";
+    QUOTA_GROUP = "quota_group", Form::Text("the name of a quota group"), "none", Works + null,
+        "The entry of `quota_groups` that it draws from beside its own limits; a request needs room in both.";
+    QUOTA_WINDOW = "quota_window_s", Form::Seconds { max: DAY_S }, "60", Works,
+        "Window in which tokens are counted; what the service says of its own counts instead.";
+    REQUEST_WINDOW = "request_window_s", Form::Seconds { max: DAY_S }, "10", Works,
+        "Window in which requests are counted, each with its share of `rpm_limit`; what the service says of its own \
+         counts instead.";
     TOKEN_SCOPE = "token_scope", Form::Text("a scope"), "none", Later,
         "Scope of Entra ID tokens.";
     TENANT_ID = "tenant_id", Form::Text("a tenant"), "none", Later,
         "Tenant to sign in to.";
     CLIENT_ID = "client_id", Form::Text("an id"), "none", Later,
         "Identity to sign in as.";
+}
+
+keys! { GROUP:
+    GROUP_RPM_LIMIT = "rpm_limit", Form::Whole { min: 1, max: COUNT_MAX }, "none", Works + null,
+        "Requests a minute of all members together.";
+    GROUP_TPM_LIMIT = "tpm_limit", Form::Whole { min: 1, max: COUNT_MAX }, "none", Works + null,
+        "Tokens a minute of all members together.";
 }
 
 impl Key {
@@ -256,7 +278,6 @@ impl Key {
         };
         let remark = match self.standing {
             Standing::Works | Standing::Ignored => "",
-            Standing::NoEffectYet => " **Accepted with a warning: has no effect in this release.**",
             Standing::Later => " **Refused: comes with a later release.**",
         };
         format!(
@@ -289,6 +310,7 @@ mod tests {
         let docs = std::fs::read_to_string(path).unwrap();
         let fresh = replaced(&docs, "top", &table(TOP));
         let fresh = replaced(&fresh, "deployment", &table(DEPLOYMENT));
+        let fresh = replaced(&fresh, "group", &table(GROUP));
         if docs != fresh && std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(path, &fresh).unwrap();
             return;
@@ -301,7 +323,7 @@ mod tests {
 
     #[test]
     fn no_key_stands_twice() {
-        for keys in [TOP, DEPLOYMENT] {
+        for keys in [TOP, DEPLOYMENT, GROUP] {
             for (index, key) in keys.iter().enumerate() {
                 assert!(keys[..index].iter().all(|other| other.name != key.name), "{}", key.name);
             }
@@ -312,6 +334,7 @@ mod tests {
     fn limits_named_in_words_are_those_that_are_checked() {
         let rows = [
             (&DEPLOYMENTS, DEPLOYMENTS_MAX),
+            (&QUOTA_GROUPS, QUOTA_GROUPS_MAX),
             (&NAME, NAME_MAX),
             (&MODEL, MODEL_MAX),
             (&API_KEY, API_KEY_MAX),

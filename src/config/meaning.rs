@@ -8,8 +8,8 @@ use super::complaint::{Complaints, Spot, quoted};
 use super::env::{Env, expand};
 use super::file::{Fields, File};
 use super::json::{Node, Sort};
-use super::keys::{self, Key, LATER_STRATEGIES};
-use super::{Auth, BlasterConfig, DeploymentConfig, Kind, ProxyUrl, Strategy};
+use super::keys::{self, Key};
+use super::{Auth, BlasterConfig, DeploymentConfig, Kind, ProxyUrl, QuotaGroup, Sku, Strategy};
 use crate::api::Secret;
 
 /// The configuration that `file` describes. Where something is missing or of a wrong type, there is a complaint and
@@ -26,6 +26,18 @@ pub(super) fn meaning(file: &File<'_>, env: Env<'_>, complaints: &mut Complaints
         })
     });
     let deployments: Vec<_> = deployments.collect();
+    let groups = file.groups.iter().enumerate().map(|(index, (name, fields))| {
+        let spot = Spot::group(index);
+        let mut read = Reader {
+            file,
+            fields,
+            spot,
+            env,
+            complaints,
+        };
+        group(name, &mut read)
+    });
+    let groups = groups.collect();
     let spot = Spot::default();
     let fields = &file.top;
     top(
@@ -37,13 +49,14 @@ pub(super) fn meaning(file: &File<'_>, env: Env<'_>, complaints: &mut Complaints
             complaints,
         },
         deployments,
+        groups,
     )
 }
 
-fn top(read: &mut Reader<'_, '_>, deployments: Vec<DeploymentConfig>) -> BlasterConfig {
+fn top(read: &mut Reader<'_, '_>, deployments: Vec<DeploymentConfig>, quota_groups: Vec<QuotaGroup>) -> BlasterConfig {
     let mut config = BlasterConfig::new(deployments);
     read.require(&keys::DEPLOYMENTS);
-    set(&mut config.strategy, read.strategy());
+    set(&mut config.strategy, read.one_of(&keys::STRATEGY, Strategy::named));
     config.num_workers = read.number(&keys::NUM_WORKERS);
     set(&mut config.max_job_retry, read.number(&keys::MAX_JOB_RETRY));
     set(&mut config.queue_capacity, read.number(&keys::QUEUE_CAPACITY));
@@ -61,7 +74,23 @@ fn top(read: &mut Reader<'_, '_>, deployments: Vec<DeploymentConfig>) -> Blaster
     config.ca_file = read.text(&keys::CA_FILE).map(Into::into);
     set(&mut config.allow_http, read.flag(&keys::ALLOW_HTTP));
     read.polling_interval();
+    config.quota_groups = quota_groups;
     config
+}
+
+fn group(name: &str, read: &mut Reader<'_, '_>) -> QuotaGroup {
+    let name = match expand(name, read.env) {
+        Ok(name) => name,
+        Err(error) => {
+            let at = Some(read.file.place(read.spot));
+            read.complaints.about(read.spot, at, format!("{error}"));
+            name.to_owned()
+        }
+    };
+    let mut group = QuotaGroup::new(name);
+    group.rpm_limit = read.number(&keys::GROUP_RPM_LIMIT);
+    group.tpm_limit = read.number(&keys::GROUP_TPM_LIMIT);
+    group
 }
 
 fn deployment(read: &mut Reader<'_, '_>) -> DeploymentConfig {
@@ -70,7 +99,7 @@ fn deployment(read: &mut Reader<'_, '_>) -> DeploymentConfig {
     let model = read.required_text(&keys::MODEL);
     let mut config = DeploymentConfig::new(name, endpoint, model).auth(read.auth().unwrap_or(Auth::None));
     set(&mut config.api_version, read.text(&keys::API_VERSION));
-    set(&mut config.kind, read.kind());
+    set(&mut config.kind, read.one_of(&keys::KIND, Kind::named));
     set(&mut config.weight, read.number(&keys::WEIGHT));
     set(&mut config.serves, read.serves());
     config.max_in_flight = read.number(&keys::MAX_IN_FLIGHT);
@@ -80,6 +109,11 @@ fn deployment(read: &mut Reader<'_, '_>) -> DeploymentConfig {
     config.max_completion_tokens = read.number(&keys::MAX_COMPLETION_TOKENS);
     config.rpm_limit = read.number(&keys::RPM_LIMIT);
     config.tpm_limit = read.number(&keys::TPM_LIMIT);
+    set(&mut config.priority, read.number(&keys::PRIORITY));
+    set(&mut config.sku, read.one_of(&keys::SKU, Sku::named));
+    set(&mut config.quota_window, read.time(&keys::QUOTA_WINDOW));
+    set(&mut config.request_window, read.time(&keys::REQUEST_WINDOW));
+    config.quota_group = read.text(&keys::QUOTA_GROUP);
     config
 }
 
@@ -133,29 +167,14 @@ impl<'t> Reader<'_, 't> {
         }
     }
 
-    fn strategy(&mut self) -> Option<Strategy> {
-        let name = self.text(&keys::STRATEGY)?;
-        let strategy = Strategy::named(&name);
-        if strategy.is_none() {
-            let allowed = keys::STRATEGY.form;
-            let said = if LATER_STRATEGIES.contains(&name.as_str()) {
-                format!("{name:?} comes with a later release; allowed now: {allowed}")
-            } else {
-                format!("must be {allowed}, got {}", quoted(&name))
-            };
-            self.complain(&keys::STRATEGY, said);
+    fn one_of<T>(&mut self, key: &'static Key, named: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let name = self.text(key)?;
+        let one = named(&name);
+        if one.is_none() {
+            let said = format!("must be {}, got {}", key.form, quoted(&name));
+            self.complain(key, said);
         }
-        strategy
-    }
-
-    fn kind(&mut self) -> Option<Kind> {
-        let name = self.text(&keys::KIND)?;
-        let kind = Kind::named(&name);
-        if kind.is_none() {
-            let said = format!("must be {}, got {}", keys::KIND.form, quoted(&name));
-            self.complain(&keys::KIND, said);
-        }
-        kind
+        one
     }
 
     fn auth(&mut self) -> Option<Auth> {

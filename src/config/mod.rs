@@ -17,6 +17,8 @@ pub use blaster::BlasterConfig;
 pub use deployment::DeploymentConfig;
 pub use kind::Kind;
 pub use proxy::ProxyUrl;
+pub use quota_group::QuotaGroup;
+pub use sku::Sku;
 pub use strategy::Strategy;
 
 mod auth;
@@ -33,7 +35,9 @@ mod kind;
 mod meaning;
 mod nearest;
 mod proxy;
+mod quota_group;
 mod rules;
+mod sku;
 mod strategy;
 mod url;
 mod write;
@@ -46,7 +50,8 @@ use crate::error::ConfigError;
 /// Every key with its type, range and default: the tables of `docs/CONFIG.md`, in Markdown.
 #[must_use]
 pub fn reference() -> String {
-    format!("{}\n{}", keys::table(keys::TOP), keys::table(keys::DEPLOYMENT))
+    let tables = [keys::TOP, keys::DEPLOYMENT, keys::GROUP].map(keys::table);
+    tables.join("\n")
 }
 
 /// Reads a configuration's text.
@@ -67,10 +72,10 @@ pub fn parse(
         let most = BlasterConfig::FILE_MAX;
         let said = || format!("the text must be at most {most} bytes, got {}", text.len());
         complaints.beside(complaint::Spot::default(), 0, said);
-        return Err(complaints.into_error(file, text, &[]));
+        return Err(complaints.into_error(file, text, None));
     }
     let Some(written) = file::File::read(text, &mut complaints) else {
-        return Err(complaints.into_error(file, text, &[]));
+        return Err(complaints.into_error(file, text, None));
     };
     let config = meaning::meaning(&written, env, &mut complaints);
     rules::check(&config, &mut |spot, said| {
@@ -79,6 +84,6 @@ pub fn parse(
     if complaints.is_empty() {
         Ok(config)
     } else {
-        Err(complaints.into_error(file, text, &config.deployments))
+        Err(complaints.into_error(file, text, Some(&config)))
     }
 }

@@ -1,11 +1,12 @@
 //! What a configuration must keep to, wherever it comes from.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::complaint::{Spot, quoted};
 use super::keys::{self, Key};
-use super::{Auth, BlasterConfig, DeploymentConfig, Kind, url};
+use super::nearest::nearest;
+use super::{Auth, BlasterConfig, DeploymentConfig, Kind, QuotaGroup, url};
 use crate::api::Headers;
 use crate::api::headers::deployment_may_set;
 
@@ -39,6 +40,11 @@ pub(super) fn check(config: &BlasterConfig, complain: &mut dyn FnMut(Spot, Strin
         let needed = format!("be {}, got {}", keys::DEPLOYMENTS.form, config.deployments.len());
         judge.must(&keys::DEPLOYMENTS, &needed);
     }
+    if config.quota_groups.len() > keys::QUOTA_GROUPS_MAX {
+        let needed = format!("be {}, got {}", keys::QUOTA_GROUPS.form, config.quota_groups.len());
+        judge.must(&keys::QUOTA_GROUPS, &needed);
+    }
+    let groups = check_groups(&config.quota_groups, judge.complain);
     let mut names: HashMap<&str, usize> = HashMap::new();
     for (index, deployment) in config.deployments.iter().enumerate() {
         let spot = Spot::deployment(index);
@@ -54,7 +60,53 @@ pub(super) fn check(config: &BlasterConfig, complain: &mut dyn FnMut(Spot, Strin
             );
         }
         judge.deployment(deployment, config.allow_http);
+        if let Some(group) = &deployment.quota_group
+            && !groups.contains(group.as_str())
+        {
+            judge.must(&keys::QUOTA_GROUP, &unknown_group(group, &config.quota_groups));
+        }
     }
+}
+
+/// Checks the groups, and gives their names.
+fn check_groups<'c>(groups: &'c [QuotaGroup], complain: &mut dyn FnMut(Spot, String)) -> HashSet<&'c str> {
+    let mut names = HashSet::new();
+    for (index, group) in groups.iter().enumerate() {
+        let spot = Spot::group(index);
+        if !names.insert(group.name.as_str()) {
+            complain(spot, "is given twice".into());
+        } else if !is_name(&group.name) {
+            complain(spot, format!("must have a name that is {}", keys::NAME.form));
+        }
+        let mut judge = Judge { spot, complain };
+        let limits = [
+            (&keys::GROUP_RPM_LIMIT, group.rpm_limit),
+            (&keys::GROUP_TPM_LIMIT, group.tpm_limit),
+        ];
+        for (key, limit) in limits {
+            if let Some(limit) = limit {
+                judge.whole(key, u64::from(limit));
+            }
+        }
+    }
+    names
+}
+
+/// What the name of a quota group must be instead, to stand after "must".
+fn unknown_group(name: &str, groups: &[QuotaGroup]) -> String {
+    const SHOWN: usize = 5;
+    /// Ten thousand deployments may ask, each for a name of its own.
+    const LOOKED_AT: usize = 50;
+    let names = || groups.iter().map(|group| group.name.as_str());
+    let hint = if groups.is_empty() {
+        "there are no `quota_groups`".to_owned()
+    } else {
+        let known: Vec<_> = names().take(SHOWN).map(quoted).collect();
+        let more = if groups.len() > SHOWN { ", …" } else { "" };
+        let near = nearest(name, names().take(LOOKED_AT)).map(|near| format!("did you mean {}? ", quoted(near)));
+        format!("{}known: {}{more}", near.unwrap_or_default(), known.join(", "))
+    };
+    format!("be {}, got {}; {hint}", keys::QUOTA_GROUP.form, quoted(name))
 }
 
 /// Compares the values of one object with what its keys allow.
@@ -96,6 +148,8 @@ impl Judge<'_> {
         if let Some(timeout) = config.timeout {
             self.time(&keys::TIMEOUT, timeout);
         }
+        self.time(&keys::QUOTA_WINDOW, config.quota_window);
+        self.time(&keys::REQUEST_WINDOW, config.request_window);
         if let Some(temperature) = config.temperature
             && !keys::TEMPERATURE.form.admits_number(temperature)
         {
@@ -108,6 +162,7 @@ impl Judge<'_> {
             (&keys::MAX_COMPLETION_TOKENS, config.max_completion_tokens),
             (&keys::RPM_LIMIT, config.rpm_limit),
             (&keys::TPM_LIMIT, config.tpm_limit),
+            (&keys::PRIORITY, Some(config.priority)),
         ];
         for (key, count) in counts {
             if let Some(count) = count {

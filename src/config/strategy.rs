@@ -5,8 +5,15 @@ use serde::{Serialize, Serializer};
 pub use crate::balance::Strategy;
 
 impl Strategy {
-    /// All strategies of this release, the default first.
-    pub const ALL: [Strategy; 2] = [Strategy::Weighted, Strategy::RoundRobin];
+    /// All strategies, the default first.
+    pub const ALL: [Strategy; 6] = [
+        Strategy::Weighted,
+        Strategy::RoundRobin,
+        Strategy::Priority,
+        Strategy::Failover,
+        Strategy::LeastLoaded,
+        Strategy::TwoChoices,
+    ];
 
     /// The strategy of that name.
     pub(super) fn named(name: &str) -> Option<Self> {
@@ -19,6 +26,10 @@ impl Strategy {
         match self {
             Strategy::Weighted => "weighted",
             Strategy::RoundRobin => "round_robin",
+            Strategy::Priority => "priority",
+            Strategy::Failover => "failover",
+            Strategy::LeastLoaded => "least_loaded",
+            Strategy::TwoChoices => "two_choices",
         }
     }
 }

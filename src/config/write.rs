@@ -12,6 +12,13 @@ pub(super) fn text<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S:
     serializer.serialize_str(&escape(text))
 }
 
+pub(super) fn maybe_text<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    match text {
+        Some(text) => self::text(text, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 pub(super) fn texts<S: Serializer>(texts: &[String], serializer: S) -> Result<S::Ok, S::Error> {
     let mut list = serializer.serialize_seq(Some(texts.len()))?;
     for text in texts {

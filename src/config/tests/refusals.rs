@@ -12,14 +12,10 @@ fn each_key_is_refused_where_its_value_is_wrong_and_the_message_says_why() {
         (
             "strategy",
             "\"fastest\"",
-            "must be \"weighted\" or \"round_robin\", got \"fastest\"",
+            "must be \"weighted\", \"round_robin\", \"priority\", \"failover\", \"least_loaded\" or \"two_choices\", got \"fastest\"",
         ),
-        (
-            "strategy",
-            "\"least_loaded\"",
-            "comes with a later release; allowed now: \"weighted\" or \"round_robin\"",
-        ),
-        ("strategy", "7", "must be \"weighted\" or \"round_robin\", got 7"),
+        ("strategy", "\"Weighted\"", "got \"Weighted\""),
+        ("strategy", "7", "or \"two_choices\", got 7"),
         ("num_workers", "0", "must be a whole number from 1 to 16384, got 0"),
         (
             "num_workers",
@@ -49,7 +45,11 @@ fn each_key_is_refused_where_its_value_is_wrong_and_the_message_says_why() {
         ("ca_file", "\"\"", "the path of a PEM file"),
         ("allow_http", "\"yes\"", "must be true or false, got \"yes\""),
         ("worker_polling_interval", "-0.5", "got -0.5"),
-        ("quota_groups", "{}", "comes with a later release"),
+        (
+            "quota_groups",
+            "[]",
+            "must be an object of at most 10000 quota groups, each under its name, got a list",
+        ),
         ("name", "\"\"", "text of 1 to 128 characters"),
         ("name", "\"a\\nb\"", "got \"a\\nb\""),
         ("endpoint", "\"east.example\"", "must be an absolute URL such as"),
@@ -129,8 +129,18 @@ fn each_key_is_refused_where_its_value_is_wrong_and_the_message_says_why() {
         ("max_completion_tokens", "0", "got 0"),
         ("rpm_limit", "0", "got 0"),
         ("tpm_limit", "\"60k\"", "got \"60k\""),
-        ("priority", "1", "comes with a later release"),
-        ("sku", "\"provisioned\"", "comes with a later release"),
+        ("priority", "0", "must be a whole number from 1 to 4294967295, got 0"),
+        ("priority", "-1", "got -1"),
+        ("sku", "\"ptu\"", "must be \"standard\" or \"provisioned\", got \"ptu\""),
+        ("quota_window_s", "0", "above 0 and at most 86400, got 0"),
+        ("quota_window_s", "null", "got null"),
+        ("request_window_s", "86401", "at most 86400, got 86401"),
+        (
+            "quota_group",
+            "\"east\"",
+            "must be the name of a quota group, got \"east\"; there are no `quota_groups`",
+        ),
+        ("quota_group", "7", "must be the name of a quota group, got 7"),
         ("tenant_id", "\"t\"", "comes with a later release"),
     ];
     for (name, written, part) in rows {
@@ -147,6 +157,67 @@ fn each_key_is_refused_where_its_value_is_wrong_and_the_message_says_why() {
         assert!(problem.text.starts_with(&problem.subject), "{}", problem.text);
         let expected_line = if of_deployment { 4 } else { 2 };
         assert_eq!(problem.position.map(|(line, _)| line), Some(expected_line), "{text}");
+    }
+}
+
+#[test]
+fn a_quota_group_is_refused_with_its_name_and_its_key() {
+    // What is written as the groups, the deployment's keys, what is said, and where.
+    let rows = [
+        (
+            r#"{"east": {"tpm_limit": 0}}"#,
+            "",
+            "quota_groups \"east\": tpm_limit must be a whole number from 1 to 4294967295, got 0",
+            (2, 40),
+        ),
+        (
+            r#"{"east": {"rpm_limit": "60"}}"#,
+            "",
+            "quota_groups \"east\": rpm_limit must be a whole number from 1 to 4294967295, got \"60\"",
+            (2, 40),
+        ),
+        (
+            r#"{"east": 7}"#,
+            "",
+            "quota_groups \"east\": must be an object, got a number",
+            (2, 26),
+        ),
+        (
+            r#"{"east": {}, "east": {}}"#,
+            "",
+            "quota_groups \"east\": is given twice",
+            (2, 38),
+        ),
+        (
+            r#"{"": {}}"#,
+            "",
+            "quota_groups \"\": must have a name that is text of 1 to 128 characters without control characters",
+            (2, 22),
+        ),
+        (
+            r#"{"east": {"tmp_limit": 1}}"#,
+            "",
+            "quota_groups \"east\": unknown key \"tmp_limit\"; did you mean \"tpm_limit\"?",
+            (2, 27),
+        ),
+        (
+            r#"{"east": {"weight": 1}}"#,
+            "",
+            "quota_groups \"east\": unknown key \"weight\"; it belongs into a deployment",
+            (2, 27),
+        ),
+        (
+            r#"{"east-4o": {}, "west-4o": {}}"#,
+            r#""quota_group": "eats-4o","#,
+            "deployments[0] \"east\": quota_group must be the name of a quota group, got \"eats-4o\"; \
+             did you mean \"east-4o\"? known: \"east-4o\", \"west-4o\"",
+            (4, 16),
+        ),
+    ];
+    for (groups, of_deployment, said, place) in rows {
+        let problem = problem_of(&file_with(&format!("\"quota_groups\": {groups},"), of_deployment));
+        assert_eq!(problem.text, said);
+        assert_eq!(problem.position, Some(place), "{said}");
     }
 }
 

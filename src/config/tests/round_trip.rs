@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::{NO_ENV, parse};
 use crate::api::Secret;
-use crate::config::keys::{DEPLOYMENT, TOP};
-use crate::config::{self, Auth, BlasterConfig, DeploymentConfig, Kind, ProxyUrl, SignIn};
+use crate::config::keys::{DEPLOYMENT, GROUP, TOP};
+use crate::config::{self, Auth, BlasterConfig, DeploymentConfig, Kind, ProxyUrl, QuotaGroup, SignIn, Sku};
 
 fn any_time(most: Duration) -> impl Strategy<Value = Duration> {
     (1..=most.as_nanos() as u64).prop_map(Duration::from_nanos)
@@ -22,6 +22,8 @@ prop_compose! {
         headers in proptest::collection::btree_set("x-[a-z]{1,5}", 0..4),
         temperature in proptest::option::of(0.0..=2.0f64),
         counts in proptest::array::uniform3(proptest::option::of(1..=u32::MAX)),
+        windows in proptest::array::uniform2(any_time(Duration::from_secs(86_400))),
+        (priority, sku, grouped) in (1..=u32::MAX, 0..2usize, any::<bool>()),
         version in prop_oneof![Just("v1"), Just("2024-10-21"), Just("2025-01-01-preview")],
     ) -> DeploymentConfig {
         let mut config = DeploymentConfig::new("", "https://a.example/x", format!("m{model}"))
@@ -34,6 +36,10 @@ prop_compose! {
         config.headers = headers.into_iter().map(|name| (name, Secret::from("(hidden)"))).collect();
         config.max_in_flight = max_in_flight;
         config.timeout = timeout;
+        config.priority = priority;
+        config.sku = Sku::ALL[sku];
+        [config.quota_window, config.request_window] = windows;
+        config.quota_group = grouped.then(|| "${g} \"ß".to_owned());
         config.temperature = temperature;
         [config.max_completion_tokens, config.rpm_limit, config.tpm_limit] = counts;
         config
@@ -43,11 +49,12 @@ prop_compose! {
 prop_compose! {
     fn any_config()(
         deployments in proptest::collection::vec(any_deployment(), 1..4),
-        strategy in 0..2usize, num_workers in proptest::option::of(1..=16384usize),
+        strategy in 0..6usize, num_workers in proptest::option::of(1..=16384usize),
         max_job_retry in 1..=100u32, queue_capacity in 1..=10_000_000usize, threshold in 1..=1000u32,
         times in proptest::array::uniform4(any_time(Duration::from_secs(86_400))),
         job_timeout in proptest::option::of(any_time(Duration::from_secs(86_400))),
         cooldown_max in any_time(Duration::from_secs(31 * 86_400)),
+        group_limits in proptest::array::uniform2(proptest::option::of(1..=u32::MAX)),
         proxy in proptest::option::of("http://[a-z]{1,9}:[1-9]"),
         ca_file in proptest::option::of("[a-z${}/ ß]{1,12}"), allow_http: bool,
     ) -> BlasterConfig {
@@ -58,6 +65,9 @@ prop_compose! {
             deployment.name = format!("${{{index}}} \"\\");
         }
         [config.connect_timeout, config.first_byte_timeout, config.idle_timeout, config.attempt_timeout] = times;
+        let mut group = QuotaGroup::new("${g} \"ß");
+        [group.rpm_limit, group.tpm_limit] = group_limits;
+        config.quota_groups = vec![group, QuotaGroup::new("other")];
         config.num_workers = num_workers;
         config.job_timeout = job_timeout;
         config.proxy = proxy.map(ProxyUrl::from);
@@ -68,7 +78,7 @@ prop_compose! {
 
 /// JSON that looks like a configuration and is mostly wrong.
 fn any_json() -> impl Strategy<Value = String> {
-    let names: Vec<_> = TOP.iter().chain(DEPLOYMENT).map(|key| key.name).collect();
+    let names: Vec<_> = TOP.iter().chain(DEPLOYMENT).chain(GROUP).map(|key| key.name).collect();
     let name = prop_oneof![proptest::sample::select(names).prop_map(String::from), "[a-z_]{0,9}"];
     let leaf = prop_oneof![
         Just("null".to_owned()),
