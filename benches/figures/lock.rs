@@ -21,7 +21,7 @@ const STEP: Duration = Duration::from_micros(100);
 
 pub(crate) fn run(effort: Effort) {
     let mut now = Instant::now();
-    let mut decisions = Decisions::new(specs(), settings(), 2 * WAITING, now);
+    let mut decisions = Decisions::new(specs(), settings(now), 2 * WAITING, now);
     let sets = MODELS.map(|model| decisions.set(model).expect("somebody serves it"));
     let mut number = 0;
     let mut submit = |decisions: &mut Decisions, now: Instant| {
@@ -86,16 +86,16 @@ fn outcome(number: usize) -> Outcome {
 
 fn specs() -> Vec<EndpointSpec> {
     let spec = |index: usize| EndpointSpec {
-        name: format!("endpoint-{index}").into(),
         weight: 1 + index as u32 % 5,
-        serves: vec![MODELS[index % 4].into(), MODELS[(index + 1) % 4].into()],
-        max_in_flight: None,
-        unavailable: None,
+        ..EndpointSpec::new(
+            format!("endpoint-{index}"),
+            vec![MODELS[index % 4].into(), MODELS[(index + 1) % 4].into()],
+        )
     };
     (0..ENDPOINTS).map(spec).collect()
 }
 
-fn settings() -> BalanceSettings {
+fn settings(start: Instant) -> BalanceSettings {
     BalanceSettings {
         strategy: Strategy::Weighted,
         workers: WORKERS,
@@ -104,6 +104,8 @@ fn settings() -> BalanceSettings {
             threshold: 5,
             cooldown_max: Duration::from_secs(3600),
         },
+        groups: Vec::new(),
+        start,
         seed: 1,
     }
 }

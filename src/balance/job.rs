@@ -1,6 +1,7 @@
 //! What the balancer remembers of a job between its attempts.
 
 use super::EndpointId;
+use super::grade::Record;
 
 /// A job's history as far as decisions need it; empty until an attempt fails.
 #[derive(Debug)]
@@ -53,6 +54,17 @@ impl JobState {
     /// Whether `endpoint` answered it with a 500, or senselessly.
     pub(super) fn suspects_endpoint(&self, endpoint: EndpointId) -> bool {
         self.suspects().iter().any(|suspect| suspect.endpoint == endpoint)
+    }
+
+    /// How it has fared at `endpoint`.
+    #[inline]
+    pub(super) fn record_at(&self, endpoint: EndpointId) -> Record {
+        match &self.history {
+            None => Record::Clean,
+            Some(_) if self.suspects_endpoint(endpoint) => Record::Suspect,
+            Some(_) if self.has_failed_at(endpoint) => Record::Failed,
+            Some(_) => Record::Clean,
+        }
     }
 
     /// How many endpoints answered it with a 500, or senselessly.

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::EndpointId;
+use super::quotas::Reserved;
+use super::{EndpointId, JobSize};
 use crate::api::Operation;
 
 /// Permission to send one request to one endpoint, given by `pick` and handed back to `settle`.
@@ -20,6 +21,9 @@ pub struct Lease {
     pub(super) epoch: u32,
     pub(super) operation: Operation,
     pub(super) at: Instant,
+    pub(super) size: JobSize,
+    pub(super) reserved: Reserved,
+    pub(super) written: bool,
 }
 
 /// What a request is to its endpoint.
@@ -52,5 +56,10 @@ impl Lease {
     /// When the lease was given.
     pub fn at(&self) -> Instant {
         self.at
+    }
+
+    /// The request has never left the machine, and so has used nothing of a quota.
+    pub fn never_written(&mut self) {
+        self.written = false;
     }
 }

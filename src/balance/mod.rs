@@ -10,7 +10,7 @@
 //! 5. [`outcome`]: what a reply came to
 //! 6. [`size`]: how large a request is
 
-pub use balancer::{Balancer, Need, Pick, ReplyHead, Unavailable};
+pub use balancer::{Balancer, Need, Pick, ReplyHead, Target, Unavailable};
 pub use change::Change;
 pub use job::JobState;
 pub use lease::{Lease, Role};
@@ -21,18 +21,20 @@ pub use spec::{BalanceSettings, EndpointSpec, HealthSettings};
 pub use strategy::Strategy;
 pub use verdict::{GiveUp, Verdict};
 
-#[allow(dead_code)] // until `pick` asks it
 pub mod affinity;
 pub mod backoff;
 pub mod balancer;
 mod change;
 pub mod classify;
 mod endpoint;
+pub mod estimator;
+mod grade;
 pub mod histogram;
 pub mod job;
 pub mod lease;
+pub mod limits;
 pub mod outcome;
-#[allow(dead_code)] // until `pick` asks it
+mod quotas;
 mod recent;
 pub mod retry_after;
 pub mod ring;
@@ -46,6 +48,7 @@ mod spec;
 mod strategy;
 #[cfg(test)]
 mod tests;
+mod tiers;
 mod verdict;
 
 /// The position of an endpoint in the configuration.

@@ -7,7 +7,6 @@
 //! world.at(7 * SECOND);                            // it is t0 + 7 s now
 //! ```
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::outcome::{Axis, Blame, Outcome, Scope, Throttle};
@@ -32,17 +31,13 @@ pub(super) const NORTH: EndpointId = EndpointId(2);
 pub(super) struct Scenario {
     specs: Vec<EndpointSpec>,
     settings: BalanceSettings,
+    clock: ManualClock,
 }
 
 impl Scenario {
     pub(super) fn of(endpoints: usize) -> Self {
-        let spec = |name: &&str| EndpointSpec {
-            name: Arc::from(*name),
-            weight: 1,
-            serves: vec!["m".into()],
-            max_in_flight: None,
-            unavailable: None,
-        };
+        let spec = |name: &&str| EndpointSpec::new(*name, vec!["m".into()]);
+        let clock = ManualClock::new();
         Scenario {
             specs: NAMES[..endpoints].iter().map(spec).collect(),
             settings: BalanceSettings {
@@ -53,8 +48,11 @@ impl Scenario {
                     threshold: 5,
                     cooldown_max: 3600 * SECOND,
                 },
+                groups: Vec::new(),
+                start: clock.now(),
                 seed: 1,
             },
+            clock,
         }
     }
 
@@ -106,7 +104,7 @@ impl Scenario {
     }
 
     pub(super) fn begin(self) -> World {
-        let clock = ManualClock::new();
+        let clock = self.clock;
         let balancer = Balancer::new(self.specs, self.settings);
         World {
             set: balancer.set(Some("m")).unwrap(),
@@ -175,6 +173,7 @@ impl World {
             job,
             deadline,
             size: JobSize::new(1000, Output::AtMost(1000)),
+            affinity: None,
         };
         self.balancer.pick(&need, self.clock.now())
     }
@@ -225,6 +224,7 @@ impl World {
             Pick::WaitUntil(at) => Wait::Until(at - self.t0),
             Pick::WaitForSettle => Wait::Settle,
             Pick::WaitElsewhere(_) => panic!("a new job has failed nowhere"),
+            Pick::TooLate(_) | Pick::TooLarge(_) => panic!("it has no deadline, and there is no limit"),
             Pick::Never(Unavailable { reasons }) => {
                 Wait::Never(reasons.iter().map(|(_, reason)| reason.clone()).collect())
             }

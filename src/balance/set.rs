@@ -24,6 +24,8 @@ pub(super) struct Set {
     pub(super) members: Vec<EndpointId>,
     /// Has a seat for each member.
     pub(super) ring: Ring,
+    /// There are provisioned members and others.
+    is_mixed: bool,
 }
 
 /// All sets. They are known from the start, so that a request can never make another one.
@@ -69,6 +71,11 @@ impl Sets {
         &self.sets[id.0 as usize].members
     }
 
+    /// Whether the set has provisioned members and others.
+    pub(super) fn is_mixed(&self, id: SetId) -> bool {
+        self.sets[id.0 as usize].is_mixed
+    }
+
     pub(super) fn get_mut(&mut self, id: SetId) -> &mut Set {
         &mut self.sets[id.0 as usize]
     }
@@ -91,6 +98,10 @@ impl Set {
             .collect();
         Set {
             ring: Ring::new(&weights, rng),
+            is_mixed: {
+                let is_provisioned = |member: &EndpointId| specs[member.index()].is_provisioned();
+                members.iter().any(is_provisioned) && !members.iter().all(is_provisioned)
+            },
             members,
         }
     }

@@ -1,9 +1,10 @@
 //! What the balancer is told once: its endpoints and its settings.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Strategy;
+use super::limits::LimitSpec;
 
 /// One deployment, as far as the balancer cares.
 #[derive(Clone, Debug)]
@@ -16,11 +17,31 @@ pub struct EndpointSpec {
     pub serves: Vec<Arc<str>>,
     /// Most requests under way; none for what `weight` and the number of workers give.
     pub max_in_flight: Option<u32>,
+    /// Tier, lower ones first.
+    pub tier: u32,
+    /// Its own limit; none for none at all, which nothing is learnt of either.
+    pub limit: Option<LimitSpec>,
+    /// The group that it draws from beside, by position in [`BalanceSettings::groups`].
+    pub group: Option<usize>,
     /// Why it cannot be used at all, if so; [`Balancer::enable`](super::Balancer::enable) does not change that.
     pub unavailable: Option<String>,
 }
 
 impl EndpointSpec {
+    /// An endpoint of weight 1 in tier 1, without any limit.
+    pub fn new(name: impl Into<Arc<str>>, serves: Vec<Arc<str>>) -> Self {
+        EndpointSpec {
+            name: name.into(),
+            weight: 1,
+            serves,
+            max_in_flight: None,
+            tier: 1,
+            limit: None,
+            group: None,
+            unavailable: None,
+        }
+    }
+
     /// Its part of the turns.
     pub(super) fn turns(&self, strategy: Strategy) -> u32 {
         match strategy {
@@ -41,6 +62,10 @@ pub struct BalanceSettings {
     pub max_attempts: u32,
     /// When an endpoint is taken out.
     pub health: HealthSettings,
+    /// Limits that endpoints share.
+    pub groups: Vec<LimitSpec>,
+    /// The first instant that there is.
+    pub start: Instant,
     /// Seed of shuffle and jitter.
     pub seed: u64,
 }

@@ -2,16 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-/// What kind of capacity a deployment has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Sku {
-    /// Pay as you go: an estimate of each request is charged on admission, against windows of tokens and of requests.
-    #[default]
-    Standard,
-    /// Reserved throughput (PTU): a bucket that leaks, corrected as each request completes.
-    Provisioned,
-}
+pub use crate::balance::limits::Sku;
 
 impl Sku {
     /// All kinds, the default first.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::api::RequestDefaults;
+use crate::balance::limits::LimitSpec;
 use crate::balance::{BalanceSettings, Balancer, EndpointSpec, HealthSettings};
 use crate::clock;
-use crate::config::{Auth, BlasterConfig, DeploymentConfig, Kind};
+use crate::config::{Auth, BlasterConfig, DeploymentConfig, Kind, QuotaGroup, Sku, defaults};
 use crate::error::{Error, Result};
 use crate::transport::wire::{EndpointWire, WireSettings};
 use crate::transport::{self, Target, Transport, UreqTransport};
@@ -119,8 +120,13 @@ impl Builder {
             .map(|deployment| deployment.name.as_str().into())
             .collect();
         transport.bind(&names);
+        let began = clock::now();
         let balancer = Balancer::new(
-            config.deployments.iter().map(spec).collect(),
+            config
+                .deployments
+                .iter()
+                .map(|deployment| spec(deployment, &config))
+                .collect(),
             BalanceSettings {
                 strategy: config.strategy,
                 workers: u32::try_from(workers).unwrap_or(u32::MAX),
@@ -129,10 +135,12 @@ impl Builder {
                     threshold: config.auto_disable_threshold,
                     cooldown_max: config.cooldown_max,
                 },
+                groups: config.quota_groups.iter().map(group).collect(),
+                start: began,
                 seed: self.seed.unwrap_or_else(rand::random),
             },
         );
-        let core = Core::new(balancer, config.queue_capacity, clock::now());
+        let core = Core::new(balancer, config.queue_capacity, began);
         let endpoints = config.deployments.iter().map(info).collect();
         let timeouts = Timeouts {
             connect: config.connect_timeout,
@@ -183,8 +191,23 @@ fn scripted() -> DeploymentConfig {
     DeploymentConfig::new("scripted", "http://localhost", "scripted").auth(Auth::None)
 }
 
-fn spec(deployment: &DeploymentConfig) -> EndpointSpec {
+fn spec(deployment: &DeploymentConfig, config: &BlasterConfig) -> EndpointSpec {
+    let group = deployment
+        .quota_group
+        .as_ref()
+        .and_then(|name| config.quota_groups.iter().position(|group| group.name == *name));
+    // A member of a group that states no limit of its own has none: what it meets is the group's.
+    let has_own = group.is_none() || deployment.tpm_limit.is_some() || deployment.rpm_limit.is_some();
     EndpointSpec {
+        tier: deployment.priority,
+        limit: has_own.then(|| LimitSpec {
+            sku: deployment.sku,
+            tpm: deployment.tpm_limit.map(u64::from),
+            rpm: deployment.rpm_limit.map(u64::from),
+            quota_window: deployment.quota_window,
+            request_window: deployment.request_window,
+        }),
+        group,
         name: deployment.name.as_str().into(),
         weight: deployment.weight,
         serves: deployment
@@ -196,6 +219,16 @@ fn spec(deployment: &DeploymentConfig) -> EndpointSpec {
             .max_in_flight
             .map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
         unavailable: deployment.auth.unavailable(),
+    }
+}
+
+fn group(group: &QuotaGroup) -> LimitSpec {
+    LimitSpec {
+        sku: Sku::Standard,
+        tpm: group.tpm_limit.map(u64::from),
+        rpm: group.rpm_limit.map(u64::from),
+        quota_window: defaults::QUOTA_WINDOW,
+        request_window: defaults::REQUEST_WINDOW,
     }
 }
 

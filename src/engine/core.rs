@@ -276,6 +276,7 @@ impl Core {
                     job: job.known_state().unwrap_or(&JobState::new(job.id())),
                     deadline: job.deadline.map(|deadline| self.epoch.instant(deadline)),
                     size: job.request.size,
+                    affinity: None,
                 },
                 now,
             ) {
@@ -287,12 +288,12 @@ impl Core {
                     let first_byte = self.balancer.first_byte_limit(&lease);
                     actions.assignments.push(Assignment { job, lease, first_byte });
                 }
-                Pick::WaitUntil(at) => {
+                Pick::WaitUntil(at) | Pick::TooLate(at) => {
                     wake = wake.into_iter().chain([at]).min();
                     self.lanes.put_back(job);
                     self.lanes.block(lane);
                 }
-                Pick::WaitForSettle => {
+                Pick::WaitForSettle | Pick::TooLarge(_) => {
                     self.lanes.put_back(job);
                     self.lanes.block(lane);
                 }

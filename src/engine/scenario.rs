@@ -41,13 +41,7 @@ pub(crate) fn request() -> Request {
 
 /// A balancer over `endpoints` of equal weight.
 pub(crate) fn balancer(endpoints: usize, workers: usize) -> Balancer {
-    let spec = |number| EndpointSpec {
-        name: format!("e{number}").into(),
-        weight: 1,
-        serves: vec!["m".into(), format!("m{number}").into()],
-        max_in_flight: None,
-        unavailable: None,
-    };
+    let spec = |number| EndpointSpec::new(format!("e{number}"), vec!["m".into(), format!("m{number}").into()]);
     let settings = BalanceSettings {
         strategy: Strategy::Weighted,
         workers: workers as u32,
@@ -56,6 +50,8 @@ pub(crate) fn balancer(endpoints: usize, workers: usize) -> Balancer {
             threshold: 5,
             cooldown_max: 3600 * SECOND,
         },
+        groups: Vec::new(),
+        start: clock::now(),
         seed: 1,
     };
     Balancer::new((0..endpoints).map(spec).collect(), settings)

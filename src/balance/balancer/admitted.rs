@@ -22,9 +22,11 @@ impl Balancer {
         let endpoint = &mut self.endpoints[index];
         endpoint.tallies.told = head.told;
         endpoint.doubts.heard();
+        self.quotas.told(lease.endpoint, &head.told, now);
         if !head.admitted {
             return false;
         }
+        self.quotas.confirm(lease.endpoint, &lease.reserved, now);
         endpoint
             .tallies
             .first_byte

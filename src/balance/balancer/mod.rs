@@ -8,10 +8,15 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 pub use admitted::ReplyHead;
-pub use pick::{Need, Pick, Unavailable};
+pub use pick::{Need, Pick, Target, Unavailable};
 
+use super::affinity::Affinity;
 use super::endpoint::Endpoint;
+use super::estimator::Estimator;
+use super::grade::Grade;
+use super::quotas::Quotas;
 use super::set::Sets;
+use super::tiers::Tiers;
 use super::{BalanceSettings, Change, EndpointId, EndpointSpec, Lease, Role, SetId, Snapshot, shares};
 
 mod admitted;
@@ -27,10 +32,16 @@ pub struct Balancer {
     /// Most requests under way per endpoint, as the present set of usable endpoints gives it.
     caps: Vec<u32>,
     sets: Sets,
+    quotas: Quotas,
+    /// By endpoint: what requests are charged there.
+    estimators: Vec<Estimator>,
+    tiers: Tiers,
+    affinity: Affinity,
     rng: SmallRng,
     changes: Vec<Change>,
-    /// Scratch of `pick`, kept to spare an allocation per decision.
-    ready: Vec<bool>,
+    /// Scratch of `pick`, kept to spare an allocation per decision: for each member of the set in question how good a
+    /// place it is.
+    grades: Vec<Grade>,
 }
 
 impl Balancer {
@@ -42,11 +53,15 @@ impl Balancer {
             endpoints: endpoints.collect(),
             caps: Vec::with_capacity(specs.len()),
             sets: Sets::new(&specs, settings.strategy, &mut rng),
+            quotas: Quotas::new(&specs, &settings.groups, settings.start),
+            estimators: vec![Estimator::default(); specs.len()],
+            tiers: Tiers::new(&specs),
+            affinity: Affinity::default(),
             rng,
             settings,
             specs,
             changes: Vec::new(),
-            ready: Vec::new(),
+            grades: Vec::new(),
         };
         balancer.share_workers();
         balancer

@@ -3,11 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rand::seq::IteratorRandom;
+
 use super::Balancer;
 use crate::api::Operation;
+use crate::balance::affinity::{AffinityKey, Candidate};
 use crate::balance::endpoint::{Endpoint, Readiness};
+use crate::balance::grade::{Grade, Record};
+use crate::balance::quotas::Allowed;
 use crate::balance::set::{Set, SetId};
-use crate::balance::{EndpointId, JobSize, JobState, Lease, Role};
+use crate::balance::{EndpointId, JobSize, JobState, Lease, Role, Strategy};
 
 /// What a job needs of an endpoint.
 #[derive(Clone, Copy, Debug)]
@@ -22,13 +27,15 @@ pub struct Need<'a> {
     pub deadline: Option<Instant>,
     /// How large it is.
     pub size: JobSize,
+    /// What it has in common with others that are best served at the same place, if anything.
+    pub affinity: Option<AffinityKey>,
 }
 
 /// The answer to "where does this job go now?"
 #[derive(Debug)]
-pub enum Pick {
+pub enum Pick<T = Lease> {
     /// There, now.
-    Send(Lease),
+    Send(T),
     /// Nowhere before this instant (unless something changes first).
     WaitUntil(Instant),
     /// Nowhere before something that is under way ends.
@@ -36,8 +43,22 @@ pub enum Pick {
     /// This job nowhere before something that is under way ends, or before the instant: it has failed at all that are
     /// ready, and is better off with one that is merely busy. Other jobs of the same need may go.
     WaitElsewhere(Option<Instant>),
+    /// This job nowhere within its time: the first that could take it can do so at this instant.
+    TooLate(Instant),
+    /// This job nowhere ever: it is larger than what any endpoint that serves it grants in a whole window, so many
+    /// tokens at most.
+    TooLarge(u64),
     /// Nowhere: every endpoint that serves it is disabled.
     Never(Unavailable),
+}
+
+/// Where a job could go now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// There.
+    pub endpoint: EndpointId,
+    /// As this.
+    pub role: Role,
 }
 
 /// Why no endpoint can serve a job, and none is expected to soon.
@@ -48,37 +69,112 @@ pub struct Unavailable {
 }
 
 impl Balancer {
-    /// Where a job with this need goes now.
+    /// Where a job with this need goes now: [`Balancer::choose`], and [`Balancer::take`] at once.
+    pub fn pick(&mut self, need: &Need<'_>, now: Instant) -> Pick {
+        match self.choose(need, now) {
+            Pick::Send(target) => Pick::Send(self.take(target, need, now)),
+            Pick::WaitUntil(at) => Pick::WaitUntil(at),
+            Pick::WaitForSettle => Pick::WaitForSettle,
+            Pick::WaitElsewhere(at) => Pick::WaitElsewhere(at),
+            Pick::TooLate(at) => Pick::TooLate(at),
+            Pick::TooLarge(most) => Pick::TooLarge(most),
+            Pick::Never(why) => Pick::Never(why),
+        }
+    }
+
+    /// Where a job with this need could go now. Nothing is promised by that: what is sent there is to be
+    /// [taken](Balancer::take) under the same `now`.
     ///
     /// A due probe goes before everything else (an endpoint that is back is worth one delayed job, though not one that
-    /// the delay would end); then, of the ready endpoints, those where the job has not failed take turns by their
-    /// weights.
-    pub fn pick(&mut self, need: &Need<'_>, now: Instant) -> Pick {
+    /// the delay would end). Of the ready endpoints, those of the best [`Grade`] take turns by the strategy.
+    pub fn choose(&mut self, need: &Need<'_>, now: Instant) -> Pick<Target> {
         let found = self.survey(need, now);
-        let better = found.fresh + found.stale > 0;
+        let probe = |endpoint| {
+            let role = Role::Probe;
+            Pick::Send(Target { endpoint, role })
+        };
+        let better = matches!(found.best.record(), Some(Record::Clean | Record::Failed));
         if let Some(member) = found.probe.or(found.hurried.filter(|_| !better)) {
-            return Pick::Send(self.lease(member, Role::Probe, need.operation, now));
+            return probe(member);
         }
         if !better
-            && (found.suspect > 0 || found.reluctant.is_some())
+            && (found.best != Grade::AWAY || found.reluctant.is_some())
             && let Some(at) = found.elsewhere
         {
             // Only those are ready that answered it with a 500. Whose fault that was shows elsewhere, and there it
             // waits for a place: asked again here, a job that another endpoint can serve would be given up.
             return Pick::WaitElsewhere(at);
         }
-        if let Some(member) = self.next_in_turn(need, &found) {
-            let role = self.endpoints[member.index()].role();
-            return Pick::Send(self.lease(member, role, need.operation, now));
+        if let Some(endpoint) = self.next_in_turn(need, &found, now) {
+            let role = self.endpoints[endpoint.index()].role();
+            return Pick::Send(Target { endpoint, role });
         }
         if let Some(member) = found.reluctant {
-            return Pick::Send(self.lease(member, Role::Probe, need.operation, now));
+            return probe(member);
         }
         match found.earliest {
             _ if !found.hope => Pick::Never(self.unavailable(need.set, need.operation)),
+            Some(at) if !found.settles && need.deadline.is_some_and(|deadline| deadline < at) => Pick::TooLate(at),
             Some(at) => Pick::WaitUntil(at),
             None => Pick::WaitForSettle,
         }
+    }
+
+    /// Gives the right to send a request to `target`, which [`Balancer::choose`] has named, or which
+    /// [fits](Balancer::fits).
+    pub fn take(&mut self, target: Target, need: &Need<'_>, now: Instant) -> Lease {
+        let index = target.endpoint.index();
+        let charge = self.estimators[index].charge(need.size);
+        let reserved = self.quotas.reserve(target.endpoint, &charge, now);
+        let subject = &mut self.endpoints[index];
+        let before = subject.condition();
+        let number = subject.leave(target.role, need.operation, now);
+        if subject.condition() != before {
+            self.changes.push(subject.change(&self.specs[index].name));
+        }
+        Lease {
+            endpoint: target.endpoint,
+            role: target.role,
+            number,
+            epoch: subject.epoch(),
+            operation: need.operation.clone(),
+            at: now,
+            size: need.size,
+            reserved,
+            written: true,
+        }
+    }
+
+    /// Whether another job could go where one could: its quota has room for it, and it has not failed there.
+    pub fn fits(&mut self, target: Target, need: &Need<'_>, now: Instant) -> bool {
+        let charge = self.estimators[target.endpoint.index()].charge(need.size);
+        !need.job.has_failed_at(target.endpoint) && self.quotas.allow(target.endpoint, &charge, now) == Allowed::Now
+    }
+
+    /// The next member of the set after `after`, in the order of the configuration, that is ready and has something
+    /// left of a window, with the tokens that fit.
+    pub fn gap(&mut self, need: &Need<'_>, after: Option<EndpointId>, now: Instant) -> Option<(Target, f64)> {
+        let members = self.sets.members(need.set);
+        let from = after.map_or(0, |after| members.partition_point(|&member| member <= after));
+        members[from..].iter().find_map(|&endpoint| {
+            let index = endpoint.index();
+            let readiness = self.endpoints[index].readiness(need.operation, self.caps[index], now);
+            let Readiness::Now(role @ (Role::Regular | Role::Trial)) = readiness else {
+                return None;
+            };
+            let room = self.quotas.room(endpoint, now)?;
+            Some((Target { endpoint, role }, room))
+        })
+    }
+
+    /// Whether the set has provisioned endpoints and others, so that it matters which job goes where.
+    pub fn is_mixed(&self, set: SetId) -> bool {
+        self.sets.is_mixed(set)
+    }
+
+    /// Whether an endpoint's capacity is paid for, used or not.
+    pub fn is_provisioned(&self, endpoint: EndpointId) -> bool {
+        self.specs[endpoint.index()].is_provisioned()
     }
 
     /// Whether [`Balancer::hopeless`] may find anything: some endpoint is out, or lacks an operation.
@@ -97,68 +193,97 @@ impl Balancer {
         all.then(|| self.unavailable(set, operation))
     }
 
-    /// Asks each endpoint of the set whether it is ready, lets cooldowns end that are over, and notes in `ready` who
-    /// may take a turn.
+    /// Asks each endpoint of the set whether it is ready and its quota has room, lets cooldowns end that are over, and
+    /// notes in `grades` how good a place each is.
     fn survey(&mut self, need: &Need<'_>, now: Instant) -> Survey {
         let mut found = Survey::default();
-        self.ready.clear();
+        self.grades.clear();
         for &member in self.sets.members(need.set) {
             let index = member.index();
             let endpoint = &mut self.endpoints[index];
             // The usual case, found out without the rest: this loop is most of what the engine's lock is held for.
-            if endpoint.is_at_ease(self.caps[index]) && !need.job.has_failed_at(member) {
-                self.ready.push(true);
-                found.fresh += 1;
-                continue;
+            let mut readiness = if endpoint.is_at_ease(self.caps[index]) {
+                Readiness::Now(Role::Regular)
+            } else {
+                if endpoint.refresh(now) {
+                    self.changes.push(endpoint.change(&self.specs[index].name));
+                }
+                endpoint.readiness(need.operation, self.caps[index], now)
+            };
+            let mut grade = Grade::AWAY;
+            if let Readiness::Now(Role::Regular | Role::Trial) = readiness {
+                let charge = self.estimators[index].charge(need.size);
+                let allowed = self.quotas.allow(member, &charge, now);
+                if let Allowed::At(at) = allowed {
+                    self.tiers.found_full(member, now);
+                    found.settles |= self.specs[index].is_provisioned();
+                    readiness = Readiness::At(at);
+                } else {
+                    grade = self.tiers.standing(member, now).with(need.job.record_at(member));
+                    if allowed == Allowed::AsTest {
+                        grade = grade.as_test();
+                    }
+                }
             }
-            if endpoint.refresh(now) {
-                self.changes.push(endpoint.change(&self.specs[index].name));
-            }
-            let readiness = endpoint.readiness(need.operation, self.caps[index], now);
-            self.ready
-                .push(matches!(readiness, Readiness::Now(Role::Regular | Role::Trial)));
+            self.grades.push(grade);
+            found.best = found.best.min(grade);
             let haste = || need.ends_within(endpoint.probe_first_byte(), now);
             found.add(member, readiness, need.job, haste);
         }
         found
     }
 
-    /// The member whose turn it is, of those that are ready.
-    fn next_in_turn(&mut self, need: &Need<'_>, found: &Survey) -> Option<EndpointId> {
-        if found.fresh + found.stale + found.suspect == 0 {
+    /// The member whose turn it is, of those with the best grade.
+    fn next_in_turn(&mut self, need: &Need<'_>, found: &Survey, now: Instant) -> Option<EndpointId> {
+        if found.best == Grade::AWAY {
             return None;
         }
-        let Set { members, ring } = self.sets.get_mut(need.set);
-        let ready = &self.ready;
-        // A retry goes where it has not failed, if anybody there is ready.
-        let may = |seat: usize| {
-            let member = members[seat];
-            let better = match (found.fresh, found.stale) {
-                (1.., _) => !need.job.has_failed_at(member),
-                (0, 1..) => !need.job.suspects_endpoint(member),
-                (0, 0) => true,
-            };
-            ready[seat] && better
+        let strategy = self.settings.strategy;
+        if let Some(key) = need.affinity.filter(|_| strategy != Strategy::Failover)
+            && let Some(home) = self.home(key, need.set, found.best)
+        {
+            return Some(home);
+        }
+        let load = |member: EndpointId| {
+            let index = member.index();
+            let places = f64::from(self.endpoints[index].in_flight()) / f64::from(self.caps[index]);
+            (self.quotas.used_share(member, now).unwrap_or(places), places)
         };
-        ring.next(may).map(|seat| members[seat])
+        let Set { members, ring, .. } = self.sets.get_mut(need.set);
+        let grades = &self.grades;
+        let may = |seat: usize| grades[seat] == found.best;
+        let candidates = || (0..members.len()).filter(|&seat| may(seat));
+        let less = |a: &usize, b: &usize| {
+            let (a, b) = (load(members[*a]), load(members[*b]));
+            a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))
+        };
+        let seat = match strategy {
+            Strategy::Weighted | Strategy::RoundRobin | Strategy::Priority => ring.next(may),
+            Strategy::Failover => candidates().next(),
+            Strategy::LeastLoaded => candidates().min_by(less),
+            Strategy::TwoChoices => {
+                let mut two = candidates().sample(&mut self.rng, 2);
+                two.sort_unstable();
+                two.into_iter().min_by(less)
+            }
+        };
+        seat.map(|seat| members[seat])
     }
 
-    fn lease(&mut self, endpoint: EndpointId, role: Role, operation: &Operation, now: Instant) -> Lease {
-        let index = endpoint.index();
-        let subject = &mut self.endpoints[index];
-        let before = subject.condition();
-        let number = subject.leave(role, operation, now);
-        if subject.condition() != before {
-            self.changes.push(subject.change(&self.specs[index].name));
-        }
-        Lease {
+    /// Where a conversation is at home, of the members with this grade.
+    fn home(&mut self, key: AffinityKey, set: SetId, grade: Grade) -> Option<EndpointId> {
+        let members = self.sets.members(set);
+        let candidate = |(&endpoint, _)| Candidate {
             endpoint,
-            role,
-            number,
-            epoch: subject.epoch(),
-            operation: operation.clone(),
-            at: now,
-        }
+            weight: self.specs[EndpointId::index(endpoint)].weight,
+            in_flight: self.endpoints[EndpointId::index(endpoint)].in_flight(),
+        };
+        let with_grade = members.iter().zip(&self.grades).filter(|(_, other)| **other == grade);
+        let candidates: Vec<Candidate> = with_grade.map(candidate).collect();
+        let everybody = members
+            .iter()
+            .map(|&member| (member, self.specs[member.index()].weight));
+        self.affinity.place(key, &candidates, everybody)
     }
 
     fn unavailable(&self, set: SetId, operation: &Operation) -> Unavailable {
@@ -174,7 +299,6 @@ impl Balancer {
 }
 
 /// What the endpoints of a set say to a job.
-#[derive(Default)]
 struct Survey {
     /// A probe of it is due.
     probe: Option<EndpointId>,
@@ -183,18 +307,31 @@ struct Survey {
     /// A probe of it is due, and the job has had a 500 there: another one finds out better, for this one may be at
     /// fault itself.
     reluctant: Option<EndpointId>,
-    /// How many are ready where the job has not failed.
-    fresh: usize,
-    /// How many are ready where it has failed by the endpoint's fault.
-    stale: usize,
-    /// How many are ready that answered it with a 500.
-    suspect: usize,
+    /// The best place of those that are ready.
+    best: Grade,
+    /// Whether something under way may let it go sooner than `earliest`.
+    settles: bool,
     /// Whether somebody who is not ready is expected to be.
     hope: bool,
     /// When the first of them is, as far as that is known.
     earliest: Option<Instant>,
     /// Where the job has not failed and may go later: none for "no such", some for "when a place is free or …".
     elsewhere: Option<Option<Instant>>,
+}
+
+impl Default for Survey {
+    fn default() -> Self {
+        Survey {
+            probe: None,
+            hurried: None,
+            reluctant: None,
+            best: Grade::AWAY,
+            settles: false,
+            hope: false,
+            earliest: None,
+            elsewhere: None,
+        }
+    }
 }
 
 impl Survey {
@@ -206,9 +343,7 @@ impl Survey {
             }
             Readiness::Now(Role::Probe) if haste() => self.hurried = self.hurried.or(Some(member)),
             Readiness::Now(Role::Probe) => self.probe = self.probe.or(Some(member)),
-            Readiness::Now(_) if job.suspects_endpoint(member) => self.suspect += 1,
-            Readiness::Now(_) if job.has_failed_at(member) => self.stale += 1,
-            Readiness::Now(_) => self.fresh += 1,
+            Readiness::Now(Role::Regular | Role::Trial) => {}
             Readiness::At(at) => {
                 self.hope = true;
                 self.earliest = sooner(self.earliest, Some(at));
@@ -218,6 +353,7 @@ impl Survey {
             }
             Readiness::OnSettle => {
                 self.hope = true;
+                self.settles = true;
                 if !job.has_failed_at(member) {
                     self.elsewhere = Some(self.elsewhere.flatten());
                 }

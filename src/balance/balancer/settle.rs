@@ -1,10 +1,13 @@
 //! What is concluded from an attempt that is over, about the endpoint and about the job.
 
+use std::mem;
 use std::time::Instant;
 
 use super::Balancer;
 use crate::balance::job::{JobState, Suspect};
+use crate::balance::limits::Settlement;
 use crate::balance::outcome::{Blame, Outcome, Scope, Throttle};
+use crate::balance::quotas::Reserved;
 use crate::balance::set::SetId;
 use crate::balance::verdict::{GiveUp, Verdict, after_failure, after_unclear};
 use crate::balance::{EndpointId, Lease, Role};
@@ -24,20 +27,21 @@ impl Balancer {
     /// Takes a lease back with what came of it, and says what becomes of the job.
     pub fn settle(
         &mut self,
-        lease: Lease,
+        mut lease: Lease,
         job: &mut JobState,
         need: SetId,
         outcome: &Outcome,
         now: Instant,
     ) -> Verdict {
         let scout = self.endpoints[lease.endpoint.index()].back(&lease);
+        let reserved = mem::take(&mut lease.reserved);
         let attempt = &Attempt {
             lease,
             scout,
             set: need,
             now,
         };
-        match outcome {
+        let verdict = match outcome {
             Outcome::Success(_) => self.succeeded(attempt, job),
             Outcome::Throttled(throttle) => self.throttled(attempt, throttle),
             Outcome::Refused { .. } => self.refused(attempt),
@@ -50,7 +54,38 @@ impl Balancer {
                 Blame::Denied => self.denied(attempt, job, reason),
                 Blame::Unclear => self.unclear(attempt, job, reason),
             },
-        }
+        };
+        self.settle_quota(attempt, reserved, outcome);
+        verdict
+    }
+
+    /// What the attempt has used of the quota, and what that teaches. After the endpoint has drawn its conclusions, for
+    /// where the service names no time it is the endpoint's rest that counts.
+    fn settle_quota(&mut self, attempt: &Attempt, reserved: Reserved, outcome: &Outcome) {
+        let Attempt { lease, now, .. } = attempt;
+        let (id, index) = (lease.endpoint, attempt.index());
+        let estimator = &mut self.estimators[index];
+        let end = match outcome {
+            Outcome::Throttled(throttle) => {
+                let endpoint = &self.endpoints[index];
+                let until = endpoint.until().unwrap_or(*now);
+                self.quotas
+                    .refuse(id, reserved, throttle, &endpoint.tallies.told, until, *now);
+                return;
+            }
+            Outcome::Success(used) => {
+                let charged_output = estimator.charged_output(lease.size);
+                estimator.learn(lease.size, *used);
+                Settlement::Answered {
+                    prompt: used.prompt.map(u64::from),
+                    output: used.output.map(u64::from),
+                    charged_output,
+                }
+            }
+            _ if !lease.written => Settlement::NeverWritten,
+            _ => Settlement::Kept,
+        };
+        self.quotas.settle(id, reserved, end, *now);
     }
 
     fn succeeded(&mut self, attempt: &Attempt, job: &mut JobState) -> Verdict {

@@ -142,6 +142,7 @@ impl Watched {
                 assert!(!self.under_way.is_empty(), "nothing is under way that could end");
                 Some(job)
             }
+            Pick::TooLate(_) | Pick::TooLarge(_) => panic!("it has no deadline, and there is no limit"),
             Pick::Never(why) => {
                 assert_eq!(why.reasons.len(), ENDPOINTS);
                 assert!(

@@ -1,0 +1,203 @@
+//! The limits of all endpoints: each has its own, a group's, both or none.
+
+use std::time::{Duration, Instant};
+
+use super::limits::{Admission, Charge, Limit, LimitSnapshot, LimitSpec, Mode, Reservation, Settlement};
+use super::outcome::{Axis, Throttle};
+use super::{EndpointId, EndpointSpec};
+use crate::api::Told;
+use crate::balance::limits::{Refusal, Wait};
+
+/// The limits of all endpoints.
+#[derive(Debug)]
+pub(super) struct Quotas {
+    /// Of endpoints and of groups.
+    limits: Vec<Limit>,
+    /// By endpoint.
+    of: Vec<Places>,
+}
+
+/// Where the limits of an endpoint are among all.
+#[derive(Clone, Copy, Debug)]
+struct Places {
+    own: Option<usize>,
+    group: Option<usize>,
+}
+
+/// What is reserved for one request.
+#[derive(Debug, Default)]
+pub(super) struct Reserved {
+    own: Option<Reservation>,
+    group: Option<Reservation>,
+}
+
+/// Whether an endpoint's limits admit a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Allowed {
+    /// They do.
+    Now,
+    /// They do, to find something out: others come first.
+    AsTest,
+    /// Not before then.
+    At(Instant),
+}
+
+impl Quotas {
+    pub(super) fn new(specs: &[EndpointSpec], groups: &[LimitSpec], start: Instant) -> Self {
+        let mut limits: Vec<Limit> = groups.iter().map(|spec| Limit::new(spec, start)).collect();
+        let of = specs.iter().map(|spec| Places {
+            group: spec.group.filter(|&group| group < groups.len()),
+            own: spec.limit.map(|limit| {
+                limits.push(Limit::new(&limit, start));
+                limits.len() - 1
+            }),
+        });
+        let of = of.collect();
+        // Nobody is asked unless a request is waiting.
+        limits.iter_mut().for_each(|limit| limit.set_backlog(true));
+        Quotas { limits, of }
+    }
+
+    /// Whether the limits of `endpoint` admit a request with this charge.
+    #[inline]
+    pub(super) fn allow(&mut self, endpoint: EndpointId, charge: &Charge, now: Instant) -> Allowed {
+        let Places { own, group } = self.of[endpoint.index()];
+        let mut allowed = Allowed::Now;
+        for index in own.into_iter().chain(group) {
+            allowed = match (self.limits[index].admits(charge, now), allowed) {
+                (Admission::At(at), Allowed::At(later)) => Allowed::At(at.max(later)),
+                (Admission::At(at), _) => Allowed::At(at),
+                (Admission::Now(_), Allowed::At(at)) => Allowed::At(at),
+                (Admission::Now(Mode::Test), _) => Allowed::AsTest,
+                (Admission::Now(_), allowed) => allowed,
+            };
+        }
+        allowed
+    }
+
+    /// Tokens that fit into what is left of the present window at `endpoint`; none where that is not how it counts, or
+    /// nothing may go.
+    pub(super) fn room(&mut self, endpoint: EndpointId, now: Instant) -> Option<f64> {
+        let Places { own, group } = self.of[endpoint.index()];
+        let mut rooms = own.into_iter().chain(group).map(|index| self.limits[index].room(now));
+        let first = rooms.next()??;
+        rooms.try_fold(first, |least, room| Some(least.min(room?)))
+    }
+
+    /// Charges a request that goes to `endpoint` now.
+    pub(super) fn reserve(&mut self, endpoint: EndpointId, charge: &Charge, now: Instant) -> Reserved {
+        let Places { own, group } = self.of[endpoint.index()];
+        let mut reserve = |index: usize| {
+            let limit = &mut self.limits[index];
+            let mode = match limit.admits(charge, now) {
+                Admission::Now(mode) => mode,
+                // It goes for another reason, as a probe does, and teaches what it meets.
+                Admission::At(_) => Mode::Trial,
+            };
+            limit.reserve(charge, mode, now)
+        };
+        Reserved {
+            own: own.map(&mut reserve),
+            group: group.map(reserve),
+        }
+    }
+
+    /// A new connection is being made for a request: until it stands, silence tells nothing.
+    pub(super) fn connecting(&mut self, endpoint: EndpointId, reserved: &Reserved) {
+        self.each(endpoint, reserved, Limit::dialing);
+    }
+
+    /// The connection stands, and the request has been written.
+    pub(super) fn connected(&mut self, endpoint: EndpointId, reserved: &Reserved, took: Duration, now: Instant) {
+        self.each(endpoint, reserved, |limit, reservation| {
+            limit.connected(took);
+            limit.written(reservation, now);
+        });
+    }
+
+    /// The request has been admitted.
+    pub(super) fn confirm(&mut self, endpoint: EndpointId, reserved: &Reserved, now: Instant) {
+        self.each(endpoint, reserved, |limit, reservation| limit.confirm(reservation, now));
+    }
+
+    fn each(&mut self, endpoint: EndpointId, reserved: &Reserved, mut tell: impl FnMut(&mut Limit, &Reservation)) {
+        let Places { own, group } = self.of[endpoint.index()];
+        for (place, reservation) in [(own, &reserved.own), (group, &reserved.group)] {
+            if let (Some(index), Some(reservation)) = (place, reservation) {
+                tell(&mut self.limits[index], reservation);
+            }
+        }
+    }
+
+    /// A reply's figures: they are the deployment's own, where it has a limit of its own, else its group's.
+    pub(super) fn told(&mut self, endpoint: EndpointId, told: &Told, now: Instant) {
+        let Places { own, group } = self.of[endpoint.index()];
+        if let Some(index) = own.or(group) {
+            self.limits[index].told(told, now);
+        }
+    }
+
+    /// The request has ended, and was not refused for want of quota.
+    pub(super) fn settle(&mut self, endpoint: EndpointId, reserved: Reserved, end: Settlement, now: Instant) {
+        let Places { own, group } = self.of[endpoint.index()];
+        for (place, reservation) in [(own, reserved.own), (group, reserved.group)] {
+            if let (Some(index), Some(reservation)) = (place, reservation) {
+                let _ = self.limits[index].settle(reservation, end, now);
+            }
+        }
+    }
+
+    /// The request has been refused; nothing is sent before `until`. True where nothing else of ours was charged there.
+    ///
+    /// What is exhausted is taken to be the group's, where there is one: its members' own limits are only narrower.
+    pub(super) fn refuse(
+        &mut self,
+        endpoint: EndpointId,
+        reserved: Reserved,
+        throttle: &Throttle,
+        told: &Told,
+        until: Instant,
+        now: Instant,
+    ) -> bool {
+        let Places { own, group } = self.of[endpoint.index()];
+        let refusal = Refusal {
+            axis: throttle.axis,
+            wait: match throttle.wait {
+                Some(wait) => Wait::Told(wait),
+                None => Wait::Own(until.saturating_duration_since(now)),
+            },
+            remaining_tokens: told.remaining_tokens,
+            remaining_requests: told.remaining_requests,
+        };
+        let rest = Refusal {
+            axis: Axis::Capacity,
+            ..refusal
+        };
+        let of_own = if group.is_some() { rest } else { refusal };
+        let mut alone = false;
+        for (place, reservation, refusal) in [(own, reserved.own, of_own), (group, reserved.group, refusal)] {
+            if let (Some(index), Some(reservation)) = (place, reservation) {
+                alone = self.limits[index]
+                    .settle(reservation, Settlement::Refused(refusal), now)
+                    .alone;
+            }
+        }
+        alone
+    }
+
+    /// Use of the present minute's quota, of the limit that is used most; none where none is known.
+    pub(super) fn used_share(&self, endpoint: EndpointId, now: Instant) -> Option<f64> {
+        let Places { own, group } = self.of[endpoint.index()];
+        let shares = own
+            .into_iter()
+            .chain(group)
+            .filter_map(|index| self.limits[index].used_share(now));
+        shares.max_by(f64::total_cmp)
+    }
+
+    /// How the endpoint's own limit stands, and its group's.
+    pub(super) fn snapshots(&self, endpoint: EndpointId, now: Instant) -> [Option<LimitSnapshot>; 2] {
+        let Places { own, group } = self.of[endpoint.index()];
+        [own, group].map(|place| place.map(|index| self.limits[index].snapshot(now)))
+    }
+}
