@@ -4,29 +4,25 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::api::assembler::{Assembler, Step};
-use crate::api::{Attempt, ChatCompletion, Delta, Embeddings, Headers, RawReply, Told};
-use crate::balance::classify::{ReplyFacts, bad_reply, classify, classify_error_frame, classify_fault};
-use crate::balance::outcome::{Blame, Outcome, Used};
+use crate::api::{Attempt, ChatCompletion, Embeddings, Headers, RawReply, Told};
+use crate::balance::classify::{ReplyFacts, bad_reply, classify};
+use crate::balance::outcome::{Blame, Outcome};
 use crate::balance::{Lease, ReplyHead, Role};
 use crate::clock;
+use crate::error::Upstream;
 use crate::error::fault::{Fault, FaultKind, Phase};
-use crate::error::{StreamProblem, Upstream};
-use crate::transport::{self, Body, Call, Gate, Limits, MAX_BODY, REFUSAL_TIME, sse};
+use crate::transport::{self, Body, Call, Limits, MAX_BODY, REFUSAL_TIME};
 
+use super::attempted::{Attempted, Cause, answered, ended_as, failed, problem};
 use super::event::Event;
 use super::job::{Job, Reply, ReplyKind};
-use super::raw_look::RawLook;
 use super::shared::Shared;
-use super::stream::{Given, RawPiece};
+use super::stream::RawPiece;
+use super::streamed::{CHUNK, chat_stream, hand_out, pass_on, raw_stream};
 use super::tail::Tail;
 
 /// Most bytes kept of a reply that is no success.
 const ERROR_BODY: usize = 64 * 1024;
-/// Bytes of a stream read at once.
-const CHUNK: usize = 8 * 1024;
-/// Most bytes of a raw stream held back while no content has come.
-const MOST_HELD: usize = 1024 * 1024;
 
 /// Most bytes of room that a worker keeps from one job to the next.
 const ROOM_KEPT: usize = 1024 * 1024;
@@ -44,33 +40,6 @@ impl Buffers {
             self.body = Vec::new();
         }
     }
-}
-
-/// What an attempt came to.
-#[derive(Debug)]
-pub(crate) struct Attempted {
-    pub(crate) outcome: Outcome,
-    /// The answer, where the outcome is a success.
-    pub(crate) reply: Option<Reply>,
-    /// The service's reply, where it was no success.
-    pub(crate) upstream: Option<Upstream>,
-    /// Why the job ends, where the outcome does not say it.
-    pub(crate) cause: Option<Cause>,
-}
-
-/// Why a job ends for a reason that is not the endpoint's.
-#[derive(Debug)]
-pub(crate) enum Cause {
-    /// Cancelled, or the blaster was closed.
-    Cancelled,
-    /// The job's own timeout ran out.
-    TimedOut,
-    /// The stream's callback has had enough.
-    Stopped(Box<ChatCompletion>),
-    /// The stream broke after part of it was handed out.
-    Broken(Option<Box<ChatCompletion>>),
-    /// Foreign code panicked.
-    Panicked(String),
 }
 
 /// What is known of a reply when its attempt ends.
@@ -159,21 +128,6 @@ pub(crate) fn run(
     }
 }
 
-/// What an attempt failed for, in words; none where it brought the answer.
-fn problem(attempted: &Attempted) -> Option<Box<str>> {
-    let words = match (&attempted.outcome, &attempted.cause) {
-        (Outcome::Success(_), _) => return None,
-        (_, Some(Cause::Cancelled)) => "cancelled",
-        (_, Some(Cause::Stopped(_))) => "the caller had enough",
-        (_, Some(Cause::Panicked(_))) => "a callback panicked",
-        (Outcome::Throttled(throttle), _) => &throttle.reason,
-        (Outcome::Failed { reason, .. } | Outcome::Unusable { reason, .. } | Outcome::Refused { reason }, _) => reason,
-        (Outcome::OutOfTime { .. }, _) => "the job's time was over",
-        (Outcome::Abandoned, _) => "given up",
-    };
-    Some(words.into())
-}
-
 #[allow(clippy::too_many_arguments)] // the facts of one call, passed on once
 fn send(
     shared: &Shared,
@@ -247,24 +201,6 @@ fn read(
         (ReplyKind::Chat, false) => chat_whole(shared, job, lease, reply),
         (ReplyKind::Embeddings, _) => embeddings(lease, reply),
         (ReplyKind::Raw, _) => raw(shared, job, lease, reply, streamed),
-    }
-}
-
-/// A request that brought no (whole) reply.
-fn failed(shared: &Shared, job: &Job, fault: &Fault) -> Attempted {
-    let job_over = job
-        .deadline
-        .is_some_and(|deadline| deadline <= shared.moment(clock::now()));
-    match fault.kind {
-        FaultKind::Cancelled => Attempted::ended(Cause::Cancelled),
-        // Whichever limit it was: each ends with the job's time at the latest.
-        FaultKind::Timeout(_) if job_over => Attempted {
-            cause: Some(Cause::TimedOut),
-            ..ended_as(Outcome::OutOfTime {
-                silent: fault.phase != Phase::HeadReceived,
-            })
-        },
-        _ => ended_as(classify_fault(fault)),
     }
 }
 
@@ -371,107 +307,6 @@ fn no_answer(
     }
 }
 
-/// A chat that comes as a stream. Complete is what has a finish reason for every choice; how the stream ended
-/// after that does not matter.
-#[inline(never)] // for its buffer, as `read`
-fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result<Attempted, Fault> {
-    let transport::Reply { headers, mut body, .. } = reply;
-    let choices = job.request.body.choices();
-    let mut assembler = if job.request.has_sink() {
-        Assembler::new(choices)
-    } else {
-        Assembler::silent(choices)
-    };
-    let mut parser = sse::Parser::new();
-    let mut buffer = [0; CHUNK];
-    let mut steps = Vec::new();
-    let fault = loop {
-        let read = match body.read(&mut buffer) {
-            Ok(0) => break None,
-            Ok(read) => read,
-            Err(error) => break Some(Body::fault(&error)),
-        };
-        let parsed = parser.push(&buffer[..read], |event| {
-            assembler.push(event.name, event.data, |step| steps.push(step))
-        });
-        if let Err(too_long) = parsed {
-            break Some(Fault::new(
-                FaultKind::TooLarge,
-                Phase::HeadReceived,
-                too_long.to_string(),
-            ));
-        }
-        for step in steps.drain(..) {
-            let Step::Delta(delta) = step else { continue };
-            if let Some(ended) = hand_out(shared, job, delta, || assembler.so_far()) {
-                return Ok(ended);
-            }
-        }
-    };
-    // A last event without its blank line counts too; where it is too long it was not complete anyway.
-    let _ = parser.finish(|event| assembler.push(event.name, event.data, |step| steps.push(step)));
-    for step in steps.drain(..) {
-        if let Step::Delta(delta) = step
-            && let Some(ended) = hand_out(shared, job, delta, || assembler.so_far())
-        {
-            return Ok(ended);
-        }
-    }
-    let incomplete = match assembler.finish() {
-        Ok(completion) => {
-            let used = completion.usage().into();
-            return Ok(answered(Reply::Chat(Box::new(completion)), used));
-        }
-        Err(incomplete) => incomplete,
-    };
-    let mut attempted = match (&incomplete.problem, &fault) {
-        (StreamProblem::Service(error), _) => ended_as(classify_error_frame(error, &headers, clock::wall())),
-        (_, Some(fault)) => failed(shared, job, fault),
-        (StreamProblem::Cut { .. }, None) => ended_as(Outcome::Failed {
-            blame: Blame::Endpoint,
-            reason: incomplete.problem.to_string(),
-        }),
-        (problem, None) => ended_as(bad_reply(problem.to_string())),
-    };
-    if job.handed_out() && attempted.cause.is_none() {
-        attempted.cause = Some(Cause::Broken(Some(incomplete.received)));
-    }
-    Ok(attempted)
-}
-
-/// Hands a piece to the stream's reader. Some where the attempt ends with that.
-fn hand_out(
-    shared: &Shared,
-    job: &mut Job,
-    delta: Delta,
-    so_far: impl FnOnce() -> ChatCompletion,
-) -> Option<Attempted> {
-    let sink = job.request.sink()?;
-    let given = sink.delta(delta, shared.timeouts.idle, &job.cell.gate);
-    let is_callback = sink.is_callback();
-    job.note_handed_out();
-    given_up(given, &job.cell.gate, is_callback, so_far)
-}
-
-/// Some where the reader's answer ends the attempt.
-fn given_up(
-    given: Given,
-    gate: &Gate,
-    is_callback: bool,
-    so_far: impl FnOnce() -> ChatCompletion,
-) -> Option<Attempted> {
-    let cause = match given {
-        Given::Taken => return None,
-        Given::Panicked(what) => Cause::Panicked(what),
-        // What the reader says after a cancel is about the cancel.
-        _ if gate.is_cancelled() => Cause::Cancelled,
-        Given::Declined if is_callback => Cause::Stopped(Box::new(so_far())),
-        Given::Declined | Given::Cancelled => Cause::Cancelled,
-        Given::Stalled => Cause::Broken(Some(Box::new(so_far()))),
-    };
-    Some(Attempted::ended(cause))
-}
-
 /// A reply that is passed on as bytes.
 fn raw(
     shared: &Shared,
@@ -506,88 +341,4 @@ fn raw(
     tail.push(&body);
     let reply = RawReply::new(reply.status, reply.headers, body);
     Ok(answered(Reply::Raw(Box::new(reply)), tail.used()))
-}
-
-/// A raw stream: held back until the first event with content, so that a failure before it can be tried elsewhere.
-#[inline(never)] // for its buffer, as `read`
-fn raw_stream(shared: &Shared, job: &mut Job, lease: &Lease, reply: transport::Reply) -> Result<Attempted, Fault> {
-    let transport::Reply {
-        status,
-        headers,
-        mut body,
-    } = reply;
-    let mut parser = Some(sse::Parser::new());
-    let mut held = Vec::new();
-    let mut tail = Tail::of(lease.operation());
-    let mut buffer = [0; CHUNK];
-    loop {
-        let read = match body.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) => {
-                let mut attempted = failed(shared, job, &Body::fault(&error));
-                if job.handed_out() && attempted.cause.is_none() {
-                    attempted.cause = Some(Cause::Broken(None));
-                }
-                return Ok(attempted);
-            }
-        };
-        held.extend_from_slice(&buffer[..read]);
-        tail.push(&buffer[..read]);
-        if let Some(looking) = &mut parser {
-            let mut look = RawLook::Preamble;
-            let parsed = looking.push(&buffer[..read], |event| {
-                if look == RawLook::Preamble {
-                    look = RawLook::at(event.name, event.data);
-                }
-            });
-            match (parsed, look) {
-                (Ok(()), RawLook::Preamble) if held.len() < MOST_HELD => continue,
-                (Ok(()), RawLook::Failed(error)) => {
-                    return Ok(ended_as(classify_error_frame(&error, &headers, clock::wall())));
-                }
-                _ => parser = None,
-            }
-            if let Some(ended) = pass_on(shared, job, RawPiece::Head(status, headers.clone())) {
-                return Ok(ended);
-            }
-        }
-        if let Some(ended) = pass_on(shared, job, RawPiece::Bytes(std::mem::take(&mut held))) {
-            return Ok(ended);
-        }
-    }
-    if parser.is_some() {
-        let reason = "the stream ended before any content".to_owned();
-        return Ok(ended_as(Outcome::Failed {
-            blame: Blame::Endpoint,
-            reason,
-        }));
-    }
-    let reply = RawReply::new(status, headers, Vec::new());
-    Ok(answered(Reply::Raw(Box::new(reply)), tail.used()))
-}
-
-fn pass_on(shared: &Shared, job: &mut Job, piece: RawPiece) -> Option<Attempted> {
-    let sink = job.request.sink()?;
-    let given = sink.raw(piece, shared.timeouts.idle, &job.cell.gate);
-    job.note_handed_out();
-    given_up(given, &job.cell.gate, false, ChatCompletion::default)
-}
-
-fn answered(reply: Reply, used: Used) -> Attempted {
-    Attempted {
-        outcome: Outcome::Success(used),
-        reply: Some(reply),
-        upstream: None,
-        cause: None,
-    }
-}
-
-fn ended_as(outcome: Outcome) -> Attempted {
-    Attempted {
-        outcome,
-        reply: None,
-        upstream: None,
-        cause: None,
-    }
 }

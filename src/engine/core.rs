@@ -9,8 +9,9 @@ use std::time::Instant;
 
 use crate::api::{Operation, Priority};
 use crate::balance::outcome::Outcome;
-use crate::balance::{Balancer, Change, GiveUp, JobState, Lease, Need, Pick, ReplyHead, SetId, Unavailable, Verdict};
+use crate::balance::{Balancer, GiveUp, JobState, Lease, Need, Pick, ReplyHead, SetId, Unavailable, Verdict};
 
+use super::actions::{Actions, Assignment, Ending, Settled, Why};
 use super::by_id::ById;
 use super::job::{Job, JobCell};
 use super::lanes::{LaneId, Lanes};
@@ -68,58 +69,6 @@ pub(crate) enum Phase {
 pub(crate) struct Ended {
     pub(crate) answered: u64,
     pub(crate) failed: u64,
-}
-
-/// A job on its way to a worker.
-#[derive(Debug)]
-pub(crate) struct Assignment {
-    pub(crate) job: Box<Job>,
-    pub(crate) lease: Lease,
-    /// Longest wait for the first byte, where the endpoint is being probed.
-    pub(crate) first_byte: Option<std::time::Duration>,
-}
-
-/// A job that ends without having been sent (again).
-#[derive(Debug)]
-pub(crate) struct Ending {
-    pub(crate) job: Box<Job>,
-    pub(crate) why: Why,
-}
-
-/// Why a waiting job ends.
-#[derive(Debug)]
-pub(crate) enum Why {
-    NoEndpoint(Unavailable),
-    TimedOut,
-    ShutDown,
-    Cancelled,
-    /// A decision has panicked, in these words.
-    Panicked(Arc<str>),
-}
-
-/// What is to be done when the lock is free again.
-#[derive(Debug, Default)]
-pub(crate) struct Actions {
-    pub(crate) assignments: Vec<Assignment>,
-    pub(crate) endings: Vec<Ending>,
-    pub(crate) changes: Vec<Change>,
-    /// Changes have been added to the news, and are to be told.
-    pub(crate) news: bool,
-    /// There is more to do than one hold of the lock allows.
-    pub(crate) more: bool,
-}
-
-/// What becomes of a job whose attempt has been settled.
-#[derive(Debug)]
-pub(crate) enum Settled {
-    /// The job has its answer.
-    Answered(Box<Job>),
-    /// It waits again.
-    Waiting,
-    /// It ends with the attempt's error.
-    Failed(Box<Job>, GiveUp),
-    /// It was to be tried again, but ends for another reason.
-    Ended(Ending),
 }
 
 /// A job that is not admitted.

@@ -7,7 +7,8 @@ use crate::api::{Method, Operation, Priority, RequestBody};
 use crate::balance::outcome::Outcome;
 use crate::balance::{BalanceSettings, Balancer, EndpointSpec, JobSize, SetId};
 
-use super::core::{Actions, Assignment, Core, Settled};
+use super::actions::{Actions, Assignment, Settled};
+use super::core::Core;
 use super::job::{Job, ReplyKind, Request};
 
 /// What the lock guards, with its decisions called as the engine calls them, each under one hold of the lock.

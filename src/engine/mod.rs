@@ -21,7 +21,9 @@ pub use run_all::RunAll;
 pub use state::EndpointState;
 pub use stream::{ChatStream, RawStream};
 
+mod actions;
 mod attempt;
+mod attempted;
 mod blaster;
 mod builder;
 mod by_id;
@@ -49,6 +51,7 @@ mod shared;
 mod slot;
 mod state;
 mod stream;
+mod streamed;
 mod sync;
 mod tail;
 #[cfg(test)]

@@ -17,7 +17,8 @@ use crate::balance::{BalanceSettings, Balancer, EndpointId, EndpointSpec, Health
 use crate::clock;
 use crate::transport::Method;
 
-use super::core::{Actions, Assignment, Core, Ending, Settled, Why};
+use super::actions::{Actions, Assignment, Ending, Settled, Why};
+use super::core::Core;
 use super::job::{Job, JobCell, ReplyKind, Request};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);

@@ -13,7 +13,8 @@ use crate::clock;
 use crate::error::{Error, Trail};
 use crate::transport::Transport;
 
-use super::core::{Actions, Assignment, Core, Ending, NotTaken, Phase, Settled, Why};
+use super::actions::{Actions, Assignment, Ending, Settled, Why};
+use super::core::{Core, NotTaken, Phase};
 use super::event::{self, Event, Hook};
 use super::job::{Job, JobCell, Reply, Request};
 use super::moment::{Epoch, Moment};

@@ -185,6 +185,13 @@ impl ChatStream {
         self.handle.as_ref().map(JobHandle::canceller)
     }
 
+    /// Whether the next piece makes the worker wait for its reader. For tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.pieces.is_full()
+    }
+
     /// What can be said without a wait: a piece that is there, or that a wait would never end.
     #[allow(clippy::option_option)] // as above
     fn at_once(&mut self) -> Option<Option<Result<Delta>>> {
@@ -280,5 +287,32 @@ impl Iterator for RawStream {
                 Err(_) => return self.handle.take()?.wait().err().map(Err),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::clock;
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn a_cancel_reaches_a_worker_that_waits_for_its_reader() {
+        let (sender, _reader) = bounded(1);
+        sender.send("first").unwrap();
+        let gate = Gate::default();
+        let begun = clock::now();
+        thread::scope(|scope| {
+            let given = scope.spawn(|| offer(&sender, "second", LONG, &gate));
+            while !gate.is_watching() {
+                thread::yield_now();
+            }
+            gate.cancel();
+            assert!(matches!(given.join().unwrap(), Given::Cancelled));
+        });
+        assert!(clock::now() - begun < LONG, "the wait went on to its end");
     }
 }

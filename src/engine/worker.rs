@@ -7,8 +7,10 @@ use crate::balance::{GiveUp, Lease};
 use crate::clock;
 use crate::error::{Error, Upstream};
 
-use super::attempt::{self, Attempted, Cause};
-use super::core::{Assignment, Ending, Phase, Settled, Why};
+use super::actions::{Assignment, Ending, Settled, Why};
+use super::attempt;
+use super::attempted::{Attempted, Cause};
+use super::core::Phase;
 use super::event::{caught, contain, log_panic};
 use super::job::{Job, Reply};
 use super::shared::{Message, Shared};

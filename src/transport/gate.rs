@@ -82,6 +82,12 @@ impl Gate {
             State::Cancelled => false,
         }
     }
+
+    /// Whether a cancel would meet a call.
+    #[cfg(test)]
+    pub(crate) fn is_watching(&self) -> bool {
+        matches!(&*self.0.lock(), State::Call(call) if call.strong_count() > 0)
+    }
 }
 
 impl fmt::Debug for Gate {

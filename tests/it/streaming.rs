@@ -13,7 +13,7 @@ use azure_openai_blaster::sim::{FaultKind, FilterMode, Latency, SimDeployment, S
 use azure_openai_blaster::{Blaster, Event};
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, arrived, ask, blaster, config, echo, fleet, listened, state, wait};
+use crate::support::{PATIENCE, arrived, ask, blaster, config, echo, eventually, fleet, listened, state, wait};
 
 fn build(config: BlasterConfig) -> Blaster {
     Blaster::builder().config(config).seed(1).build().unwrap()
@@ -52,9 +52,7 @@ fn a_cancel_reaches_a_worker_that_waits_for_its_reader() {
     let blaster = build(config);
     let stream = blaster.stream(ChatRequest::from("id:full sim:tokens=2000")).unwrap();
     let canceller = stream.canceller().unwrap();
-    assert!(fleet.wait_for(PATIENCE, |view| view.totals().requests == 1));
-    // Nobody tells that the buffer is full; where it is not yet the cancel meets a read, which is as good.
-    std::thread::sleep(Duration::from_millis(200));
+    eventually("a buffer without room", || stream.is_full());
     canceller.cancel();
     let mut next = blaster.submit(ask("next")).unwrap();
     assert!(next.wait_timeout(PATIENCE).expect("the worker is free").is_ok());

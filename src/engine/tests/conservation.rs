@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::api::{Operation, Priority};
 use crate::balance::EndpointId;
 use crate::balance::outcome::{Blame, Outcome, Scope};
-use crate::engine::core::{Assignment, Settled};
+use crate::engine::actions::{Assignment, Settled};
 use crate::engine::job::JobCell;
 use crate::engine::scenario::*;
 

@@ -2,7 +2,7 @@
 
 use crate::api::{Operation, Priority};
 use crate::balance::outcome::{Blame, Outcome};
-use crate::engine::core::Settled;
+use crate::engine::actions::Settled;
 use crate::engine::scenario::*;
 
 #[test]

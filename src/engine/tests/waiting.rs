@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::api::{Operation, Priority};
 use crate::balance::GiveUp;
 use crate::balance::outcome::{Blame, Outcome, Scope};
-use crate::engine::core::{NotTaken, Settled};
+use crate::engine::actions::Settled;
+use crate::engine::core::NotTaken;
 use crate::engine::scenario::*;
 
 const HALF: Duration = Duration::from_millis(500);

@@ -1,0 +1,198 @@
+//! Replies that are handed to their reader piece by piece.
+
+use std::io::Read;
+
+use crate::api::assembler::{Assembler, Step};
+use crate::api::{ChatCompletion, Delta, RawReply};
+use crate::balance::Lease;
+use crate::balance::classify::{bad_reply, classify_error_frame};
+use crate::balance::outcome::{Blame, Outcome};
+use crate::clock;
+use crate::error::StreamProblem;
+use crate::error::fault::{Fault, FaultKind, Phase};
+use crate::transport::{self, Body, Gate, sse};
+
+use super::attempted::{Attempted, Cause, answered, ended_as, failed};
+use super::job::{Job, Reply};
+use super::raw_look::RawLook;
+use super::shared::Shared;
+use super::stream::{Given, RawPiece};
+use super::tail::Tail;
+
+/// Bytes of a stream read at once.
+pub(super) const CHUNK: usize = 8 * 1024;
+/// Most bytes of a raw stream held back while no content has come.
+const MOST_HELD: usize = 1024 * 1024;
+
+/// A chat that comes as a stream. Complete is what has a finish reason for every choice; how the stream ended
+/// after that does not matter.
+#[inline(never)] // for its buffer, as `read`
+pub(super) fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result<Attempted, Fault> {
+    let transport::Reply { headers, mut body, .. } = reply;
+    let choices = job.request.body.choices();
+    let mut assembler = if job.request.has_sink() {
+        Assembler::new(choices)
+    } else {
+        Assembler::silent(choices)
+    };
+    let mut parser = sse::Parser::new();
+    let mut buffer = [0; CHUNK];
+    let mut steps = Vec::new();
+    let fault = loop {
+        let read = match body.read(&mut buffer) {
+            Ok(0) => break None,
+            Ok(read) => read,
+            Err(error) => break Some(Body::fault(&error)),
+        };
+        let parsed = parser.push(&buffer[..read], |event| {
+            assembler.push(event.name, event.data, |step| steps.push(step))
+        });
+        if let Err(too_long) = parsed {
+            break Some(Fault::new(
+                FaultKind::TooLarge,
+                Phase::HeadReceived,
+                too_long.to_string(),
+            ));
+        }
+        for step in steps.drain(..) {
+            let Step::Delta(delta) = step else { continue };
+            if let Some(ended) = hand_out(shared, job, delta, || assembler.so_far()) {
+                return Ok(ended);
+            }
+        }
+    };
+    // A last event without its blank line counts too; where it is too long it was not complete anyway.
+    let _ = parser.finish(|event| assembler.push(event.name, event.data, |step| steps.push(step)));
+    for step in steps.drain(..) {
+        if let Step::Delta(delta) = step
+            && let Some(ended) = hand_out(shared, job, delta, || assembler.so_far())
+        {
+            return Ok(ended);
+        }
+    }
+    let incomplete = match assembler.finish() {
+        Ok(completion) => {
+            let used = completion.usage().into();
+            return Ok(answered(Reply::Chat(Box::new(completion)), used));
+        }
+        Err(incomplete) => incomplete,
+    };
+    let mut attempted = match (&incomplete.problem, &fault) {
+        (StreamProblem::Service(error), _) => ended_as(classify_error_frame(error, &headers, clock::wall())),
+        (_, Some(fault)) => failed(shared, job, fault),
+        (StreamProblem::Cut { .. }, None) => ended_as(Outcome::Failed {
+            blame: Blame::Endpoint,
+            reason: incomplete.problem.to_string(),
+        }),
+        (problem, None) => ended_as(bad_reply(problem.to_string())),
+    };
+    if job.handed_out() && attempted.cause.is_none() {
+        attempted.cause = Some(Cause::Broken(Some(incomplete.received)));
+    }
+    Ok(attempted)
+}
+
+/// A raw stream: held back until the first event with content, so that a failure before it can be tried elsewhere.
+#[inline(never)] // for its buffer, as `read`
+pub(super) fn raw_stream(
+    shared: &Shared,
+    job: &mut Job,
+    lease: &Lease,
+    reply: transport::Reply,
+) -> Result<Attempted, Fault> {
+    let transport::Reply {
+        status,
+        headers,
+        mut body,
+    } = reply;
+    let mut parser = Some(sse::Parser::new());
+    let mut held = Vec::new();
+    let mut tail = Tail::of(lease.operation());
+    let mut buffer = [0; CHUNK];
+    loop {
+        let read = match body.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) => {
+                let mut attempted = failed(shared, job, &Body::fault(&error));
+                if job.handed_out() && attempted.cause.is_none() {
+                    attempted.cause = Some(Cause::Broken(None));
+                }
+                return Ok(attempted);
+            }
+        };
+        held.extend_from_slice(&buffer[..read]);
+        tail.push(&buffer[..read]);
+        if let Some(looking) = &mut parser {
+            let mut look = RawLook::Preamble;
+            let parsed = looking.push(&buffer[..read], |event| {
+                if look == RawLook::Preamble {
+                    look = RawLook::at(event.name, event.data);
+                }
+            });
+            match (parsed, look) {
+                (Ok(()), RawLook::Preamble) if held.len() < MOST_HELD => continue,
+                (Ok(()), RawLook::Failed(error)) => {
+                    return Ok(ended_as(classify_error_frame(&error, &headers, clock::wall())));
+                }
+                _ => parser = None,
+            }
+            if let Some(ended) = pass_on(shared, job, RawPiece::Head(status, headers.clone())) {
+                return Ok(ended);
+            }
+        }
+        if let Some(ended) = pass_on(shared, job, RawPiece::Bytes(std::mem::take(&mut held))) {
+            return Ok(ended);
+        }
+    }
+    if parser.is_some() {
+        let reason = "the stream ended before any content".to_owned();
+        return Ok(ended_as(Outcome::Failed {
+            blame: Blame::Endpoint,
+            reason,
+        }));
+    }
+    let reply = RawReply::new(status, headers, Vec::new());
+    Ok(answered(Reply::Raw(Box::new(reply)), tail.used()))
+}
+
+/// Hands a piece to the stream's reader. Some where the attempt ends with that.
+pub(super) fn hand_out(
+    shared: &Shared,
+    job: &mut Job,
+    delta: Delta,
+    so_far: impl FnOnce() -> ChatCompletion,
+) -> Option<Attempted> {
+    let sink = job.request.sink()?;
+    let given = sink.delta(delta, shared.timeouts.idle, &job.cell.gate);
+    let is_callback = sink.is_callback();
+    job.note_handed_out();
+    given_up(given, &job.cell.gate, is_callback, so_far)
+}
+
+/// Hands a piece of a raw reply to its reader, likewise.
+pub(super) fn pass_on(shared: &Shared, job: &mut Job, piece: RawPiece) -> Option<Attempted> {
+    let sink = job.request.sink()?;
+    let given = sink.raw(piece, shared.timeouts.idle, &job.cell.gate);
+    job.note_handed_out();
+    given_up(given, &job.cell.gate, false, ChatCompletion::default)
+}
+
+/// Some where the reader's answer ends the attempt.
+fn given_up(
+    given: Given,
+    gate: &Gate,
+    is_callback: bool,
+    so_far: impl FnOnce() -> ChatCompletion,
+) -> Option<Attempted> {
+    let cause = match given {
+        Given::Taken => return None,
+        Given::Panicked(what) => Cause::Panicked(what),
+        // What the reader says after a cancel is about the cancel.
+        _ if gate.is_cancelled() => Cause::Cancelled,
+        Given::Declined if is_callback => Cause::Stopped(Box::new(so_far())),
+        Given::Declined | Given::Cancelled => Cause::Cancelled,
+        Given::Stalled => Cause::Broken(Some(Box::new(so_far()))),
+    };
+    Some(Attempted::ended(cause))
+}
