@@ -354,6 +354,7 @@ impl Balancer {
             epoch: subject.epoch(),
             operation: operation.clone(),
             at: now,
+            written: true,
         }
     }
 
@@ -400,6 +401,17 @@ impl Balancer {
         let changed = endpoint.opened(lease);
         self.note(index, changed);
         lease.role != Role::Regular
+    }
+
+    /// The request of the lease `number` found no open connection and waits for a new one: until that stands, the
+    /// service's silence means nothing. Heard again where the connection that it went out on proved stale.
+    pub fn connecting(&mut self, endpoint: EndpointId, number: u64, now: Instant) {
+        let _ = (&mut self.endpoints[endpoint.index()], number, now);
+    }
+
+    /// The connection that [`Balancer::connecting`] told of stands after `took`, and the request goes out now.
+    pub fn connected(&mut self, endpoint: EndpointId, number: u64, took: Duration, now: Instant) {
+        let _ = (&mut self.endpoints[endpoint.index()], number, took, now);
     }
 
     /// Takes a lease back with what came of it, and says what becomes of the job.

@@ -20,6 +20,8 @@ pub struct Lease {
     pub(super) epoch: u32,
     pub(super) operation: Operation,
     pub(super) at: Instant,
+    /// Whether a byte of the request may have left the machine.
+    pub(super) written: bool,
 }
 
 /// What a request is to its endpoint.
@@ -52,5 +54,20 @@ impl Lease {
     /// When the lease was given.
     pub fn at(&self) -> Instant {
         self.at
+    }
+
+    /// Which of its endpoint's leases it is: what finds it again while its request is under way.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether the service may have seen anything of the request: so unless the opposite is known.
+    pub fn is_written(&self) -> bool {
+        self.written
+    }
+
+    /// Nothing of the request has left the machine, or nothing of its last try: the service cannot have counted it.
+    pub fn never_written(&mut self) {
+        self.written = false;
     }
 }

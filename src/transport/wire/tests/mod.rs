@@ -7,6 +7,7 @@
 //! - `cancels`: a cancel in each phase, and races of many
 //! - `secure`: TLS
 //! - `proxied`: through an HTTP proxy
+//! - `observed`: what is told of new connections
 //! - `cost`: measurements, ignored unless asked for
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ mod calls;
 mod cancels;
 mod failures;
 mod limits;
+mod observed;
 mod proxied;
 mod secure;
 mod server;
@@ -66,6 +68,8 @@ fn transport(base: &str) -> UreqTransport {
 
 /// A call to be changed and sent.
 struct Ask {
+    endpoint: usize,
+    number: u64,
     method: Method,
     operation: Operation,
     headers: Headers,
@@ -78,6 +82,8 @@ struct Ask {
 impl Default for Ask {
     fn default() -> Self {
         Ask {
+            endpoint: 0,
+            number: 0,
             method: Method::Post,
             operation: Operation::ChatCompletions,
             headers: Headers::new(),
@@ -92,7 +98,8 @@ impl Default for Ask {
 impl Ask {
     fn head(&self, transport: &UreqTransport) -> Result<Reply, Fault> {
         transport.send(&Call {
-            endpoint: 0,
+            endpoint: self.endpoint,
+            number: self.number,
             method: self.method,
             operation: &self.operation,
             headers: &self.headers,
