@@ -91,9 +91,12 @@ fn whether_a_request_was_written_is_what_its_last_try_says() {
     }
 }
 
+/// The observer, where a test finds it.
+type Kept = Arc<OnceLock<Arc<dyn Observer>>>;
+
 /// A transport of the user's that keeps its observer, and tells it of endpoints that there are and that there are not.
 struct Talkative {
-    observer: Arc<OnceLock<Arc<dyn Observer>>>,
+    observer: Kept,
     /// Dropped with the transport.
     _alive: mpsc::Sender<()>,
 }
@@ -113,7 +116,7 @@ impl Transport for Talkative {
     }
 }
 
-fn talkative() -> (Blaster, Arc<OnceLock<Arc<dyn Observer>>>, mpsc::Receiver<()>) {
+fn talkative() -> (Blaster, Kept, mpsc::Receiver<()>) {
     let (alive, gone) = mpsc::channel();
     let observer = Arc::new(OnceLock::new());
     let transport = Talkative {
