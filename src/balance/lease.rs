@@ -23,6 +23,7 @@ pub struct Lease {
     pub(super) at: Instant,
     pub(super) size: JobSize,
     pub(super) reserved: Reserved,
+    /// Whether a byte of the request may have left the machine.
     pub(super) written: bool,
 }
 
@@ -58,7 +59,17 @@ impl Lease {
         self.at
     }
 
-    /// The request has never left the machine, and so has used nothing of a quota.
+    /// What [`Balancer::connecting`](super::Balancer::connecting) finds it by while its request is under way.
+    pub fn ticket(&self) -> u64 {
+        self.reserved.ticket()
+    }
+
+    /// Whether the service may have seen anything of the request: so unless the opposite is known.
+    pub fn is_written(&self) -> bool {
+        self.written
+    }
+
+    /// Nothing of the request has left the machine, or nothing of its last try: the service cannot have counted it.
     pub fn never_written(&mut self) {
         self.written = false;
     }

@@ -42,6 +42,14 @@ pub(super) enum Allowed {
     At(Instant),
 }
 
+impl Reserved {
+    /// The numbers of its reservations, as far as they tell those apart that are under way together.
+    pub(super) fn ticket(&self) -> u64 {
+        let number = |reservation: &Option<Reservation>| reservation.as_ref().map_or(0, Reservation::short_number);
+        u64::from(number(&self.own)) | u64::from(number(&self.group)) << 32
+    }
+}
+
 impl Quotas {
     pub(super) fn new(specs: &[EndpointSpec], groups: &[LimitSpec], start: Instant) -> Self {
         let mut limits: Vec<Limit> = groups.iter().map(|spec| Limit::new(spec, start)).collect();
@@ -102,17 +110,26 @@ impl Quotas {
         }
     }
 
-    /// A new connection is being made for a request: until it stands, silence tells nothing.
-    pub(super) fn connecting(&mut self, endpoint: EndpointId, reserved: &Reserved) {
-        self.each(endpoint, reserved, Limit::dialing);
+    /// A new connection is being made for the request with this ticket: until it stands, silence tells nothing.
+    pub(super) fn connecting(&mut self, endpoint: EndpointId, ticket: u64) {
+        self.by_ticket(endpoint, ticket, Limit::dialing);
     }
 
     /// The connection stands, and the request has been written.
-    pub(super) fn connected(&mut self, endpoint: EndpointId, reserved: &Reserved, took: Duration, now: Instant) {
-        self.each(endpoint, reserved, |limit, reservation| {
+    pub(super) fn connected(&mut self, endpoint: EndpointId, ticket: u64, took: Duration, now: Instant) {
+        self.by_ticket(endpoint, ticket, |limit, number| {
             limit.connected(took);
-            limit.written(reservation, now);
+            limit.written(number, now);
         });
+    }
+
+    fn by_ticket(&mut self, endpoint: EndpointId, ticket: u64, mut tell: impl FnMut(&mut Limit, u32)) {
+        let Places { own, group } = self.of[endpoint.index()];
+        for (place, number) in [(own, ticket as u32), (group, (ticket >> 32) as u32)] {
+            if let Some(index) = place {
+                tell(&mut self.limits[index], number);
+            }
+        }
     }
 
     /// The request has been admitted.

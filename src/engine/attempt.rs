@@ -54,7 +54,7 @@ struct Seen {
 pub(crate) fn run(
     shared: &Shared,
     job: &mut Job,
-    lease: &Lease,
+    lease: &mut Lease,
     first_byte: Option<Duration>,
     buffers: &mut Buffers,
 ) -> Attempted {
@@ -121,6 +121,10 @@ pub(crate) fn run(
             }
         }
         if !stale {
+            // Of a try on a stale connection nothing came to the service.
+            if phase == Phase::NotWritten {
+                lease.never_written();
+            }
             return attempted;
         }
         fresh = true;
@@ -148,6 +152,7 @@ fn send(
     let none = Headers::new();
     let call = Call {
         endpoint: lease.endpoint().index(),
+        number: lease.ticket(),
         method: job.request.method,
         operation: lease.operation(),
         headers: job.request.headers().unwrap_or(&none),

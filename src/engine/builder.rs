@@ -15,6 +15,7 @@ use crate::transport::wire::{EndpointWire, WireSettings};
 use crate::transport::{self, Target, Transport, UreqTransport};
 
 use super::blaster::Blaster;
+use super::connections::Connections;
 use super::core::Core;
 use super::event::{Event, Hook};
 use super::shared::{EndpointInfo, Shared, Timeouts};
@@ -150,6 +151,7 @@ impl Builder {
             job: config.job_timeout,
         };
         let shared = Arc::new(Shared::new(core, transport, endpoints, timeouts, self.hook));
+        shared.transport.observe(Arc::new(Connections::of(&shared)));
         // From here on a failure drops the blaster, which ends the threads that have been started.
         let blaster = Blaster::new(Arc::clone(&shared));
         start(&shared, workers)?;

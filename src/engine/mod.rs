@@ -7,7 +7,7 @@
 //! # Reading order
 //! 1. `core`: everything under the lock, and the decisions about it
 //! 2. `shared`: the lock itself, and what is done when it is free
-//! 3. `worker` and `attempt`: the life of a worker, and of one request
+//! 3. `worker` and `attempt`: the life of a worker, and of one request; `connections`: what its transport tells meanwhile
 //! 4. `slot` and [`handle`]: how a result comes to whoever waits
 //! 5. [`blaster`] and [`builder`]: the face
 
@@ -28,6 +28,7 @@ mod blaster;
 mod builder;
 mod by_id;
 mod by_size;
+mod connections;
 mod core;
 #[cfg(feature = "internals")]
 pub(crate) mod decisions;

@@ -81,7 +81,8 @@ impl Drop for InFlight<'_> {
 
 /// Ends an assignment that no worker will take any more, as cancelled.
 pub(crate) fn give_up(shared: &Shared, assignment: Assignment) {
-    let Assignment { job, lease, .. } = assignment;
+    let Assignment { job, mut lease, .. } = assignment;
+    lease.never_written();
     settle_for_others(shared, job, lease, Cause::Cancelled);
 }
 

@@ -5,6 +5,7 @@
 //! to [`Builder::transport`](crate::Builder::transport); what goes wrong below HTTP is told as a [`Fault`].
 
 use std::io::Read;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::api::{Headers, Operation};
@@ -12,6 +13,7 @@ use crate::error::fault::{Fault, FaultKind, Phase};
 
 pub use crate::api::Method;
 pub use gate::{Gate, Interrupt};
+pub use observer::Observer;
 
 pub(crate) use auth::Auth;
 pub(crate) use target::Target;
@@ -19,6 +21,7 @@ pub(crate) use wire::UreqTransport;
 
 mod auth;
 mod gate;
+mod observer;
 pub(crate) mod scripted;
 // `internals` shows it.
 #[cfg_attr(not(feature = "internals"), allow(unreachable_pub))]
@@ -49,8 +52,16 @@ pub trait Transport: Send + Sync {
     fn send(&self, call: &Call<'_>) -> Result<Reply, Fault>;
 
     /// Learns the endpoints' names, by position; called once, when the blaster is built.
-    fn bind(&self, names: &[std::sync::Arc<str>]) {
+    fn bind(&self, names: &[Arc<str>]) {
         let _ = names;
+    }
+
+    /// Learns who is to be told of new connections; called once, after [`Transport::bind`] and before the first call.
+    ///
+    /// The default tells nobody, and then a request counts as on its way from the moment in which it is sent: right for
+    /// a transport that makes no connections, and a little early for one that does.
+    fn observe(&self, observer: Arc<dyn Observer>) {
+        let _ = observer;
     }
 }
 
@@ -59,6 +70,9 @@ pub trait Transport: Send + Sync {
 pub struct Call<'a> {
     /// The endpoint's position in the configuration.
     pub endpoint: usize,
+    /// Tells the call from others to the same endpoint, for the [`Observer`]; a call that replaces a stale connection
+    /// bears the number of the one that found it stale.
+    pub number: u64,
     /// HTTP method: `POST` for every operation of the engine itself.
     pub method: Method,
     /// What is asked.

@@ -1,10 +1,10 @@
 //! What a reply's head tells, before its body has come.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Balancer;
 use crate::api::Told;
-use crate::balance::{Lease, Role};
+use crate::balance::{EndpointId, Lease, Role};
 
 /// A reply's head, as far as the balancer cares.
 #[derive(Clone, Copy, Debug)]
@@ -34,5 +34,17 @@ impl Balancer {
         let changed = endpoint.opened(lease);
         self.note(index, changed);
         lease.role != Role::Regular
+    }
+
+    /// The request whose lease has this [ticket](Lease::ticket) found no open connection and waits for a new one: until
+    /// that stands, the service's silence means nothing. Heard again where the connection that it went out on proved
+    /// stale.
+    pub fn connecting(&mut self, endpoint: EndpointId, ticket: u64) {
+        self.quotas.connecting(endpoint, ticket);
+    }
+
+    /// The connection that [`Balancer::connecting`] told of stands after `took`, and the request goes out now.
+    pub fn connected(&mut self, endpoint: EndpointId, ticket: u64, took: Duration, now: Instant) {
+        self.quotas.connected(endpoint, ticket, took, now);
     }
 }

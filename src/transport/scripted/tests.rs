@@ -32,6 +32,7 @@ fn ask_with(
 ) -> Result<Reply, Fault> {
     transport.send(&Call {
         endpoint,
+        number: 0,
         method: Method::Post,
         operation: &Operation::ChatCompletions,
         headers,

@@ -33,6 +33,8 @@ pub(super) type CallId = u64;
 /// One call in progress.
 pub(super) struct CurrentCall {
     id: CallId,
+    /// What the caller calls it, see [`Call::number`](crate::transport::Call::number).
+    number: u64,
     limits: Limits,
     state: Mutex<State>,
     /// Signalled when `state.cancelled` changes, and by [`CurrentCall::wake`].
@@ -96,10 +98,11 @@ impl Drop for Sending {
 
 impl CurrentCall {
     /// A call that begins, with the header lines that [`Head`](super::headers::Head) seals.
-    pub(super) fn new(limits: Limits, sealed: Arc<[u8]>) -> Arc<Self> {
+    pub(super) fn new(number: u64, limits: Limits, sealed: Arc<[u8]>) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Arc::new(CurrentCall {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
+            number,
             limits,
             state: Mutex::new(State {
                 cancelled: false,
@@ -122,6 +125,10 @@ impl CurrentCall {
     #[cfg(test)]
     pub(super) fn id(&self) -> CallId {
         self.id
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
@@ -350,7 +357,7 @@ mod tests {
             idle: 10 * SECOND,
             deadline: t0 + 60 * SECOND,
         };
-        CurrentCall::new(limits, Arc::new([]))
+        CurrentCall::new(0, limits, Arc::new([]))
     }
 
     fn limit(until: Instant, kind: TimeoutKind) -> Result<WaitLimit, Fault> {

@@ -1,7 +1,7 @@
 //! How the HTTP client gets its connections: through a proxy or not, with TLS or not.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ureq::Error;
 use ureq::config::Config;
@@ -18,9 +18,17 @@ use super::names::Names;
 use super::socket::SocketTransport;
 use crate::clock;
 use crate::error::fault::{Fault, FaultKind};
+use crate::transport::Observer;
+
+/// Who is told of new connections, where somebody wants to be. Only the connector asks, so that calls on pooled
+/// connections do not.
+pub(super) type Told = OnceLock<Arc<dyn Observer>>;
 
 /// Makes connections for one endpoint. What the endpoints share is behind the `Arc`s.
 pub(super) struct WireConnector {
+    /// The endpoint's position.
+    pub(super) endpoint: usize,
+    pub(super) told: Arc<Told>,
     pub(super) names: Arc<Names>,
     /// Builds its TLS configuration once; with it the endpoints share roots and resumable sessions.
     pub(super) tls: Arc<RustlsConnector>,
@@ -32,7 +40,12 @@ impl Connector for WireConnector {
 
     fn connect(&self, details: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<Link>, Error> {
         let call = call::current().ok_or(Error::ConnectionFailed)?;
-        let outermost = call.connecting(clock::now());
+        let begun = clock::now();
+        let outermost = call.connecting(begun);
+        let observer = self.told.get().filter(|_| outermost);
+        if let Some(observer) = observer {
+            observer.connecting(self.endpoint, call.number());
+        }
         // A proxy is reached by this same method, one level down.
         let stream = match self.tunnel(details)? {
             Some(tunnel) => tunnel,
@@ -49,6 +62,10 @@ impl Connector for WireConnector {
         };
         if outermost {
             call.connected();
+        }
+        if let Some(observer) = observer {
+            let took = clock::now().saturating_duration_since(begun);
+            observer.connected(self.endpoint, call.number(), took);
         }
         Ok(Some(Link {
             inner,

@@ -189,7 +189,7 @@ mod tests {
             idle: minute,
             deadline: clock::now() + minute,
         };
-        let call = CurrentCall::new(limits, Arc::new([]));
+        let call = CurrentCall::new(0, limits, Arc::new([]));
         call.connecting(clock::now());
         let (release, hang) = mpsc::channel();
         let (entered, asked) = mpsc::channel();

@@ -127,7 +127,7 @@ mod tests {
             idle: second,
             deadline: clock::now() + second,
         };
-        CurrentCall::new(limits, std::sync::Arc::new([]))
+        CurrentCall::new(0, limits, std::sync::Arc::new([]))
     }
 
     #[test]

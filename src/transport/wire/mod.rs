@@ -34,9 +34,9 @@ use ureq::{Agent, BodyReader, Proxy, ProxyProtocol};
 use crate::api::{Headers, Operation};
 use crate::clock;
 use crate::error::fault::{Fault, FaultKind, Phase};
-use crate::transport::{Auth, Body, Call, Method, Reply, Target, Transport, target};
+use crate::transport::{Auth, Body, Call, Method, Observer, Reply, Target, Transport, target};
 use call::CurrentCall;
-use connect::{NoResolver, WireConnector};
+use connect::{NoResolver, Told, WireConnector};
 use headers::Template;
 use names::Names;
 
@@ -135,9 +135,9 @@ impl fmt::Debug for WireSettings {
 }
 
 /// The transport over real sockets.
-#[derive(Debug)]
 pub(crate) struct UreqTransport {
     endpoints: Box<[Endpoint]>,
+    told: Arc<Told>,
 }
 
 /// One endpoint, with what its calls have in common worked out.
@@ -165,7 +165,8 @@ impl UreqTransport {
         let buffer_size = settings.buffer_size.max(LEAST_BUFFER_SIZE);
         let names = Arc::new(Names::new());
         let tls = Arc::new(RustlsConnector::default());
-        let endpoints = specs.into_iter().map(|spec| {
+        let told = Arc::new(Told::new());
+        let endpoints = specs.into_iter().enumerate().map(|(position, spec)| {
             let proxy = proxy.clone().filter(|_| !target::is_loopback(spec.url.host()));
             let config = Agent::config_builder()
                 .http_status_as_error(false)
@@ -182,6 +183,8 @@ impl UreqTransport {
                 .max_idle_age(MAX_IDLE)
                 .build();
             let connector = WireConnector {
+                endpoint: position,
+                told: Arc::clone(&told),
                 names: Arc::clone(&names),
                 tls: Arc::clone(&tls),
                 proxy: ConnectProxyConnector::default(),
@@ -190,6 +193,7 @@ impl UreqTransport {
         });
         Ok(UreqTransport {
             endpoints: endpoints.collect::<Result<_, _>>()?,
+            told,
         })
     }
 }
@@ -283,7 +287,7 @@ impl Transport for UreqTransport {
             )
         })?;
         let (request, sealed) = endpoint.request(call)?;
-        let current = CurrentCall::new(call.limits, sealed);
+        let current = CurrentCall::new(call.number, call.limits, sealed);
         let weak: Weak<CurrentCall> = Arc::downgrade(&current);
         if !call.gate.watch(weak) {
             return Err(unsent(FaultKind::Cancelled, "the job was cancelled before"));
@@ -307,6 +311,11 @@ impl Transport for UreqTransport {
                 call: current,
             }),
         })
+    }
+
+    fn observe(&self, observer: Arc<dyn Observer>) {
+        // There is one blaster to a transport.
+        let _ = self.told.set(observer);
     }
 }
 
@@ -343,6 +352,14 @@ impl Read for ReplyBody {
                 ..fault
             })
         })
+    }
+}
+
+impl fmt::Debug for UreqTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UreqTransport")
+            .field("endpoints", &self.endpoints)
+            .finish_non_exhaustive()
     }
 }
 

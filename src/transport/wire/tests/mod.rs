@@ -7,6 +7,7 @@
 //! - `cancels`: a cancel in each phase, and races of many
 //! - `secure`: TLS
 //! - `proxied`: through an HTTP proxy
+//! - `observed`: what is told of new connections
 //! - `cost`: measurements, ignored unless asked for
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ mod calls;
 mod cancels;
 mod failures;
 mod limits;
+mod observed;
 mod proxied;
 mod secure;
 mod server;
@@ -67,6 +69,8 @@ fn transport(base: &str) -> UreqTransport {
 
 /// A call to be changed and sent.
 struct Ask {
+    endpoint: usize,
+    number: u64,
     method: Method,
     operation: Operation,
     headers: Headers,
@@ -79,6 +83,8 @@ struct Ask {
 impl Default for Ask {
     fn default() -> Self {
         Ask {
+            endpoint: 0,
+            number: 0,
             method: Method::Post,
             operation: Operation::ChatCompletions,
             headers: Headers::new(),
@@ -93,7 +99,8 @@ impl Default for Ask {
 impl Ask {
     fn head(&self, transport: &UreqTransport) -> Result<Reply, Fault> {
         transport.send(&Call {
-            endpoint: 0,
+            endpoint: self.endpoint,
+            number: self.number,
             method: self.method,
             operation: &self.operation,
             headers: &self.headers,

@@ -8,7 +8,7 @@ use super::server::{Request, Server};
 use super::*;
 use crate::error::fault::{FaultKind, Phase, TimeoutKind};
 
-fn through(proxy: &Server, credentials: &str) -> UreqTransport {
+pub(super) fn through(proxy: &Server, credentials: &str) -> UreqTransport {
     let settings = WireSettings {
         proxy: Some(format!("http://{credentials}127.0.0.1:{}", proxy.port())),
         ..WireSettings::default()
