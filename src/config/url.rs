@@ -2,7 +2,10 @@
 
 use ureq::http::Uri;
 
-use crate::transport::target::is_loopback;
+use super::{DeploymentConfig, Kind};
+use crate::api::Operation;
+use crate::transport::Target;
+use crate::transport::target::{self, is_loopback};
 
 /// Text for an URL that is none.
 const NO_URL: &str = "be an absolute URL such as https://my-resource.openai.azure.com";
@@ -66,6 +69,18 @@ pub(super) fn shown(text: &str) -> String {
     }
 }
 
+/// Where a deployment's requests for `operation` go.
+pub(super) fn of_operation(deployment: &DeploymentConfig, operation: &Operation) -> Option<String> {
+    let kind = match deployment.kind {
+        Kind::Azure => target::Kind::Azure,
+        Kind::OpenAi => target::Kind::OpenAi,
+    };
+    // A base that may hold a password is none that anything is sent to.
+    check_endpoint(&deployment.endpoint, kind == target::Kind::Azure, true).ok()?;
+    let target = Target::new(kind, &deployment.endpoint, &deployment.model, &deployment.api_version);
+    Some(target.ok()?.url(operation))
+}
+
 fn absolute(text: &str) -> Result<Uri, &'static str> {
     let uri: Uri = text.parse().map_err(|_| NO_URL)?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) || host(&uri).is_empty() {
@@ -89,7 +104,6 @@ fn host(uri: &Uri) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::Target;
     use crate::transport::target::Kind;
 
     #[test]

@@ -5,6 +5,7 @@ use super::keys::{DEPLOYMENT, Key, Standing, TOP};
 use std::time::Duration;
 
 use super::*;
+use crate::api::Operation;
 use crate::error::Problem;
 
 mod refusals;
@@ -298,6 +299,32 @@ fn limits_and_tiers_mean_what_the_calls_mean() {
         .quota_group(QuotaGroup::new("east-4o").tpm_limit(240_000).rpm_limit(1440))
         .quota_group(QuotaGroup::new("free"));
     assert_eq!(parse(&text, None, &|_| Some("4o".to_owned())), Ok(expected));
+}
+
+#[test]
+fn a_deployment_tells_where_its_requests_go() {
+    let at = |endpoint: &str| DeploymentConfig::new("a", endpoint, "my 4o").api_version("2024-10-21");
+    let chat = Operation::ChatCompletions;
+    let rows = [
+        (
+            at("https://a.example"),
+            Some("https://a.example/openai/deployments/my%204o/chat/completions?api-version=2024-10-21"),
+        ),
+        (
+            at("https://a.example").api_version("v1"),
+            Some("https://a.example/openai/v1/chat/completions"),
+        ),
+        (
+            at("https://a.example/v1").kind(Kind::OpenAi),
+            Some("https://a.example/v1/chat/completions"),
+        ),
+        (at("a.example"), None),
+        (at("https://u:canary@a.example"), None),
+        (at("https://a.example").api_version("latest"), None),
+    ];
+    for (deployment, expected) in rows {
+        assert_eq!(deployment.url(&chat).as_deref(), expected, "{deployment:?}");
+    }
 }
 
 #[test]
