@@ -94,7 +94,7 @@
 //!
 //! ## Supported
 //!
-//! - `cli`: the command `blaster` with `demo` and `sim`
+//! - `cli`: the command `blaster` with `check`, `demo` and `sim`
 //! - `sim`: the simulator, module `sim`; brings tokio
 //! - `platform-verifier`: TLS certificates are verified by the operating system's store instead of the built-in Mozilla
 //!   roots; needed behind a company proxy that inspects TLS

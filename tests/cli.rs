@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 /// The command with these arguments; its log is off.
@@ -190,4 +192,152 @@ fn a_fleet_prints_its_endpoints_and_sums_up_on_ctrl_c() {
     assert_eq!(row(&summary, "sweden")[1], "0", "{summary}");
     let config = azure_openai_blaster::BlasterConfig::from_json(text(&output.stdout)).unwrap();
     assert_eq!(config.deployments.len(), 4);
+}
+
+/// The command in a folder of its own, with these variables and no other that a configuration could be made of.
+fn check(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = blaster(&[&["check"], arguments].concat());
+    command.env_clear().current_dir(folder).envs(variables.iter().copied());
+    command.output().unwrap()
+}
+
+#[test]
+fn a_configuration_that_is_right_is_shown_without_its_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = r#"{
+      "strategy": "priority",
+      "quota_groups": {"east-4o": {"tpm_limit": 240000}, "spare": {}},
+      "deployments": [
+        {"name": "east", "endpoint": "https://east.openai.azure.com", "api_key": "${KEY}", "model": "my-4o",
+         "serves": ["gpt-4o"], "weight": 3, "priority": 2, "rpm_limit": 600, "tpm_limit": 100000,
+         "quota_group": "east-4o", "sku": "provisioned", "headers": {"x-team": "canary"}, "request_window_s": 1,
+         "api_version": "2024-10-21"},
+        {"name": "local", "endpoint": "http://127.0.0.1:8080/v1", "api_key": null, "model": "m", "kind": "openai"}
+      ]
+    }"#;
+    fs::write(folder.path().join("config.json"), file).unwrap();
+    let output = check(folder.path(), &["--config", "config.json"], &[("KEY", "canary")]);
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{stdout}{stderr}");
+    let expected = "\
+2 deployments from config.json: strategy priority, 128 workers
+
+east
+  URL      https://east.openai.azure.com/openai/deployments/my-4o/chat/completions?api-version=2024-10-21
+  model    my-4o
+  sku      provisioned
+  serves   gpt-4o
+  key      set (hidden)
+  tier     2
+  weight   3
+  limits   600 requests and 100000 tokens a minute, requests counted in 1 s
+  group    east-4o
+  headers  x-team
+
+local
+  URL      http://127.0.0.1:8080/v1/chat/completions
+  model    m
+  serves   m
+  key      none
+  tier     1
+  weight   1
+  limits   none stated
+
+quota group east-4o
+  limits   240000 tokens a minute
+  members  east
+
+quota group spare
+  limits   none stated
+  members  none
+";
+    assert_eq!(stdout, expected);
+    assert_eq!(
+        stderr,
+        "blaster: warning: no deployment draws from these quota groups: spare\n"
+    );
+}
+
+#[test]
+fn a_configuration_that_is_wrong_ends_with_2_and_every_complaint() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = "{\n\"num_worker\": 8,\n\"deployments\": [{\"name\": \"east\", \"endpoint\": \"x\", \
+                \"api_key\": \"canary\", \"model\": \"m\"}]}";
+    fs::write(folder.path().join("config.json"), file).unwrap();
+    let output = check(folder.path(), &["--config", "config.json"], &[]);
+    let stderr = text(&output.stderr);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), ""), "{stderr}");
+    assert!(
+        stderr.starts_with("blaster: the configuration cannot be used:\nconfig.json:2:1: unknown key"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("\nconfig.json:3:") && !stderr.contains("canary"),
+        "{stderr}"
+    );
+
+    for (arguments, said) in [
+        (&["--config", "none.json"][..], "reading none.json: "),
+        (
+            &["--env"],
+            "no variable of the environment names a deployment: set BLASTER_CONFIG",
+        ),
+        (&["--env", "--config", "config.json"], "cannot be used with"),
+    ] {
+        let output = check(folder.path(), arguments, &[]);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(said), "{stderr}");
+    }
+}
+
+#[test]
+fn a_dot_env_file_is_read_beneath_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = "# keys\nAZURE_INSTANCES=east,west\nMODEL_MAP_GPT_4O=my-4o\n\
+                AZURE_INSTANCE_EAST_API_KEY=canary\nAZURE_INSTANCE_EAST_API_BASE=https://file.example\n";
+    fs::write(folder.path().join(".env"), file).unwrap();
+    let own = [
+        ("AZURE_INSTANCES", "east"),
+        ("AZURE_INSTANCE_EAST_API_BASE", "https://process.example"),
+        ("AZURE_INSTANCE_WEST_API_KEY", "canary"),
+    ];
+    let output = check(folder.path(), &[], &own);
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{stdout}{stderr}");
+    assert!(
+        stdout.starts_with("1 deployment from AZURE_INSTANCES: strategy failover, 64 workers\n"),
+        "{stdout}"
+    );
+    assert!(
+        row(stdout, "URL")[1].starts_with("https://process.example/"),
+        "{stdout}"
+    );
+    assert_eq!(row(stdout, "limits").join(" "), "limits 30000 tokens a minute");
+    assert!(
+        stderr.contains("warning: AZURE_INSTANCE_WEST_API_KEY has no effect"),
+        "{stderr}"
+    );
+    assert!(
+        !stdout.contains("canary") && !stderr.contains("canary"),
+        "{stdout}{stderr}"
+    );
+
+    let config = r#"{"deployments": [{"name": "a", "endpoint": "${AZURE_INSTANCE_EAST_API_BASE}",
+        "api_key": "${AZURE_INSTANCE_EAST_API_KEY}", "model": "m"}]}"#;
+    fs::write(folder.path().join("config.json"), config).unwrap();
+    let output = check(folder.path(), &["-c", "config.json"], &[]);
+    assert!(
+        row(text(&output.stdout), "URL")[1].starts_with("https://file.example/"),
+        "{output:?}"
+    );
+
+    fs::write(folder.path().join(".env"), "A=1\nKEY=canary canary\n").unwrap();
+    let output = check(folder.path(), &["-c", "config.json"], &[]);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(
+        stderr.starts_with("blaster: .env:2: must be NAME=value") && !stderr.contains("canary"),
+        "{stderr}"
+    );
 }

@@ -1,15 +1,15 @@
 //! A whole configuration.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::complaint::{Complaints, Spot};
-use super::{DeploymentConfig, ProxyUrl, QuotaGroup, Strategy, defaults, from_env, parse, quota_group, rules, write};
+use super::complaint::Complaints;
+use super::{
+    DeploymentConfig, ProxyUrl, QuotaGroup, Strategy, defaults, from_vars, parse, parse_file, quota_group, rules, write,
+};
 use crate::error::ConfigError;
 
 /// Everything that a blaster is told before it starts: the deployments and the settings of the pool.
@@ -125,32 +125,25 @@ impl BlasterConfig {
     /// # Errors
     /// Why the file cannot be read, or everything that is wrong with it.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        let path = path.as_ref();
-        let file = path.display().to_string();
-        let bytes = read_at_most(path, Self::FILE_MAX).map_err(|error| ConfigError::Unreadable {
-            file: file.clone(),
-            kind: error.kind(),
-            cause: error.to_string(),
-        })?;
-        match str::from_utf8(&bytes) {
-            Ok(text) => parse(text, Some(&file), &environment),
-            Err(error) => {
-                let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
-                let mut complaints = Complaints::default();
-                complaints.beside(Spot::default(), good.len(), || "the file must be UTF-8".into());
-                Err(complaints.into_error(Some(&file), &good, None))
-            }
-        }
+        parse_file(path, &environment)
     }
 
-    /// Reads the file that the variable `BLASTER_CONFIG` names; without it, takes one deployment from
-    /// `AZURE_OPENAI_ENDPOINT`, `AZURE_OPENAI_API_KEY`, `AZURE_OPENAI_DEPLOYMENT` and, where it is set,
-    /// `OPENAI_API_VERSION`.
+    /// Reads the process's environment: the file that `BLASTER_CONFIG` names; else the connections of
+    /// `AZURE_OPENAI_ROUND_ROBIN_CONNECTION`, where `USE_AZURE_OPENAI_ROUND_ROBIN` is true; else the instances that
+    /// `AZURE_INSTANCES` lists; else the resource of `AZURE_OPENAI_ENDPOINT`. The [module](super)'s tables have every
+    /// variable. What has no effect is logged as a warning.
+    ///
+    /// [`config::from_vars`](super::from_vars) does the same with variables from elsewhere.
     ///
     /// # Errors
-    /// Which variable is not set, why the file cannot be read, or everything that is wrong with what they say.
+    /// Which variables would do where none is set, why the file cannot be read, or everything that is wrong with what
+    /// they say.
     pub fn from_env() -> Result<Self, ConfigError> {
-        from_env::read(&environment)
+        let read = from_vars(std::env::vars_os())?;
+        for warning in &read.warnings {
+            log::warn!("environment: {warning}");
+        }
+        Ok(read.config)
     }
 
     /// Checks every range and rule, as reading a file does.
@@ -327,16 +320,6 @@ impl BlasterConfig {
 /// A variable that is not Unicode counts as not set: no key or URL can be made of it.
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
-}
-
-fn read_at_most(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
-    if bytes.len() > most {
-        let cause = format!("larger than a configuration may be ({most} bytes)");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, cause));
-    }
-    Ok(bytes)
 }
 
 /// These names, the first few of them; none where there is none.

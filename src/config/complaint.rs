@@ -61,7 +61,7 @@ impl Spot {
     }
 
     /// In words, e.g. `deployments[1] "backup": weight`.
-    fn subject(self, config: Option<&BlasterConfig>) -> String {
+    pub(super) fn subject(self, config: Option<&BlasterConfig>) -> String {
         let mut subject = String::new();
         if let Some(index) = self.deployment {
             subject = format!("deployments[{index}]");
@@ -126,6 +126,11 @@ impl Complaints {
             problems: problems.collect(),
             more,
         }
+    }
+
+    /// What is kept, each with what it is about.
+    pub(super) fn into_parts(self) -> impl Iterator<Item = (Spot, String)> {
+        self.kept.into_iter().map(|complaint| (complaint.spot, complaint.said))
     }
 
     fn keep(&mut self, spot: Spot, at: Option<usize>, said: impl FnOnce() -> String) {

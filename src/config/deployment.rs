@@ -6,7 +6,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::{Auth, Kind, Sku, defaults, write};
-use crate::api::Secret;
+use crate::api::{Operation, Secret};
 
 /// One deployment to send to: an entry of `deployments` in a configuration file.
 ///
@@ -237,6 +237,12 @@ impl DeploymentConfig {
     pub fn quota_group(mut self, name: impl Into<String>) -> Self {
         self.quota_group = Some(name.into());
         self
+    }
+
+    /// The URL that requests for `operation` go to; none where the configuration is not valid.
+    #[must_use]
+    pub fn url(&self, operation: &Operation) -> Option<String> {
+        super::url::of_operation(self, operation)
     }
 
     /// The model names that it answers for: those of `serves`, or its own; never none.

@@ -1,11 +1,47 @@
 //! What was written: the keys of a configuration file, each with its value and its place, and nothing made of it.
 
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
 use super::complaint::{Complaints, Spot, quoted};
+use super::env::Env;
 use super::json::{Node, Sort};
 use super::keys::{
     DEPLOYMENT, DEPLOYMENTS, DEPLOYMENTS_MAX, GROUP, Key, QUOTA_GROUPS, QUOTA_GROUPS_MAX, Standing, TOP,
 };
 use super::nearest::nearest;
+use super::{BlasterConfig, parse};
+use crate::error::ConfigError;
+
+/// Reads the file at `path`; see [`parse_file`](super::parse_file).
+pub(super) fn read_file(path: &Path, env: Env<'_>) -> Result<BlasterConfig, ConfigError> {
+    let file = path.display().to_string();
+    let bytes = read_at_most(path, BlasterConfig::FILE_MAX).map_err(|error| ConfigError::Unreadable {
+        file: file.clone(),
+        kind: error.kind(),
+        cause: error.to_string(),
+    })?;
+    match str::from_utf8(&bytes) {
+        Ok(text) => parse(text, Some(&file), env),
+        Err(error) => {
+            let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+            let mut complaints = Complaints::default();
+            complaints.beside(Spot::default(), good.len(), || "the file must be UTF-8".into());
+            Err(complaints.into_error(Some(&file), &good, None))
+        }
+    }
+}
+
+fn read_at_most(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > most {
+        let cause = format!("larger than a configuration may be ({most} bytes)");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, cause));
+    }
+    Ok(bytes)
+}
 
 /// A configuration file as it stands.
 #[derive(Debug)]

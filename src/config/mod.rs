@@ -15,6 +15,7 @@
 pub use auth::{Auth, SignIn};
 pub use blaster::BlasterConfig;
 pub use deployment::DeploymentConfig;
+pub use from_env::{FromEnv, from_vars};
 pub use kind::Kind;
 pub use proxy::ProxyUrl;
 pub use quota_group::QuotaGroup;
@@ -52,6 +53,19 @@ use crate::error::ConfigError;
 pub fn reference() -> String {
     let tables = [keys::TOP, keys::DEPLOYMENT, keys::GROUP].map(keys::table);
     tables.join("\n")
+}
+
+/// Reads a configuration file, of at most [`BlasterConfig::FILE_MAX`] bytes.
+///
+/// `env` looks up what `${NAME}` stands for; [`BlasterConfig::from_file`] is this with the process's environment.
+///
+/// # Errors
+/// Why the file cannot be read, or everything that is wrong with it.
+pub fn parse_file(
+    path: impl AsRef<std::path::Path>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<BlasterConfig, ConfigError> {
+    file::read_file(path.as_ref(), env)
 }
 
 /// Reads a configuration's text.

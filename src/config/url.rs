@@ -2,6 +2,9 @@
 
 use ureq::http::Uri;
 
+use super::{DeploymentConfig, Kind};
+use crate::api::Operation;
+use crate::transport::Target;
 use crate::transport::target::is_loopback;
 
 /// Text for an URL that is none.
@@ -66,6 +69,14 @@ pub(super) fn shown(text: &str) -> String {
     }
 }
 
+/// Where a deployment's requests for `operation` go.
+pub(super) fn of_operation(deployment: &DeploymentConfig, operation: &Operation) -> Option<String> {
+    // A base that may hold a password is none that anything is sent to.
+    check_endpoint(&deployment.endpoint, deployment.kind == Kind::Azure, true).ok()?;
+    let target = Target::new(deployment.kind, &deployment.endpoint, &deployment.model, &deployment.api_version);
+    Some(target.ok()?.url(operation))
+}
+
 fn absolute(text: &str) -> Result<Uri, &'static str> {
     let uri: Uri = text.parse().map_err(|_| NO_URL)?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) || host(&uri).is_empty() {
@@ -89,8 +100,6 @@ fn host(uri: &Uri) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Kind;
-    use crate::transport::Target;
 
     #[test]
     fn a_base_url_is_accepted_and_anything_else_told_what_is_missing() {

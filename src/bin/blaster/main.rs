@@ -9,7 +9,9 @@ use clap::{Parser, Subcommand};
 use exit_code::ExitCode;
 use screen::Screen;
 
+mod check;
 mod demo;
+mod environment;
 mod exit_code;
 mod interrupt;
 mod output;
@@ -26,6 +28,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Arguments),
     Demo(demo::Arguments),
     Sim(sim::Arguments),
 }
@@ -62,6 +65,7 @@ fn main() -> process::ExitCode {
         .target(env_logger::Target::Pipe(Box::new(screen.clone())))
         .init();
     let result = match arguments.command {
+        Command::Check(arguments) => check::run(&arguments, &screen).map(|()| ExitCode::Success),
         Command::Demo(arguments) => demo::run(&arguments, &screen),
         Command::Sim(arguments) => sim::run(&arguments).map(|()| ExitCode::Success),
     };

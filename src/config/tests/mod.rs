@@ -2,11 +2,11 @@
 //! means.
 
 use super::keys::{DEPLOYMENT, Key, Standing, TOP};
-use std::time::Duration;
-
 use super::*;
+use crate::api::Operation;
 use crate::error::Problem;
 
+mod limits;
 mod refusals;
 mod round_trip;
 
@@ -278,82 +278,29 @@ fn the_table_tells_the_defaults_that_hold() {
 }
 
 #[test]
-fn limits_and_tiers_mean_what_the_calls_mean() {
-    let text = file_with(
-        r#""strategy": "priority", "quota_groups": {"east-${N}": {"tpm_limit": 240000, "rpm_limit": 1440}, "free": {}},"#,
-        r#""rpm_limit": 600, "tpm_limit": 100000, "priority": 2, "sku": "provisioned", "quota_group": "east-4o",
-           "quota_window_s": 30, "request_window_s": 1,"#,
-    );
-    let east = DeploymentConfig::new("east", "https://east.example", "gpt-4o")
-        .auth(Auth::key("canary-key"))
-        .rpm_limit(600)
-        .tpm_limit(100_000)
-        .priority(2)
-        .sku(Sku::Provisioned)
-        .quota_group("east-4o")
-        .quota_window(Duration::from_secs(30))
-        .request_window(Duration::from_secs(1));
-    let expected = BlasterConfig::new([east])
-        .strategy(Strategy::Priority)
-        .quota_group(QuotaGroup::new("east-4o").tpm_limit(240_000).rpm_limit(1440))
-        .quota_group(QuotaGroup::new("free"));
-    assert_eq!(parse(&text, None, &|_| Some("4o".to_owned())), Ok(expected));
-}
-
-#[test]
-fn every_strategy_is_accepted_under_its_name() {
-    for strategy in Strategy::ALL {
-        let line = format!("\"strategy\": \"{}\",", strategy.name());
-        assert_eq!(read(&file_with(&line, "")).strategy, strategy);
-    }
-}
-
-#[test]
-fn limits_that_do_not_fit_together_are_warned_of() {
-    let member = |name| DeploymentConfig::new(name, "https://a.example", "m").quota_group("east");
-    let group = || QuotaGroup::new("east").tpm_limit(1000);
+fn a_deployment_tells_where_its_requests_go() {
+    let at = |endpoint: &str| DeploymentConfig::new("a", endpoint, "my 4o").api_version("2024-10-21");
+    let chat = Operation::ChatCompletions;
     let rows = [
         (
-            BlasterConfig::new([member("a").tpm_limit(1000)]).quota_group(group()),
-            None,
+            at("https://a.example"),
+            Some("https://a.example/openai/deployments/my%204o/chat/completions?api-version=2024-10-21"),
         ),
         (
-            BlasterConfig::new([member("a").rpm_limit(9999)]).quota_group(group()),
-            None,
+            at("https://a.example").api_version("v1"),
+            Some("https://a.example/openai/v1/chat/completions"),
         ),
         (
-            BlasterConfig::new([member("a").tpm_limit(1001), member("b")]).quota_group(group()),
-            Some("(deployments: a)"),
+            at("https://a.example/v1").kind(Kind::OpenAi),
+            Some("https://a.example/v1/chat/completions"),
         ),
-        (
-            BlasterConfig::new([member("a")])
-                .quota_group(group())
-                .quota_group(QuotaGroup::new("west")),
-            Some("no deployment draws from these quota groups: west"),
-        ),
+        (at("a.example"), None),
+        (at("https://u:canary@a.example"), None),
+        (at("https://a.example").api_version("latest"), None),
     ];
-    for (config, part) in rows {
-        assert_eq!(config.validate(), Ok(()));
-        let warnings = config.warnings();
-        assert_eq!(warnings.len(), usize::from(part.is_some()), "{warnings:?}");
-        assert!(
-            warnings.iter().all(|warning| warning.contains(part.unwrap())),
-            "{warnings:?}"
-        );
+    for (deployment, expected) in rows {
+        assert_eq!(deployment.url(&chat).as_deref(), expected, "{deployment:?}");
     }
-}
-
-#[test]
-fn the_quota_group_of_the_docs_is_read_and_has_nothing_to_warn_of() {
-    let docs = include_str!("../../../docs/CONFIG.md");
-    let texts = docs
-        .split("```json\n")
-        .skip(1)
-        .filter_map(|rest| rest.split("```").next());
-    let text = texts.into_iter().find(|text| text.contains("quota_groups")).unwrap();
-    let config = parse(text, None, &|_| Some("key".to_owned())).unwrap();
-    assert_eq!(config.quota_groups.len(), 1);
-    assert_eq!(config.warnings(), Vec::<String>::new());
 }
 
 /// A file with one deployment: `top` stands beside `deployments`, `of_deployment` among its keys, each with a comma

@@ -161,67 +161,6 @@ fn each_key_is_refused_where_its_value_is_wrong_and_the_message_says_why() {
 }
 
 #[test]
-fn a_quota_group_is_refused_with_its_name_and_its_key() {
-    // What is written as the groups, the deployment's keys, what is said, and where.
-    let rows = [
-        (
-            r#"{"east": {"tpm_limit": 0}}"#,
-            "",
-            "quota_groups \"east\": tpm_limit must be a whole number from 1 to 4294967295, got 0",
-            (2, 40),
-        ),
-        (
-            r#"{"east": {"rpm_limit": "60"}}"#,
-            "",
-            "quota_groups \"east\": rpm_limit must be a whole number from 1 to 4294967295, got \"60\"",
-            (2, 40),
-        ),
-        (
-            r#"{"east": 7}"#,
-            "",
-            "quota_groups \"east\": must be an object, got a number",
-            (2, 26),
-        ),
-        (
-            r#"{"east": {}, "east": {}}"#,
-            "",
-            "quota_groups \"east\": is given twice",
-            (2, 38),
-        ),
-        (
-            r#"{"": {}}"#,
-            "",
-            "quota_groups \"\": must have a name that is text of 1 to 128 characters without control characters",
-            (2, 22),
-        ),
-        (
-            r#"{"east": {"tmp_limit": 1}}"#,
-            "",
-            "quota_groups \"east\": unknown key \"tmp_limit\"; did you mean \"tpm_limit\"?",
-            (2, 27),
-        ),
-        (
-            r#"{"east": {"weight": 1}}"#,
-            "",
-            "quota_groups \"east\": unknown key \"weight\"; it belongs into a deployment",
-            (2, 27),
-        ),
-        (
-            r#"{"east-4o": {}, "west-4o": {}}"#,
-            r#""quota_group": "eats-4o","#,
-            "deployments[0] \"east\": quota_group must be the name of a quota group, got \"eats-4o\"; \
-             did you mean \"east-4o\"? known: \"east-4o\", \"west-4o\"",
-            (4, 16),
-        ),
-    ];
-    for (groups, of_deployment, said, place) in rows {
-        let problem = problem_of(&file_with(&format!("\"quota_groups\": {groups},"), of_deployment));
-        assert_eq!(problem.text, said);
-        assert_eq!(problem.position, Some(place), "{said}");
-    }
-}
-
-#[test]
 fn what_is_missing_is_told_at_the_object_that_lacks_it() {
     for name in ["name", "endpoint", "api_key", "model"] {
         let problem = problem_of(&without(&file_with("", ""), name));

@@ -1,0 +1,176 @@
+//! `blaster check`: what a configuration means, without sending anything.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use azure_openai_blaster::api::Operation;
+use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig, Kind, QuotaGroup, defaults};
+use azure_openai_blaster::error::ConfigError;
+
+use crate::Failure;
+use crate::environment::Environment;
+use crate::output::print;
+use crate::screen::Screen;
+
+/// Check a configuration and show what it means
+///
+/// Prints each deployment with the URL of its chat completions, its models, limits, tier and weight, and whether its key is set; sends nothing.
+/// Keys and header values are never shown. Warnings go to stderr.
+///
+/// A `.env` file in the current folder is read beneath the environment: what both set, the environment decides.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    blaster check --config config.json  a file\n  \
+    blaster check                       what the environment says, as BlasterConfig::from_env reads it\n\n\
+    Exit codes:\n  \
+    0  the configuration can be used\n  \
+    2  it cannot: stderr says everything that is wrong")]
+pub(crate) struct Arguments {
+    /// The configuration, as JSON
+    #[arg(long, short, value_name = "FILE", conflicts_with = "env")]
+    config: Option<PathBuf>,
+
+    /// Read the environment alone: BLASTER_CONFIG, AZURE_INSTANCES, AZURE_OPENAI_ENDPOINT, … [default without --config]
+    #[arg(long, short)]
+    env: bool,
+}
+
+/// Prints what the configuration means.
+pub(crate) fn run(arguments: &Arguments, screen: &Screen) -> Result<(), Failure> {
+    let environment = Environment::read()?;
+    let (config, source, mut warnings) = match &arguments.config {
+        Some(file) => {
+            let config = environment.config_of(file).map_err(|error| wrong(&error))?;
+            (config, file.display().to_string(), Vec::new())
+        }
+        None => {
+            let read = environment.config().map_err(|error| wrong(&error))?;
+            (read.config, read.source.to_owned(), read.warnings)
+        }
+    };
+    warnings.extend(config.warnings());
+    for warning in warnings {
+        screen.say(&format!("blaster: warning: {warning}"));
+    }
+    print(described(&config, &source).trim_end())
+}
+
+/// All complaints, a line each, the first beside the program's name only where it is the only one.
+fn wrong(error: &ConfigError) -> Failure {
+    let text = error.to_string();
+    match text.contains('\n') {
+        true => Failure::usage(format!("the configuration cannot be used:\n{text}")),
+        false => Failure::usage(text),
+    }
+}
+
+fn described(config: &BlasterConfig, source: &str) -> String {
+    let count = config.deployments.len();
+    let mut text = format!(
+        "{count} {} from {source}: strategy {}, {} workers\n",
+        if count == 1 { "deployment" } else { "deployments" },
+        config.strategy.name(),
+        config.workers(),
+    );
+    let mut rows = |title: &str, rows: Vec<(&str, String)>| {
+        let _ = write!(text, "\n{}\n", one_line(title));
+        for (label, value) in rows {
+            let _ = writeln!(text, "  {label:<8} {}", one_line(&value));
+        }
+    };
+    for deployment in &config.deployments {
+        rows(&deployment.name, of_deployment(deployment));
+    }
+    for group in &config.quota_groups {
+        rows(&format!("quota group {}", group.name), of_group(config, group));
+    }
+    text
+}
+
+fn of_deployment(deployment: &DeploymentConfig) -> Vec<(&'static str, String)> {
+    let served = deployment.served_models().join(", ");
+    let mut rows = vec![
+        ("URL", deployment.url(&Operation::ChatCompletions).unwrap_or_default()),
+        ("model", deployment.model.clone()),
+        ("serves", served),
+        ("key", key(&deployment.auth)),
+        ("tier", deployment.priority.to_string()),
+        ("weight", deployment.weight.to_string()),
+        ("limits", limits_of(deployment)),
+    ];
+    if deployment.kind == Kind::Azure {
+        rows.insert(2, ("sku", deployment.sku.name().to_owned()));
+    }
+    if let Some(group) = &deployment.quota_group {
+        rows.push(("group", group.clone()));
+    }
+    if let Some(most) = deployment.max_in_flight {
+        rows.push(("at once", format!("at most {most} requests")));
+    }
+    if !deployment.headers.is_empty() {
+        let names: Vec<_> = deployment.headers.iter().map(|(name, _)| name.as_str()).collect();
+        rows.push(("headers", names.join(", ")));
+    }
+    rows
+}
+
+fn of_group(config: &BlasterConfig, group: &QuotaGroup) -> Vec<(&'static str, String)> {
+    let members = config
+        .deployments
+        .iter()
+        .filter(|d| d.quota_group.as_ref() == Some(&group.name));
+    let members: Vec<_> = members.map(|deployment| deployment.name.as_str()).collect();
+    let members = if members.is_empty() {
+        "none".to_owned()
+    } else {
+        members.join(", ")
+    };
+    vec![
+        ("limits", limits(group.rpm_limit, group.tpm_limit)),
+        ("members", members),
+    ]
+}
+
+fn limits_of(deployment: &DeploymentConfig) -> String {
+    let mut text = limits(deployment.rpm_limit, deployment.tpm_limit);
+    let windows = [
+        ("tokens", deployment.quota_window, defaults::QUOTA_WINDOW),
+        ("requests", deployment.request_window, defaults::REQUEST_WINDOW),
+    ];
+    for (what, window, default) in windows {
+        if window != default {
+            let _ = write!(text, ", {what} counted in {}", seconds(window));
+        }
+    }
+    text
+}
+
+fn limits(rpm: Option<u32>, tpm: Option<u32>) -> String {
+    match (rpm, tpm) {
+        (None, None) => "none stated".to_owned(),
+        (Some(rpm), None) => format!("{rpm} requests a minute"),
+        (None, Some(tpm)) => format!("{tpm} tokens a minute"),
+        (Some(rpm), Some(tpm)) => format!("{rpm} requests and {tpm} tokens a minute"),
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{} s", time.as_secs_f64())
+}
+
+fn key(auth: &Auth) -> String {
+    match auth {
+        Auth::Key(_) => "set (hidden)".to_owned(),
+        Auth::SignIn(source) => format!("none; signs in with Entra ID ({})", source.name()),
+        Auth::None => "none".to_owned(),
+        _ => "of a kind that this command does not know".to_owned(),
+    }
+}
+
+/// A model that is served may be called what a terminal would obey.
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
