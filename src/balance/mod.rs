@@ -22,6 +22,9 @@ pub mod endpoint;
 pub mod histogram;
 pub mod job;
 pub mod lease;
+// Not called yet: the balancer is to ask it before it sends.
+#[allow(dead_code)]
+pub mod limits;
 pub mod outcome;
 pub mod retry_after;
 pub mod ring;

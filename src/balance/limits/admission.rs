@@ -1,0 +1,249 @@
+//! May a request go now, and if not, when?
+
+use std::time::{Duration, Instant};
+
+use super::belief::Form;
+use super::charge::{Admission, Charge, Mode};
+use super::limit::{Limit, Sku};
+use super::moment::Moment;
+use super::window;
+
+/// An answer that holds for every charge, so that asking a closed limit again costs next to nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Closed {
+    /// The answer.
+    until: Instant,
+    /// From here on it must be asked anew: by then something may have grown.
+    valid: Instant,
+}
+
+/// Why not now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct No {
+    /// When to ask again.
+    at: Moment,
+    /// No charge whatever would be admitted before.
+    whatever_size: bool,
+}
+
+/// How long the next answer is waited for where none is under way.
+const SOON: f64 = 1e-4;
+/// A test must be this part of its own size above what a bucket would hold.
+const CLEARLY: f64 = 0.3;
+
+impl Limit {
+    /// Whether a request may go now, and as what; or when to ask again.
+    ///
+    /// In this order: the service's word and the requests, how much is risked unconfirmed, whether both models have room,
+    /// whether the believed one has, and whether there is something to be found out.
+    pub fn admits(&mut self, charge: &Charge, now: Instant) -> Admission {
+        if let Some(closed) = self.closed.filter(|closed| now < closed.valid) {
+            return Admission::At(closed.until);
+        }
+        let now = self.advance(now);
+        match self.judge(&charge.sane(), now) {
+            Ok(mode) => Admission::Now(mode),
+            Err(no) => {
+                let until = self.instant(no.at);
+                if no.whatever_size {
+                    let valid = self.grows_at().map_or(until, |grows| self.instant(grows).min(until));
+                    self.closed = Some(Closed { until, valid });
+                }
+                Admission::At(until)
+            }
+        }
+    }
+
+    /// Tokens that still fit into the present window, where a window with a known boundary is believed and requests may
+    /// go: to be filled with the largest job that fits.
+    pub fn room(&mut self, now: Instant) -> Option<f64> {
+        if self.closed.is_some_and(|closed| now < closed.valid) {
+            return None;
+        }
+        let now = self.advance(now);
+        let is_believed = self.belief.form == Form::Window && self.window.boundary().is_some();
+        if self.sku == Sku::Provisioned || !is_believed || !self.quota.is_known() || self.gate(now) > now {
+            return None;
+        }
+        let kept_free = self.tuning.window_margin * self.window.deviation(0.0);
+        Some((self.usable() - self.window.used() - kept_free).max(0.0))
+    }
+
+    /// Use of the present minute as a share of the quota, 0 and up; none while the quota is unknown.
+    pub fn used_share(&self, now: Instant) -> Option<f64> {
+        if !self.quota.is_known() {
+            return None;
+        }
+        let now = self.moment(now);
+        let is_over = self.window.boundary().is_some_and(|boundary| now >= boundary.reset);
+        let used = if is_over { 0.0 } else { self.window.used() };
+        Some(used.min(self.sent.tokens()) / self.quota.tokens())
+    }
+
+    /// Tokens that would be admitted within so much time, where requests are charged `mean` tokens: whether a backlog's
+    /// end needs other deployments too. Nothing is promised while the quota is unknown.
+    pub fn admits_within(&self, time: Duration, mean: f64, now: Instant) -> f64 {
+        if !self.quota.is_known() {
+            return 0.0;
+        }
+        let now = self.moment(now);
+        let seconds = time.as_secs_f64();
+        let is_blocked = self.block > now;
+        let boundary = match (self.sku, self.belief.form, self.window.boundary()) {
+            (Sku::Standard, Form::Window, Some(boundary)) => boundary,
+            _ => {
+                let vessel = self.vessel();
+                let left = (vessel.capacity - self.bucket.level()).max(0.0);
+                return if is_blocked {
+                    vessel.rate * (seconds - (self.block - now)).max(0.0)
+                } else {
+                    left + vessel.rate * seconds
+                };
+            }
+        };
+        let quota = self.quota.tokens();
+        let left = if is_blocked {
+            0.0
+        } else {
+            (quota - self.window.used()).max(0.0)
+        };
+        let left = self
+            .requests
+            .within(seconds, now)
+            .map_or(left, |requests| left.min(requests * mean));
+        let past = (now + seconds) - boundary.reset;
+        if past < 0.0 {
+            return left;
+        }
+        let spans_begun = 1.0 + (past % self.length / self.requests.span()).floor();
+        let begun = self
+            .requests
+            .limit()
+            .map_or(quota, |limit| quota.min(limit * mean * spans_begun));
+        left + begun + quota * (past / self.length).floor()
+    }
+
+    /// When anything may go: the service's word, and the pace of requests.
+    pub(super) fn gate(&self, now: Moment) -> Moment {
+        now.max(self.block).max(self.requests.ready_at(now))
+    }
+
+    fn judge(&self, charge: &Charge, now: Moment) -> Result<Mode, No> {
+        let gate = self.gate(now);
+        if gate > now {
+            return Err(No::whatever(gate));
+        }
+        let by_bucket = self.bucket_fits_at(charge, now);
+        if self.sku == Sku::Provisioned && self.quota.is_known() {
+            return if by_bucket <= now {
+                Ok(Mode::Sure)
+            } else {
+                Err(No::whatever(by_bucket))
+            };
+        }
+        let next_confirmed = self.unconfirmed.next_at(self.silence(), now);
+        let trials = u64::from(self.unconfirmed.trials());
+        let when_confirmed = |whatever_size| No {
+            at: next_confirmed,
+            whatever_size,
+        };
+        let trial = |budget: u64| {
+            if trials < budget {
+                Ok(Mode::Trial)
+            } else {
+                Err(when_confirmed(false))
+            }
+        };
+        if !self.quota.is_known() {
+            let budget = u64::from(self.tuning.slow_start).max(self.unconfirmed.confirmed().div_ceil(4));
+            return trial(budget).map_err(|_| when_confirmed(true));
+        }
+        if !self.unconfirmed.may_risk(charge.tokens) {
+            return Err(when_confirmed(self.unconfirmed.is_spent()));
+        }
+        let by_window = self.window_fits_at(charge, now);
+        let fits_window = by_window.is_some_and(|at| at <= now);
+        let is_window = self.belief.form == Form::Window;
+        let knows_boundary = self.window.boundary().is_some();
+        if is_window && self.belief.clock_is_new && knows_boundary && fits_window {
+            return trial(1);
+        }
+        let fits_believed = if is_window { fits_window } else { by_bucket <= now };
+        match (by_bucket <= now && fits_window, fits_believed) {
+            (true, _) => return Ok(Mode::Sure),
+            (_, true) if self.belief.evidence >= self.tuning.proof => return Ok(Mode::Trial),
+            (_, true) => return trial(self.belief.budget.into()),
+            (_, false) => {}
+        }
+        if is_window && !knows_boundary {
+            return trial(self.belief.budget.min(self.tuning.seekers).into());
+        }
+        if trials == 0 && self.may_raise(charge) {
+            return Ok(Mode::Raise);
+        }
+        if trials == 0 && self.may_test(charge) {
+            return Ok(Mode::Test);
+        }
+        let believed = by_window.filter(|_| is_window).unwrap_or(by_bucket);
+        Err(No {
+            at: believed.max(now + SOON),
+            whatever_size: false,
+        })
+    }
+
+    /// One job above the learnt quota of a window finds out whether there is more.
+    fn may_raise(&self, charge: &Charge) -> bool {
+        self.belief.form == Form::Window
+            && !self.quota.is_trusted()
+            && self.window.used() + charge.tokens < self.quota.ceiling()
+            && !self.window.refused
+            && self.raises.is_due()
+    }
+
+    /// One job that a bucket would refuse and a window admit tells which it is.
+    fn may_test(&self, charge: &Charge) -> bool {
+        let least =
+            self.bucket.level() + charge.tokens - self.tuning.window_margin * self.bucket.deviation(charge.variance);
+        self.belief.form == Form::Bucket
+            && self.belief.test_is_due
+            && !self.belief.bucket_is_proven
+            && least > self.vessel().capacity + CLEARLY * charge.tokens
+    }
+
+    /// When the bucket has room; now while nothing is known of it.
+    pub(super) fn bucket_fits_at(&self, charge: &Charge, now: Moment) -> Moment {
+        let (vessel, margin) = (self.vessel(), self.tuning.bucket_margin);
+        match self.sku {
+            _ if !self.quota.is_known() => now,
+            Sku::Provisioned => self.bucket.under_brim_at(vessel, margin, now),
+            Sku::Standard => self.bucket.fits_at(charge.tokens, charge.variance, vessel, margin, now),
+        }
+    }
+
+    /// When the window has room. While its boundary is unknown, the last minute is taken for it, and none is named.
+    fn window_fits_at(&self, charge: &Charge, now: Moment) -> Option<Moment> {
+        let (room, margin) = (self.usable(), self.tuning.window_margin);
+        if self.window.boundary().is_some() {
+            return self.window.fits_at(charge.tokens, charge.variance, room, margin, now);
+        }
+        let counted = window::counted(charge.tokens, charge.variance, room, margin);
+        let kept_free = margin * self.bucket.deviation(charge.variance);
+        (self.sent.tokens() + counted + kept_free <= room).then_some(now)
+    }
+
+    /// When something grows, if nothing happens before.
+    fn grows_at(&self) -> Option<Moment> {
+        let quota = self.quota.grows_at().filter(|_| self.belief.form == Form::Bucket);
+        let grows = quota.into_iter().chain(self.requests.grows_at()).min();
+        grows.filter(|_| self.is_work_waiting)
+    }
+}
+
+impl No {
+    fn whatever(at: Moment) -> Self {
+        No {
+            at,
+            whatever_size: true,
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! How many tokens the service grants in a window, as far as that is known.
+
+use super::moment::Moment;
+
+/// The quota that is believed, between a floor and what was told.
+#[derive(Clone, Debug)]
+pub(super) struct Quota {
+    /// Tokens a window; infinite while unknown.
+    tokens: f64,
+    /// Tokens a window by the configuration; infinite where it says nothing.
+    configured: f64,
+    /// The least of what configuration and service have told: never exceeded.
+    ceiling: f64,
+    /// Never believed to be less, so that a wrong conclusion can be found out.
+    floor: f64,
+    /// It was told, and nothing has contradicted it since.
+    trusted: bool,
+    /// When it last changed; from there on it is tried whether there is more.
+    grown: Moment,
+    /// When two refusals last lowered it.
+    lowered: Moment,
+    /// An earlier refusal at a full bucket.
+    full: Option<FullBucket>,
+}
+
+/// A refusal that a bucket explains: it was full then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FullBucket {
+    /// When the refusal came.
+    pub(super) at: Moment,
+    /// When what it refused was sent.
+    pub(super) sent: Moment,
+    /// How many seconds it asked to wait.
+    pub(super) wait: f64,
+    /// What was refused.
+    pub(super) tokens: f64,
+}
+
+/// The floor, as a part of what was told.
+const FLOOR: f64 = 1.0 / 16.0;
+/// Tokens a minute below which no quota is believed where nothing was told.
+const LEAST: f64 = 1_000.0;
+/// Tokens a minute above which a figure is no quota.
+const ABSURD: f64 = 1e12;
+/// Seconds between two steps of growth.
+const STEP: f64 = 10.0;
+/// Each such step adds this part of the quota …
+const GROWTH: f64 = 0.0025;
+/// … doubled for every so many seconds without a refusal …
+const QUIET: f64 = 20.0;
+/// … so many times at most.
+const DOUBLINGS: f64 = 6.0;
+/// Seconds between two refusals that tell a rate, and between two steps down.
+const APART: f64 = 5.0;
+/// Seconds after which the earlier of two refusals is replaced.
+const OLD: f64 = 30.0;
+/// Seconds after which it says nothing more.
+const TOO_OLD: f64 = 300.0;
+/// What is left of the quota after one step down.
+const STEP_DOWN: f64 = 0.7;
+
+impl Quota {
+    /// `minutes`: length of the quota's window.
+    pub(super) fn new(per_minute: Option<u64>, minutes: f64) -> Self {
+        let told = per_minute.map(|tokens| tokens as f64);
+        let told = told.filter(|tokens| is_sane(*tokens)).map(|tokens| tokens * minutes);
+        let tokens = told.unwrap_or(f64::INFINITY);
+        Quota {
+            tokens,
+            configured: tokens,
+            ceiling: tokens,
+            floor: told.map_or(LEAST * minutes, |told| told * FLOOR),
+            trusted: told.is_some(),
+            grown: Moment::LONG_AGO,
+            lowered: Moment::LONG_AGO,
+            full: None,
+        }
+    }
+
+    /// Tokens a window; infinite while unknown.
+    pub(super) fn tokens(&self) -> f64 {
+        self.tokens
+    }
+
+    pub(super) fn is_known(&self) -> bool {
+        self.tokens.is_finite()
+    }
+
+    pub(super) fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+
+    /// Tokens a window by the configuration, where it says so.
+    pub(super) fn configured(&self) -> Option<f64> {
+        Some(self.configured).filter(|tokens| tokens.is_finite())
+    }
+
+    /// The most that it may be.
+    pub(super) fn ceiling(&self) -> f64 {
+        self.ceiling
+    }
+
+    /// What was learnt, kept between floor and ceiling.
+    pub(super) fn learn(&mut self, tokens: f64) {
+        self.tokens = tokens.clamp(self.floor, self.ceiling.max(self.floor));
+    }
+
+    /// Something has contradicted it.
+    pub(super) fn distrust(&mut self) {
+        self.trusted = false;
+    }
+
+    /// A refusal has just taught something: growth starts anew.
+    pub(super) fn rest(&mut self, now: Moment) {
+        self.grown = now;
+    }
+
+    /// The service names its limit in tokens a minute. Whether that is news.
+    ///
+    /// A figure below the floor is no limit that anybody could work with: it is not believed, as no absurd one is.
+    pub(super) fn told(&mut self, per_minute: f64, minutes: f64) -> bool {
+        let ceiling = self.configured.min(per_minute * minutes);
+        let is_news = (ceiling - self.ceiling).abs() > 0.5;
+        let least = self.configured().map_or(LEAST * minutes, |told| told * FLOOR);
+        if !is_sane(per_minute) || ceiling < least || !is_news {
+            return false;
+        }
+        self.ceiling = ceiling;
+        self.floor = ceiling * FLOOR;
+        self.tokens = ceiling;
+        self.trusted = true;
+        self.full = None;
+        true
+    }
+
+    /// When it may grow next, if nothing happens before.
+    pub(super) fn grows_at(&self) -> Option<Moment> {
+        (self.is_known() && !self.trusted && self.tokens < self.ceiling).then(|| self.grown + STEP)
+    }
+
+    /// A little more is tried, the longer nothing was refused the more.
+    pub(super) fn grow(&mut self, refused: Moment, now: Moment) {
+        if self.grows_at().is_none_or(|due| now < due) {
+            return;
+        }
+        let doublings = ((now - refused) / QUIET).floor().clamp(0.0, DOUBLINGS);
+        self.learn(self.tokens + GROWTH * doublings.exp2() * self.tokens.max(4.0 * self.floor));
+        self.grown = now;
+    }
+
+    /// Refused at a bucket that should have had room: two such refusals tell the rate at which the service drains.
+    /// `sent_after` are the tokens that were sent after a moment, `length` the window's seconds.
+    pub(super) fn refused_at_full(&mut self, full: FullBucket, length: f64, sent_after: impl Fn(Moment) -> f64) {
+        let earlier = self
+            .full
+            .map(|earlier| (earlier, full.at - earlier.at + full.wait - earlier.wait));
+        match earlier {
+            Some((earlier, apart)) if apart <= TOO_OLD => {
+                if apart < APART || full.at - self.lowered < APART {
+                    return;
+                }
+                self.lowered = full.at;
+                let drained = sent_after(earlier.sent) + full.tokens - earlier.tokens;
+                // Waits are whole seconds, rounded up: the time between may be one less.
+                let seen = length * drained / (apart - 1.0);
+                self.learn(self.tokens.min(seen).max(STEP_DOWN * self.tokens));
+                if full.at - earlier.at > OLD {
+                    self.full = Some(full);
+                }
+            }
+            _ => self.full = Some(full),
+        }
+    }
+}
+
+fn is_sane(per_minute: f64) -> bool {
+    (1.0..=ABSURD).contains(&per_minute)
+}
