@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::belief::Form;
+use super::bucket::needed;
 use super::charge::{Admission, Charge, Mode};
 use super::limit::{Limit, Sku};
 use super::moment::Moment;
-use super::window;
 
 /// An answer that holds for every charge, so that asking a closed limit again costs next to nothing.
 #[derive(Clone, Copy, Debug)]
@@ -226,9 +226,8 @@ impl Limit {
         if self.window.boundary().is_some() {
             return self.window.fits_at(charge.tokens, charge.variance, room, margin, now);
         }
-        let counted = window::counted(charge.tokens, charge.variance, room, margin);
-        let kept_free = margin * self.bucket.deviation(charge.variance);
-        (self.sent.tokens() + counted + kept_free <= room).then_some(now)
+        let needed = needed(charge.tokens, margin * self.bucket.deviation(charge.variance), room);
+        (self.sent.tokens() + needed <= room).then_some(now)
     }
 
     /// When something grows, if nothing happens before.
