@@ -3,11 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::belief::Form;
+use super::bucket::needed;
 use super::charge::{Admission, Charge, Mode};
-use super::limit::Limit;
+use super::limit::{Limit, Sku};
 use super::moment::Moment;
-use super::sku::Sku;
-use super::window;
 
 /// An answer that holds for every charge, so that asking a closed limit again costs next to nothing.
 #[derive(Clone, Copy, Debug)]
@@ -144,21 +143,23 @@ impl Limit {
         }
         let next_confirmed = self.unconfirmed.next_at(self.silence(), now);
         let trials = u64::from(self.unconfirmed.trials());
+        let when_confirmed = |whatever_size| No {
+            at: next_confirmed,
+            whatever_size,
+        };
         let trial = |budget: u64| {
             if trials < budget {
                 Ok(Mode::Trial)
             } else {
-                Err(No::whatever(next_confirmed))
+                Err(when_confirmed(false))
             }
         };
         if !self.quota.is_known() {
-            return trial(u64::from(self.tuning.slow_start).max(self.unconfirmed.confirmed().div_ceil(4)));
+            let budget = u64::from(self.tuning.slow_start).max(self.unconfirmed.confirmed().div_ceil(4));
+            return trial(budget).map_err(|_| when_confirmed(true));
         }
         if !self.unconfirmed.may_risk(charge.tokens) {
-            return Err(No {
-                at: next_confirmed,
-                whatever_size: self.unconfirmed.is_spent(),
-            });
+            return Err(when_confirmed(self.unconfirmed.is_spent()));
         }
         let by_window = self.window_fits_at(charge, now);
         let fits_window = by_window.is_some_and(|at| at <= now);
@@ -225,9 +226,8 @@ impl Limit {
         if self.window.boundary().is_some() {
             return self.window.fits_at(charge.tokens, charge.variance, room, margin, now);
         }
-        let counted = window::counted(charge.tokens, charge.variance, room, margin);
-        let kept_free = margin * self.bucket.deviation(charge.variance);
-        (self.sent.tokens() + counted + kept_free <= room).then_some(now)
+        let needed = needed(charge.tokens, margin * self.bucket.deviation(charge.variance), room);
+        (self.sent.tokens() + needed <= room).then_some(now)
     }
 
     /// When something grows, if nothing happens before.

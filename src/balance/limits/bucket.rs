@@ -21,8 +21,14 @@ pub(super) struct Vessel {
     pub(super) rate: f64,
 }
 
-/// A job larger than this part of a quota counts as this part: it goes when the model is all but empty.
-pub(super) const LARGEST_PART: f64 = 0.95;
+/// More than this part of a model no job needs free: a larger one goes when the model is all but empty, and so does any
+/// while estimates are open that may be off by more than that.
+const LARGEST_PART: f64 = 0.95;
+
+/// What must be free for a charge in a model that holds `capacity`, with `kept_free` for what estimates may be off.
+pub(super) fn needed(tokens: f64, kept_free: f64, capacity: f64) -> f64 {
+    (tokens + kept_free).min(LARGEST_PART * capacity)
+}
 
 impl Bucket {
     pub(super) fn new(now: Moment) -> Self {
@@ -67,9 +73,8 @@ impl Bucket {
 
     /// When a charge fits below the capacity, with `margin` deviations kept free.
     pub(super) fn fits_at(&self, tokens: f64, variance: f64, vessel: Vessel, margin: f64, now: Moment) -> Moment {
-        let counted = tokens.min(LARGEST_PART * vessel.capacity - margin * variance.sqrt());
-        self.drains_to(
-            vessel.capacity - counted - margin * self.deviation(variance),
+        self.admits_at(
+            needed(tokens, margin * self.deviation(variance), vessel.capacity),
             vessel,
             now,
         )
@@ -77,11 +82,11 @@ impl Bucket {
 
     /// When the level is under the brim, however large the next charge: how provisioned deployments admit.
     pub(super) fn under_brim_at(&self, vessel: Vessel, margin: f64, now: Moment) -> Moment {
-        self.drains_to(vessel.capacity - margin * self.deviation(0.0), vessel, now)
+        self.admits_at(needed(0.0, margin * self.deviation(0.0), vessel.capacity), vessel, now)
     }
 
-    fn drains_to(&self, level: f64, vessel: Vessel, now: Moment) -> Moment {
-        let over = self.level - level;
+    fn admits_at(&self, needed: f64, vessel: Vessel, now: Moment) -> Moment {
+        let over = self.level + needed - vessel.capacity;
         if over <= 0.0 {
             return now;
         }

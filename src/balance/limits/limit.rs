@@ -12,7 +12,6 @@ use super::refusal::Raises;
 use super::requests::RequestPacer;
 use super::round_trips::RoundTrips;
 use super::sent_log::SentLog;
-use super::sku::Sku;
 use super::tuning::Tuning;
 use super::unconfirmed::{Send, Unconfirmed};
 use super::window::Window;
@@ -31,6 +30,17 @@ pub struct LimitSpec {
     pub quota_window: Duration,
     /// The window in which requests are counted at first; other ones are found out.
     pub request_window: Duration,
+}
+
+/// How the service counts, as far as it can be known beforehand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Sku {
+    /// Charges an estimate on admission; whether by window or by bucket is to be found out.
+    #[default]
+    Standard,
+    /// A bucket of half a window that admits whatever its size while its level is under the brim, and is corrected to what
+    /// was really used.
+    Provisioned,
 }
 
 /// What a settlement says beyond this limit.

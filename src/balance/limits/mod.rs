@@ -22,8 +22,7 @@
 
 pub use belief::Form;
 pub use charge::{Admission, Charge, Mode, Refusal, Reservation, Settlement, Wait};
-pub use limit::{Limit, LimitSpec, Settled};
-pub use sku::Sku;
+pub use limit::{Limit, LimitSpec, Settled, Sku};
 pub use snapshot::{Contradiction, LimitSnapshot};
 pub use tuning::Tuning;
 
@@ -38,7 +37,6 @@ mod refusal;
 mod requests;
 mod round_trips;
 mod sent_log;
-mod sku;
 mod snapshot;
 #[cfg(test)]
 mod tests;

@@ -20,10 +20,9 @@
 
 use super::belief::Form;
 use super::charge::{Exhausted, Mode, Refusal, Reservation};
-use super::limit::Limit;
+use super::limit::{Limit, Sku};
 use super::moment::Moment;
 use super::quota::FullBucket;
-use super::sku::Sku;
 use super::window::Boundary;
 
 /// Trials above the learnt quota of a window: after refusals at the same total some windows are left out.
@@ -137,7 +136,8 @@ impl Limit {
             Exhausted::Requests if self.sku == Sku::Standard => {
                 self.requests.release(reservation.sent);
                 self.block_until(refused.until);
-                if !is_too_long && !(alone && self.requests.is_alone(now)) {
+                let says_nothing = is_too_long || alone && self.requests.is_alone(now);
+                if !says_nothing {
                     self.requests_refused(&refused);
                 }
             }

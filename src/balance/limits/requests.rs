@@ -236,5 +236,5 @@ impl RequestPacer {
 }
 
 fn is_sane(per_minute: f64) -> bool {
-    per_minute >= 1.0 && per_minute <= ABSURD
+    (1.0..=ABSURD).contains(&per_minute)
 }

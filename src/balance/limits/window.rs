@@ -1,6 +1,6 @@
 //! The other model: a count that starts anew every minute, at a phase of the service's own.
 
-use super::bucket::LARGEST_PART;
+use super::bucket::needed;
 use super::moment::Moment;
 
 /// What the service has charged in its present window, as it would stand if it counted by windows.
@@ -159,15 +159,9 @@ impl Window {
         }
     }
 
-    /// When a charge fits into `room` tokens a window, with `margin` deviations kept free. Only for a known boundary.
+    /// When a charge fits into `room` tokens a window, with `margin` deviations kept free; none while no boundary is known.
     pub(super) fn fits_at(&self, tokens: f64, variance: f64, room: f64, margin: f64, now: Moment) -> Option<Moment> {
-        let counted = counted(tokens, variance, room, margin);
-        let fits = self.used + counted + margin * self.deviation(variance) <= room;
+        let fits = self.used + needed(tokens, margin * self.deviation(variance), room) <= room;
         self.boundary.map(|boundary| if fits { now } else { boundary.reset })
     }
-}
-
-/// What a charge counts as, where it may be larger than a whole window.
-pub(super) fn counted(tokens: f64, variance: f64, room: f64, margin: f64) -> f64 {
-    tokens.min(LARGEST_PART * room - margin * variance.sqrt())
 }

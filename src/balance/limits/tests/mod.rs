@@ -1,1 +1,6 @@
-//! Tests of the limiter.
+//! Tests of the limiter, from the outside: what it admits, and what it believes after what it was told.
+
+mod admission;
+mod any_order;
+mod refusals;
+mod scenario;

@@ -1,0 +1,754 @@
+//! What refusals, failures, usage and headers teach.
+
+use std::time::Duration;
+
+use super::scenario::{Answer, PROVISIONED, STANDARD, Scenario, UNKNOWN, refusal, tokens};
+use crate::api::Told;
+use crate::balance::limits::belief::Form::{Bucket, Window};
+use crate::balance::limits::charge::{Mode, Refusal, Settlement, Wait};
+use crate::balance::limits::limit::LimitSpec;
+use crate::balance::outcome::Axis;
+
+use Answer::{At, Now};
+
+#[test]
+fn a_wait_that_no_bucket_names_is_the_end_of_a_window() {
+    let mut s = Scenario::new(&STANDARD);
+    s.admitted(19, 3_000.0, 0.0);
+    let sent = s.send(2_500.0, 5.0);
+    s.refuse(sent, 31.0, 5.1);
+    assert_eq!(s.belief(), (Window, 60_000.0, true));
+    assert_eq!((s.boundary(), s.used()), (Some((35.0, 36.1)), 57_000.0));
+    assert_eq!(s.ask(1.0, 5.1), At(36.1));
+    assert_eq!(s.ask(1.0, 36.099_999), At(36.1));
+    let first = s.send(3_000.0, 36.2);
+    assert_eq!(s.ask(3_000.0, 36.2), At(36.5));
+    assert_eq!(
+        s.limit.clone().admits(&tokens(3_000.0), s.instant(36.5)),
+        crate::balance::limits::Admission::Now(Mode::Sure)
+    );
+    s.answer(first, 36.3);
+    assert_eq!(s.ask(3_000.0, 36.3), Now(Mode::Sure));
+}
+
+#[test]
+fn a_bucket_that_is_refused_twice_tells_its_rate() {
+    let mut s = Scenario::standard(120_000);
+    s.admitted(20, 3_000.0, 0.0);
+    let sent = s.send(3_000.0, 1.0);
+    s.refuse(sent, 2.0, 1.05);
+    assert_eq!(s.belief(), (Bucket, 120_000.0, true));
+    assert_eq!((s.level(), s.block()), (120_880.0, 3.05));
+    let sent = s.send(3_000.0, 3.1);
+    assert_eq!(s.ask(3_000.0, 3.1), At(3.4), "one alone");
+    s.refuse(sent, 1.0, 3.15);
+    assert_eq!(s.belief(), (Bucket, 120_000.0, false));
+    for at in [7.0, 10.0, 13.0, 16.0] {
+        let sent = s.force(3_000.0, Mode::Trial, at);
+        s.answer(sent, at);
+    }
+    let sent = s.force(3_000.0, Mode::Trial, 16.3);
+    s.refuse(sent, 1.0, 16.35);
+    assert!(
+        (s.quota() - 84_000.0).abs() < 1e-6,
+        "down by 30 % at most: {}",
+        s.quota()
+    );
+}
+
+#[test]
+fn a_window_that_others_use_is_measured_by_the_burst_that_finds_it_full() {
+    let mut s = Scenario::new(&STANDARD);
+    s.admitted(10, 3_000.0, 0.0);
+    let burst: Vec<_> = (0..6).map(|_| s.send(3_000.0, 5.0)).collect();
+    let mut refused = burst.into_iter();
+    s.refuse(refused.next().expect("six"), 41.0, 5.1);
+    assert_eq!(s.belief(), (Window, 45_000.0, false));
+    s.refuse(refused.next().expect("six"), 41.0, 5.1);
+    assert_eq!((s.belief(), s.block()), ((Window, 42_000.0, false), 46.1));
+}
+
+#[test]
+fn a_refusal_just_after_the_boundary_shifts_the_clock() {
+    let mut s = Scenario::new(&STANDARD);
+    s.believes_window(59.0, 60.0, 20);
+    s.admitted(10, 3_000.0, 30.0);
+    let sent = s.send(3_000.0, 60.1);
+    s.refuse(sent, 1.0, 60.15);
+    let (earliest, reset) = s.boundary().expect("it is known");
+    assert_eq!((earliest, reset, s.used()), (60.15, 61.15, 0.0));
+    assert_eq!(s.ask(1.0, 60.15), At(61.15));
+    let _alone = s.send(3_000.0, 61.15);
+    assert_eq!(s.ask(3_000.0, 61.15), At(61.45));
+}
+
+#[test]
+fn a_refusal_by_the_known_clock_measures_the_quota() {
+    let mut s = Scenario::new(&STANDARD);
+    s.believes_window(59.0, 60.0, 20);
+    s.admitted(12, 3_000.0, 5.0);
+    let sent = s.send(3_000.0, 10.0);
+    s.refuse(sent, 50.0, 10.05);
+    assert_eq!(
+        (s.belief(), s.block(), s.limit.belief.evidence),
+        ((Window, 36_000.0, false), 60.0, 16)
+    );
+}
+
+#[test]
+fn a_refusal_of_a_window_that_is_all_but_full_leaves_the_quota_alone() {
+    let mut s = Scenario::new(&STANDARD);
+    s.believes_window(59.0, 60.0, 20);
+    s.admitted(19, 3_000.0, 5.0);
+    let sent = s.send(2_900.0, 10.0);
+    s.refuse(sent, 50.0, 10.05);
+    assert_eq!((s.belief(), s.used()), ((Window, 60_000.0, true), 60_000.0));
+    assert_eq!(s.ask(1.0, 10.05), At(60.0));
+}
+
+/// A limit of 60,000 that believes in a window [59, 60] with these confirmations and has admitted so many jobs of 3,000 at
+/// 0; then one is sent at 10 and refused at 10.05.
+fn window_refused(evidence: u32, jobs: usize, mode: Mode, wait: f64) -> Scenario {
+    let mut s = Scenario::new(&STANDARD);
+    s.believes_window(59.0, 60.0, evidence);
+    for _ in 0..jobs {
+        let sent = s.force(3_000.0, Mode::Sure, 0.0);
+        s.answer(sent, 0.0);
+    }
+    let sent = s.force(3_000.0, mode, 10.0);
+    s.refuse(sent, wait, 10.05);
+    s
+}
+
+#[test]
+fn a_window_that_is_refused_stands_is_measured_or_gives_way() {
+    // Confirmations, jobs before, mode, wait → form, quota, trusted, blocked until
+    let rows = [
+        (
+            "the bucket had no room either, and names that wait",
+            0,
+            23,
+            Mode::Trial,
+            3.0,
+            Bucket,
+            60_000.0,
+            true,
+            13.05,
+        ),
+        (
+            "too long a wait for a bucket, same clock",
+            0,
+            23,
+            Mode::Trial,
+            50.0,
+            Window,
+            60_000.0,
+            true,
+            60.0,
+        ),
+        (
+            "same clock, little used",
+            20,
+            8,
+            Mode::Sure,
+            50.0,
+            Window,
+            60_000.0,
+            true,
+            60.05,
+        ),
+        (
+            "another clock, the first time",
+            20,
+            15,
+            Mode::Sure,
+            20.0,
+            Window,
+            60_000.0,
+            true,
+            30.05,
+        ),
+        (
+            "same clock, half used",
+            20,
+            11,
+            Mode::Sure,
+            50.0,
+            Window,
+            33_000.0,
+            false,
+            60.0,
+        ),
+    ];
+    for (name, evidence, jobs, mode, wait, form, quota, trusted, block) in rows {
+        let s = window_refused(evidence, jobs, mode, wait);
+        assert_eq!((s.belief(), s.block()), ((form, quota, trusted), block), "{name}");
+    }
+}
+
+#[test]
+fn a_second_refusal_by_another_clock_teaches_that_clock() {
+    let mut s = window_refused(20, 19, Mode::Sure, 20.0);
+    assert_eq!(s.boundary(), Some((59.0, 60.0)));
+    let sent = s.force(3_000.0, Mode::Sure, 31.0);
+    s.refuse(sent, 40.0, 31.05);
+    assert_eq!(s.boundary(), Some((70.0, 71.05)));
+}
+
+#[test]
+fn a_refused_raise_is_not_repeated_at_the_same_total_for_some_windows() {
+    let mut s = Scenario::standard(120_000);
+    s.believes_window(59.0, 60.0, 16);
+    s.limit.quota.distrust();
+    s.limit.quota.learn(30_000.0);
+    // Each window is filled to the learnt quota; the windows in which a raise is sent and refused.
+    let mut raised = Vec::new();
+    for window in 0..9u32 {
+        // The first burst fills the window, the second finds a raise that the first was too early for.
+        for at in [0.5, 1.0].map(|after| f64::from(60 * window) + after) {
+            for reservation in s.burst(3_000.0, at).0 {
+                if reservation.mode() == Mode::Raise {
+                    raised.push(window);
+                    s.refuse(reservation, 59.0, at + 0.05);
+                } else {
+                    s.answer(reservation, at + 0.05);
+                }
+            }
+        }
+    }
+    assert_eq!(raised, [0, 1, 2, 4, 7]);
+    assert_eq!(s.quota(), 30_000.0);
+}
+
+#[test]
+fn a_test_decides_between_the_models() {
+    // Wait, or none where it is answered → form, proven
+    for (wait, form, proven) in [
+        (Some(3.0), Bucket, true),
+        (Some(40.0), Window, false),
+        (None, Window, false),
+    ] {
+        let mut s = Scenario::new(&STANDARD);
+        s.admitted(19, 3_000.0, 0.0);
+        s.admitted(1, 2_900.0, 0.0);
+        s.limit.belief.test_is_due = true;
+        let test = s.send(3_000.0, 0.0);
+        match wait {
+            Some(wait) => drop(s.refuse(test, wait, 0.1)),
+            None => s.answer(test, 0.1),
+        }
+        assert_eq!((s.form(), s.limit.belief.bucket_is_proven), (form, proven), "{wait:?}");
+        assert_eq!(s.boundary().is_some(), wait == Some(40.0), "{wait:?}");
+    }
+}
+
+#[test]
+fn where_the_boundary_is_unknown_any_refusal_names_it() {
+    let mut s = Scenario::new(&STANDARD);
+    s.admitted(19, 3_000.0, 0.0);
+    s.believes_window(0.0, 0.0, 0);
+    s.limit.window.forget_boundary();
+    let sent = s.send(3_000.0, 10.0);
+    s.refuse(sent, 2.0, 10.1);
+    assert_eq!((s.form(), s.boundary()), (Window, Some((11.0, 12.1))));
+}
+
+#[test]
+fn the_first_refusal_of_an_unknown_quota_tells_form_and_figure() {
+    // Wait → form, quota, blocked until: 16 of 3,000 were confirmed at 0, and are 48,000 in a window, or what a bucket must
+    // hold that has drained for a tenth of a second.
+    let bucket = 48_000.0 / (1.0 + 0.1 / 60.0);
+    for (wait, form, quota, block) in [(55.0, Window, 48_000.0, 55.1), (3.0, Bucket, bucket, 3.1)] {
+        let mut s = Scenario::new(&UNKNOWN);
+        s.admitted(16, 3_000.0, 0.0);
+        let (sent, _) = s.burst(3_000.0, 0.0);
+        let mut sent = sent.into_iter();
+        s.refuse(sent.next().expect("sixteen were sent"), wait, 0.1);
+        assert_eq!((s.form(), s.limit.quota.is_trusted(), s.block()), (form, false, block));
+        let of_window = 48_000.0 + 45_000.0;
+        let expected = if form == Window { of_window } else { quota };
+        assert!((s.quota() - expected).abs() < 1e-6, "{form:?}: {}", s.quota());
+        // The rest of the burst is stale: in a window it measures on, for a bucket it only waits.
+        for reservation in sent {
+            s.refuse(reservation, wait, 0.1);
+        }
+        assert!((s.quota() - quota).abs() < 1e-6, "{form:?}: {}", s.quota());
+        assert_eq!((s.block(), s.ask(1.0, 0.1)), (block, At(block)));
+    }
+}
+
+#[test]
+fn a_first_refusal_before_anything_was_confirmed_only_waits() {
+    let mut s = Scenario::new(&UNKNOWN);
+    let (sent, _) = s.burst(3_000.0, 0.0);
+    for reservation in sent {
+        s.refuse(reservation, 7.0, 0.1);
+    }
+    assert!(!s.limit.quota.is_known());
+    assert_eq!(s.ask(3_000.0, 7.1), Now(Mode::Trial));
+}
+
+#[test]
+fn requests_that_are_refused_tell_window_and_limit() {
+    // Told a minute, sent at 0 and admitted, wait → window in seconds, limit in it. The refused ones were sent at 0.5.
+    let rows = [
+        ("a long wait is a long window", Some(600), 50, 30.0, 60.0, 50.0),
+        ("ten seconds", Some(600), 50, 9.0, 10.0, 50.0),
+        ("paced well for ten seconds: it is one", Some(600), 14, 1.0, 1.0, 9.0),
+        ("a burst says nothing about the window", Some(600), 50, 1.0, 10.0, 50.0),
+        ("nothing was told", None, 50, 9.0, 10.0, 50.0),
+        ("all that was told has been admitted", Some(60), 10, 9.0, 10.0, 9.0),
+    ];
+    for (name, rpm, admitted, wait, window, limit) in rows {
+        let mut s = Scenario::new(&LimitSpec {
+            tpm: Some(6_000_000),
+            rpm,
+            ..STANDARD
+        });
+        for _ in 0..admitted {
+            let sent = s.force(10.0, Mode::Sure, 0.0);
+            s.answer(sent, 0.1);
+        }
+        let sent = s.force(10.0, Mode::Sure, 0.5);
+        s.settle(sent, Settlement::Refused(refusal(Axis::Requests, wait)), 0.55);
+        let snapshot = s.limit.snapshot(s.instant(0.55));
+        assert_eq!(snapshot.request_window.as_secs_f64(), window, "{name}");
+        assert_eq!(snapshot.requests, Some(limit), "{name}");
+        assert_eq!(s.block(), 0.55 + wait, "{name}");
+        assert_eq!(s.quota(), 6_000_000.0, "{name}: tokens were not refused");
+    }
+}
+
+#[test]
+fn a_lowered_request_limit_grows_ever_faster_to_what_was_told() {
+    let mut s = Scenario::new(&LimitSpec {
+        tpm: Some(6_000_000),
+        rpm: Some(600),
+        ..STANDARD
+    });
+    for _ in 0..50 {
+        let sent = s.force(10.0, Mode::Sure, 0.0);
+        s.answer(sent, 0.1);
+    }
+    let sent = s.force(10.0, Mode::Sure, 0.5);
+    s.settle(sent, Settlement::Refused(refusal(Axis::Requests, 9.0)), 0.55);
+    let mut limits = Vec::new();
+    for at in [60.5, 60.55, 120.55, 180.55, 240.55, 300.55, 360.55] {
+        s.ask(10.0, at);
+        limits.push(s.limit.requests.limit().expect("a limit is known"));
+    }
+    assert_eq!(limits, [50.0, 52.0, 56.0, 64.0, 82.0, 100.0, 100.0]);
+}
+
+#[test]
+fn a_wait_blocks_and_is_never_shortened() {
+    let mut s = Scenario::new(&STANDARD);
+    let (sent, _) = s.burst(3_000.0, 0.0);
+    for (reservation, wait) in sent.into_iter().zip([10.0, 20.0, 5.0]) {
+        s.refuse(reservation, wait, 0.1);
+    }
+    assert_eq!(s.ask(1.0, 0.1), At(20.1));
+}
+
+/// A limit of 60,000 with ten jobs of 3,000 admitted at 0, and one sent at 5 that is refused like this at 5.1.
+fn refused_with(refusal: Refusal) -> Scenario {
+    let mut s = Scenario::new(&STANDARD);
+    s.admitted(10, 3_000.0, 0.0);
+    let sent = s.send(3_000.0, 5.0);
+    s.settle(sent, Settlement::Refused(refusal), 5.1);
+    s
+}
+
+#[test]
+fn a_refusal_that_says_nothing_about_the_quota_only_blocks() {
+    let rows = [
+        ("capacity", refusal(Axis::Capacity, 41.0), 46.1),
+        ("longer than a window", refusal(Axis::Tokens, 61.0), 66.1),
+        ("a quota of zero", refusal(Axis::Tokens, 86_400.0), 86_405.1),
+        ("requests, longer than any window", refusal(Axis::Requests, 61.0), 66.1),
+    ];
+    for (name, refusal, block) in rows {
+        let s = refused_with(refusal);
+        assert_eq!((s.belief(), s.block()), ((Bucket, 60_000.0, true), block), "{name}");
+        assert_eq!(
+            (s.limit.belief.surprises, s.limit.requests.limit()),
+            (0, None),
+            "{name}"
+        );
+        // Its tokens are free again.
+        assert_eq!(s.used(), 30_000.0, "{name}");
+    }
+}
+
+#[test]
+fn an_axis_that_is_not_named_is_the_one_of_which_nothing_remains() {
+    let unnamed = |remaining_tokens, remaining_requests| Refusal {
+        remaining_tokens,
+        remaining_requests,
+        ..refusal(Axis::Unknown, 41.0)
+    };
+    // Whether the form was learnt (tokens) or a limit of requests.
+    for (tokens, requests, form) in [
+        (None, None, Window),
+        (Some(0), Some(12), Window),
+        (Some(-27_689), None, Window),
+        (Some(4_000), Some(0), Bucket),
+        (None, Some(0), Bucket),
+        (Some(-1), Some(-1), Window),
+        (Some(0), Some(0), Window),
+    ] {
+        let s = refused_with(unnamed(tokens, requests));
+        assert_eq!(
+            (s.form(), s.limit.requests.limit().is_some()),
+            (form, form == Bucket),
+            "{tokens:?} {requests:?}"
+        );
+    }
+}
+
+#[test]
+fn a_refusal_that_names_no_time_teaches_nothing_about_clocks() {
+    let own = Refusal {
+        wait: Wait::Own(Duration::from_secs(30)),
+        ..refusal(Axis::Tokens, 0.0)
+    };
+    let mut s = refused_with(own);
+    assert_eq!(
+        (s.belief(), s.boundary(), s.block()),
+        ((Bucket, 60_000.0, true), None, 35.1)
+    );
+    assert_eq!(s.ask(1.0, 6.0), At(35.1));
+    let _one = s.send(3_000.0, 35.1);
+    assert_eq!(s.ask(3_000.0, 35.1), At(35.4), "one at a time after a surprise");
+    // Zero is no time either.
+    let s = refused_with(refusal(Axis::Tokens, 0.0));
+    assert_eq!((s.form(), s.boundary(), s.limit.requests.limit()), (Bucket, None, None));
+    // In a window with a known clock, it is measured by what it has admitted.
+    let mut s = Scenario::new(&STANDARD);
+    s.believes_window(59.0, 60.0, 20);
+    s.admitted(12, 3_000.0, 5.0);
+    let sent = s.send(3_000.0, 10.0);
+    s.settle(sent, Settlement::Refused(own), 10.05);
+    assert_eq!(
+        (s.belief(), s.block(), s.boundary()),
+        ((Window, 36_000.0, false), 40.05, Some((59.0, 60.0)))
+    );
+}
+
+#[test]
+fn a_refusal_while_nothing_else_of_ours_is_charged_only_blocks() {
+    for spec in [STANDARD, PROVISIONED, UNKNOWN] {
+        for axis in [Axis::Tokens, Axis::Requests, Axis::Unknown, Axis::Throughput] {
+            let mut s = Scenario::new(&spec);
+            let before = (s.belief(), s.limit.requests.limit());
+            let sent = s.send(3_000.0, 0.0);
+            let settled = s.settle(sent, Settlement::Refused(refusal(axis, 30.0)), 0.1);
+            assert!(settled.alone);
+            assert_eq!((s.belief(), s.limit.requests.limit()), before, "{spec:?} {axis:?}");
+            assert_eq!(s.ask(1.0, 0.1), At(30.1), "{spec:?} {axis:?}");
+        }
+    }
+    let mut s = Scenario::new(&STANDARD);
+    s.admitted(1, 1.0, 0.0);
+    let sent = s.send(3_000.0, 0.0);
+    assert!(!s.refuse(sent, 30.0, 0.1).alone);
+}
+
+#[test]
+fn a_stale_refusal_proves_nothing() {
+    let mut s = Scenario::new(&STANDARD);
+    s.admitted(10, 3_000.0, 0.0);
+    let (mut burst, _) = s.burst(3_000.0, 5.0);
+    let (first, second) = (burst.remove(0), burst.remove(0));
+    s.refuse(first, 2.0, 5.1);
+    let (belief, surprises) = (s.belief(), s.limit.belief.surprises);
+    s.refuse(second, 41.0, 5.2);
+    assert_eq!(
+        (s.belief(), s.limit.belief.surprises, s.block()),
+        (belief, surprises, 46.2)
+    );
+    // Nor does an answer to what was sent before the change of mind.
+    let allowance = s.limit.unconfirmed.clone();
+    s.answer(burst.remove(0), 5.2);
+    assert!(!s.limit.unconfirmed.may_risk(3_000.0), "{allowance:?}");
+}
+
+#[test]
+fn a_provisioned_deployment_waits_exactly_and_is_doubted_slowly() {
+    let mut s = Scenario::new(&PROVISIONED);
+    s.admitted(50, 3_000.0, 0.0);
+    let sent = s.send(3_000.0, 0.0);
+    s.refuse(sent, 1.234, 0.0);
+    assert_eq!((s.quota(), s.is_trusted(), s.block()), (600_000.0, false, 1.234));
+    assert_eq!(s.level(), 299_700.0 + 12_340.0);
+    assert_eq!(s.ask(3_000.0, 0.0), At(1.234));
+    let sent = s.send(3_000.0, 1.3);
+    s.refuse(sent, 0.5, 1.3);
+    assert_eq!(s.quota(), 594_000.0);
+}
+
+#[test]
+fn an_unknown_provisioned_quota_is_what_a_bucket_of_half_a_minute_must_have_had() {
+    let mut s = Scenario::new(&LimitSpec {
+        tpm: None,
+        ..PROVISIONED
+    });
+    s.admitted(100, 3_000.0, 0.0);
+    let sent = s.send(3_000.0, 6.0);
+    s.refuse(sent, 0.5, 6.0);
+    assert_eq!(s.quota(), 300_000.0 / 0.6);
+}
+
+#[test]
+fn what_is_settled_counts_as_the_service_charges_it() {
+    let answered = |prompt, output| Settlement::Answered {
+        prompt,
+        output,
+        charged_output: 1_000.0,
+    };
+    // What was reserved is 3,000, of which the prompt's part is estimated at 2,000.
+    let rows = [
+        (
+            "usage replaces the prompt's estimate",
+            answered(Some(1_500), Some(10)),
+            2_500.0,
+            1_510.0,
+        ),
+        ("no usage", answered(None, None), 3_000.0, 3_000.0),
+        ("the prompt alone", answered(Some(1_500), None), 2_500.0, 2_500.0),
+        ("the output alone", answered(None, Some(10)), 3_000.0, 2_010.0),
+        (
+            "absurd usage",
+            answered(Some(u64::MAX), Some(u64::MAX)),
+            3_000.0,
+            3_000.0,
+        ),
+        ("a failure after it was written", Settlement::Kept, 3_000.0, 3_000.0),
+        ("never written", Settlement::NeverWritten, 0.0, 0.0),
+        ("refused", Settlement::Refused(refusal(Axis::Capacity, 1.0)), 0.0, 0.0),
+    ];
+    for (name, end, standard, provisioned) in rows {
+        for (spec, charged) in [(STANDARD, standard), (PROVISIONED, provisioned)] {
+            let mut s = Scenario::new(&spec);
+            let at = s.instant(0.0);
+            let charge = crate::balance::limits::Charge {
+                variance: 100.0,
+                prompt: 2_000.0,
+                ..tokens(3_000.0)
+            };
+            let reservation = s.limit.reserve(&charge, Mode::Sure, at);
+            s.settle(reservation, end, 0.0);
+            assert_eq!(
+                (s.used(), s.level(), s.limit.sent.tokens()),
+                (charged, charged, charged),
+                "{name} {spec:?}"
+            );
+            assert_eq!(
+                (s.limit.bucket.deviation(0.0), s.limit.window.deviation(0.0)),
+                (0.0, 0.0),
+                "{name} {spec:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn only_an_answer_is_evidence() {
+    let rows = [
+        (
+            "answered",
+            Settlement::Answered {
+                prompt: None,
+                output: None,
+                charged_output: 0.0,
+            },
+            1,
+            1,
+        ),
+        ("failed", Settlement::Kept, 0, 1),
+        ("never written", Settlement::NeverWritten, 0, 0),
+        ("refused", Settlement::Refused(refusal(Axis::Tokens, 1.0)), 0, 1),
+        (
+            "refused for its number",
+            Settlement::Refused(refusal(Axis::Requests, 1.0)),
+            0,
+            0,
+        ),
+    ];
+    for (name, end, confirmed, counted) in rows {
+        let mut s = Scenario::new(&LimitSpec {
+            rpm: Some(600),
+            ..STANDARD
+        });
+        let sent = s.force(3_000.0, Mode::Trial, 0.0);
+        s.settle(sent, end, 0.1);
+        assert_eq!(
+            (s.limit.belief.evidence, s.limit.unconfirmed.confirmed()),
+            (confirmed, confirmed.into()),
+            "{name}"
+        );
+        assert_eq!(
+            s.limit.requests.within(0.0, s.moment(0.1)),
+            Some(100.0 - f64::from(counted)),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn the_limit_that_a_header_names_is_followed_when_it_changes() {
+    let header = |limit_tokens| Told {
+        limit_tokens: Some(limit_tokens),
+        ..Told::default()
+    };
+    // Configured, headers in their order → quota, trusted. It is not trusted at first.
+    let rows: [(Option<u64>, &[i64], f64, bool); 10] = [
+        (Some(60_000), &[60_000], 50_000.0, false),
+        (Some(60_000), &[120_000], 50_000.0, false),
+        (Some(60_000), &[40_000], 40_000.0, true),
+        (Some(60_000), &[40_000, 55_000], 55_000.0, true),
+        (Some(60_000), &[40_000, 120_000], 60_000.0, true),
+        (Some(60_000), &[-1, 0, i64::MIN, i64::MAX], 50_000.0, false),
+        (Some(60_000), &[1], 50_000.0, false),
+        (None, &[40_000], 40_000.0, true),
+        (None, &[40_000, 80_000], 80_000.0, true),
+        (None, &[-1, 0, 5, i64::MAX], f64::INFINITY, false),
+    ];
+    for (tpm, headers, quota, trusted) in rows {
+        let mut s = Scenario::new(&LimitSpec { tpm, ..STANDARD });
+        s.limit.set_backlog(false);
+        s.limit.quota.distrust();
+        if tpm.is_some() {
+            s.limit.quota.learn(50_000.0);
+        }
+        for &limit in headers {
+            s.told(&header(limit), 0.0);
+        }
+        assert_eq!((s.quota(), s.is_trusted()), (quota, trusted), "{tpm:?} {headers:?}");
+    }
+}
+
+#[test]
+fn a_header_that_repeats_a_contradicted_limit_is_not_believed_again() {
+    let mut s = Scenario::new(&UNKNOWN);
+    s.limit.set_backlog(false);
+    let told = Told {
+        limit_tokens: Some(40_000),
+        ..Told::default()
+    };
+    s.told(&told, 0.0);
+    s.limit.quota.distrust();
+    s.limit.quota.learn(30_000.0);
+    s.told(&told, 1.0);
+    assert_eq!((s.quota(), s.is_trusted()), (30_000.0, false));
+    let contradicted = s
+        .limit
+        .snapshot(s.instant(1.0))
+        .contradicted
+        .expect("it is contradicted");
+    assert_eq!((contradicted.told, contradicted.believed), (40_000.0, 30_000.0));
+}
+
+#[test]
+fn a_quota_that_a_header_names_at_last_counts_what_was_sent_before() {
+    let mut s = Scenario::new(&UNKNOWN);
+    s.admitted(10, 3_000.0, 0.0);
+    s.told(
+        &Told {
+            limit_tokens: Some(60_000),
+            ..Told::default()
+        },
+        10.0,
+    );
+    assert_eq!((s.level(), s.limit.used_share(s.instant(10.0))), (20_000.0, Some(0.5)));
+    assert_eq!(s.burst(3_000.0, 10.0).0.len(), 5, "a quarter is risked");
+}
+
+#[test]
+fn the_request_limit_that_a_header_names_is_a_minutes() {
+    // Configured, headers → requests in ten seconds
+    let rows: [(Option<u64>, &[i64], Option<f64>); 7] = [
+        (Some(600), &[300], Some(50.0)),
+        (Some(600), &[300, 6_000], Some(100.0)),
+        (Some(600), &[100], Some(100.0)),
+        (Some(600), &[-1, 0, i64::MAX], Some(100.0)),
+        (None, &[300], Some(50.0)),
+        (None, &[300, 600], Some(100.0)),
+        (None, &[-1, 0, i64::MIN], None),
+    ];
+    for (rpm, headers, expected) in rows {
+        let mut s = Scenario::new(&LimitSpec { rpm, ..STANDARD });
+        for &limit in headers {
+            s.told(
+                &Told {
+                    limit_requests: Some(limit),
+                    ..Told::default()
+                },
+                0.0,
+            );
+        }
+        assert_eq!(s.limit.requests.limit(), expected, "{rpm:?} {headers:?}");
+    }
+}
+
+#[test]
+fn utilization_raises_the_level_of_a_provisioned_deployment_and_of_no_other() {
+    let rows = [
+        (PROVISIONED, 50.0, 149_850.0),
+        (PROVISIONED, 0.0, 3_000.0),
+        (PROVISIONED, 104.0, 1.04 * 299_700.0),
+        (PROVISIONED, -1.0, 3_000.0),
+        (PROVISIONED, 1e18, 3_000.0),
+        (PROVISIONED, f64::NAN, 3_000.0),
+        (STANDARD, 50.0, 3_000.0),
+    ];
+    for (spec, utilization, level) in rows {
+        let mut s = Scenario::new(&spec);
+        s.admitted(1, 3_000.0, 0.0);
+        s.told(
+            &Told {
+                utilization: Some(utilization),
+                ..Told::default()
+            },
+            0.0,
+        );
+        assert_eq!(s.level(), level, "{utilization}");
+    }
+}
+
+#[test]
+fn after_a_long_pause_the_windows_clock_is_sought_anew() {
+    for (idle, known) in [(5.0, true), (6.0, false)] {
+        let mut s = Scenario::new(&STANDARD);
+        s.believes_window(59.0, 60.0, 20);
+        s.ask(1.0, idle * 60.0 + 0.5);
+        assert_eq!(
+            (s.boundary().is_some(), s.limit.belief.evidence > 0),
+            (known, known),
+            "{idle}"
+        );
+    }
+}
+
+#[test]
+fn a_doubted_bucket_grows_slowly_then_faster_while_work_waits() {
+    let mut s = Scenario::standard(120_000);
+    s.limit.quota.distrust();
+    s.limit.quota.learn(60_000.0);
+    s.limit.tokens_refused = s.moment(0.0);
+    s.limit.quota.rest(s.moment(0.0));
+    let mut quotas = Vec::new();
+    for at in [9.999, 10.0, 20.0, 30.0, 40.0] {
+        s.ask(1e6, at);
+        quotas.push(s.quota().round());
+    }
+    assert_eq!(quotas, [60_000.0, 60_150.0, 60_451.0, 60_753.0, 61_361.0]);
+    s.limit.set_backlog(false);
+    s.ask(1e6, 90.0);
+    assert_eq!(s.quota().round(), 61_361.0);
+    s.limit.set_backlog(true);
+    for step in 0..200 {
+        s.ask(1e6, 100.0 + 10.0 * f64::from(step));
+    }
+    assert_eq!(s.quota(), 120_000.0);
+}
