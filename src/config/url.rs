@@ -73,7 +73,12 @@ pub(super) fn shown(text: &str) -> String {
 pub(super) fn of_operation(deployment: &DeploymentConfig, operation: &Operation) -> Option<String> {
     // A base that may hold a password is none that anything is sent to.
     check_endpoint(&deployment.endpoint, deployment.kind == Kind::Azure, true).ok()?;
-    let target = Target::new(deployment.kind, &deployment.endpoint, &deployment.model, &deployment.api_version);
+    let target = Target::new(
+        deployment.kind,
+        &deployment.endpoint,
+        &deployment.model,
+        &deployment.api_version,
+    );
     Some(target.ok()?.url(operation))
 }
 

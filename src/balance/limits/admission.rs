@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use super::belief::Form;
 use super::bucket::needed;
 use super::charge::{Admission, Charge, Mode};
-use super::limit::{Limit, Sku};
+use super::limit::Limit;
 use super::moment::Moment;
+use super::sku::Sku;
 
 /// An answer that holds for every charge, so that asking a closed limit again costs next to nothing.
 #[derive(Clone, Copy, Debug)]

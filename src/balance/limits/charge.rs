@@ -72,6 +72,11 @@ pub struct Reservation {
 }
 
 impl Reservation {
+    /// Tells it from every other that is under way together with it.
+    pub fn short_number(&self) -> u32 {
+        self.number as u32
+    }
+
     /// As what the request goes.
     pub fn mode(&self) -> Mode {
         self.mode

@@ -12,6 +12,7 @@ use super::refusal::Raises;
 use super::requests::RequestPacer;
 use super::round_trips::RoundTrips;
 use super::sent_log::SentLog;
+use super::sku::Sku;
 use super::tuning::Tuning;
 use super::unconfirmed::{Send, Unconfirmed};
 use super::window::Window;
@@ -30,17 +31,6 @@ pub struct LimitSpec {
     pub quota_window: Duration,
     /// The window in which requests are counted at first; other ones are found out.
     pub request_window: Duration,
-}
-
-/// How the service counts, as far as it can be known beforehand.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Sku {
-    /// Charges an estimate on admission; whether by window or by bucket is to be found out.
-    #[default]
-    Standard,
-    /// A bucket of half a window that admits whatever its size while its level is under the brim, and is corrected to what
-    /// was really used.
-    Provisioned,
 }
 
 /// What a settlement says beyond this limit.
@@ -181,16 +171,17 @@ impl Limit {
         reservation
     }
 
-    /// A new connection is being made for it: until it is written, silence says nothing.
-    pub fn dialing(&mut self, reservation: &Reservation) {
-        self.unconfirmed.dialing(reservation.number);
+    /// A new connection is being made for the request with this [number](Reservation::short_number): until it is written,
+    /// silence says nothing.
+    pub fn dialing(&mut self, number: u32) {
+        self.unconfirmed.dialing(number);
         self.closed = None;
     }
 
     /// The connection that was being made for it stands, and it has been written.
-    pub fn written(&mut self, reservation: &Reservation, now: Instant) {
+    pub fn written(&mut self, number: u32, now: Instant) {
         let now = self.advance(now);
-        self.unconfirmed.written(reservation.number, now);
+        self.unconfirmed.written(number, now);
     }
 
     /// The head of its reply has come, and it is no refusal: it has been admitted.

@@ -22,7 +22,8 @@
 
 pub use belief::Form;
 pub use charge::{Admission, Charge, Mode, Refusal, Reservation, Settlement, Wait};
-pub use limit::{Limit, LimitSpec, Settled, Sku};
+pub use limit::{Limit, LimitSpec, Settled};
+pub use sku::Sku;
 pub use snapshot::{Contradiction, LimitSnapshot};
 pub use tuning::Tuning;
 
@@ -37,6 +38,7 @@ mod refusal;
 mod requests;
 mod round_trips;
 mod sent_log;
+mod sku;
 mod snapshot;
 #[cfg(test)]
 mod tests;

@@ -20,9 +20,10 @@
 
 use super::belief::Form;
 use super::charge::{Exhausted, Mode, Refusal, Reservation};
-use super::limit::{Limit, Sku};
+use super::limit::Limit;
 use super::moment::Moment;
 use super::quota::FullBucket;
+use super::sku::Sku;
 use super::window::Boundary;
 
 /// Trials above the learnt quota of a window: after refusals at the same total some windows are left out.

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::belief::Form;
-use super::limit::{Limit, Sku};
+use super::limit::Limit;
+use super::sku::Sku;
 
 /// A limit at one moment, in tokens and requests as people know them.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -51,15 +51,15 @@ impl Unconfirmed {
     }
 
     /// Its connection is only being made.
-    pub(super) fn dialing(&mut self, number: u64) {
-        if let Some(index) = self.written.iter().rposition(|send| send.number == number) {
+    pub(super) fn dialing(&mut self, number: u32) {
+        if let Some(index) = self.written.iter().rposition(|send| send.number as u32 == number) {
             self.dialing.extend(self.written.remove(index));
         }
     }
 
     /// Its connection was made and it has been written: from now on silence counts.
-    pub(super) fn written(&mut self, number: u64, now: Moment) {
-        if let Some(index) = self.dialing.iter().position(|send| send.number == number) {
+    pub(super) fn written(&mut self, number: u32, now: Moment) {
+        if let Some(index) = self.dialing.iter().position(|send| send.number as u32 == number) {
             let send = self.dialing.swap_remove(index);
             self.written.push_back(Send { at: now, ..send });
         }

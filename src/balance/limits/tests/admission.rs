@@ -128,11 +128,11 @@ fn while_a_connection_is_being_made_silence_says_nothing() {
     let mut s = Scenario::new(&STANDARD);
     let (mut sent, _) = s.burst(3_000.0, 0.0);
     let slow = sent.pop().expect("five were sent");
-    s.limit.dialing(&slow);
+    s.limit.dialing(slow.short_number());
     // Four are confirmed by silence; the fifth of 15,000 + 12,000 is still at risk.
     let (more, _) = s.burst(3_000.0, 0.3);
     assert_eq!(more.len(), 8);
-    s.limit.written(&slow, s.instant(1.0));
+    s.limit.written(slow.short_number(), s.instant(1.0));
     assert_eq!(
         s.limit.unconfirmed.numbers().count(),
         1,

@@ -191,8 +191,8 @@ impl Play {
                 };
                 let reservation = &self.under_way[index];
                 match event {
-                    Event::Dialing { .. } => self.limit.dialing(reservation),
-                    Event::Written { .. } => self.limit.written(reservation, self.now),
+                    Event::Dialing { .. } => self.limit.dialing(reservation.short_number()),
+                    Event::Written { .. } => self.limit.written(reservation.short_number(), self.now),
                     _ => self.limit.confirm(reservation, self.now),
                 }
             }
@@ -295,7 +295,7 @@ proptest! {
         }
         // A connection that is still being made is waited for, however long that takes.
         for reservation in &play.under_way {
-            play.limit.written(reservation, play.now);
+            play.limit.written(reservation.short_number(), play.now);
         }
         // What grows with time alone would make it admitted earlier.
         play.limit.set_backlog(false);
