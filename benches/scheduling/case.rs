@@ -177,7 +177,7 @@ fn waits(name: &'static str, title: &'static str, use_of_quota: f64, p99: Goal, 
     }
 }
 
-/// Jobs come that use half of the quota, and the first deployment breaks.
+/// The first deployment breaks, while a backlog is drained or while jobs come that use half of the quota.
 fn fault(
     name: &'static str,
     title: &'static str,
@@ -187,10 +187,13 @@ fn fault(
     mut measures: Vec<Measure>,
 ) -> Case {
     measures.push(always("jobs that failed", Goal::AtMost(0.0)));
-    let to = if matches!(kind, Kind::Heals) {
-        FAULT_TO
-    } else {
-        f64::INFINITY
+    let to = match kind {
+        Kind::Dies | Kind::Hangs => f64::INFINITY,
+        _ => FAULT_TO,
+    };
+    let fleets: &[Fleet] = match kind {
+        Kind::Drain => &Fleet::ALL,
+        _ => &[Fleet::Equal3],
     };
     Case {
         name,
@@ -206,7 +209,7 @@ fn fault(
             ..Conditions::PEACE
         },
         forms: &[LimiterForm::Window],
-        fleets: &[Fleet::Equal3],
+        fleets,
         measures,
     }
 }
@@ -363,6 +366,14 @@ pub(crate) fn all() -> Vec<Case> {
             FaultKind::Hangs,
             30.0,
             healed(),
+        ),
+        fault(
+            "broken-drain",
+            "a backlog, an endpoint resets 120 to 240 s",
+            Kind::Drain,
+            FaultKind::Resets,
+            600.0,
+            vec![measure("drain ÷ bound", NONE), measure("refusals per job", NONE)],
         ),
         drain(
             "four-clients",

@@ -88,7 +88,11 @@ pub(crate) fn judge(run: &Run) -> Verdict {
     let values = match run.case.kind {
         Kind::Drain => {
             let bound = lower_bound(&start.plans, &start.jobs);
-            vec![record.drained() / bound, record.refusals()]
+            let mut values = vec![record.drained() / bound, record.refusals()];
+            if start.conditions.fault.is_some() {
+                values.push(record.failed() as f64);
+            }
+            values
         }
         Kind::Goodput => vec![goodput(&record)],
         Kind::Waits(_) => waits(&start, &record),
@@ -116,16 +120,18 @@ pub(crate) fn judge(run: &Run) -> Verdict {
     }
 }
 
-/// Tokens that were admitted, on provisioned deployments used, in whole windows while jobs waited, as a part of what
-/// the quotas allow in them.
+/// Tokens that were admitted, on provisioned deployments used, in whole windows while a tenth of the jobs still waited,
+/// as a part of what the quotas allow in them.
 fn goodput(record: &Record) -> f64 {
-    let emptied = record.emptied.unwrap_or(record.over);
+    let mut admissions = record.admissions();
+    admissions.sort_unstable();
+    let nine_tenths = admissions[admissions.len() * 9 / 10];
     // The first window is seldom a whole one.
     let first = 1 + WARM_UP_WINDOWS;
     let (mut tokens, mut quota) = (0, 0);
     for (service, plan) in record.plans.iter().enumerate() {
         let windows = (first..)
-            .take_while(|&window| plan.window_end(window) <= emptied)
+            .take_while(|&window| plan.window_end(window) <= nine_tenths)
             .count();
         quota += plan.tpm * windows as u64;
         let admitted = record.sendings.iter().filter(|sending| sending.service == service);

@@ -1,14 +1,13 @@
 //! How it is printed.
 
+use std::collections::BTreeSet;
+
 use azure_openai_blaster::sim::LimiterForm;
 
 use crate::case::{Case, FORMS, Goal, Measure, Run};
 use crate::judge::Verdict;
 use crate::world::fleet::Fleet;
 use crate::world::service::form_name;
-
-/// Most lines of runs that miss their goals.
-const MOST_MISSES: usize = 12;
 
 /// What the seeds of a case, form and fleet have come to.
 struct Cell<'a> {
@@ -160,9 +159,16 @@ fn print_misses(mut misses: Vec<(&Measure, Figure<'_>)>) {
     };
     misses.sort_by(|(_, a), (_, b)| distance(b).total_cmp(&distance(a)));
     if !misses.is_empty() {
-        println!("\nGoals missed: {}. The worst seeds of the furthest:", misses.len());
+        println!(
+            "\nGoals missed: {}. The worst seed of the furthest in each case:",
+            misses.len()
+        );
     }
-    for (measure, figure) in misses.iter().take(MOST_MISSES) {
+    let mut cases = BTreeSet::new();
+    for (measure, figure) in misses
+        .iter()
+        .filter(|(_, figure)| cases.insert(figure.worst_run.case.name))
+    {
         println!("  {} {:.3}: {}", measure.what, figure.worst, figure.worst_run.command());
     }
 }

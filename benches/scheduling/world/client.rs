@@ -113,11 +113,6 @@ impl Client {
         Some(self.decisions.next_wake()?.saturating_duration_since(self.epoch))
     }
 
-    /// Jobs that wait to be sent.
-    pub(crate) fn waiting(&self) -> usize {
-        self.decisions.waiting()
-    }
-
     /// Does what one hold of the lock has left to do.
     fn go_on(&mut self, mut rest: Rest, now: Duration) -> Vec<Ended> {
         let mut ended = Vec::new();

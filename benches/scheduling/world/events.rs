@@ -82,7 +82,6 @@ impl World {
                 ends: vec![None; jobs.len()],
                 jobs,
                 sendings: Vec::new(),
-                emptied: None,
                 flaws: Vec::new(),
                 over: Duration::ZERO,
             },
@@ -251,9 +250,6 @@ impl World {
         }
         while let Some((job, sent)) = self.clients[client].take() {
             self.send(client, job, sent);
-        }
-        if self.clients[client].waiting() == 0 {
-            self.record.emptied.get_or_insert(self.now);
         }
         self.set_alarm(client);
     }

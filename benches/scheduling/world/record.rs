@@ -16,8 +16,6 @@ pub(crate) struct Record {
     pub(crate) sendings: Vec<Sending>,
     /// How each job has ended, if it has.
     pub(crate) ends: Vec<Option<JobEnd>>,
-    /// When for the first time no job waited to be sent.
-    pub(crate) emptied: Option<Duration>,
     /// What must not happen.
     pub(crate) flaws: Vec<String>,
     /// When it was over.
@@ -68,12 +66,9 @@ impl Record {
         self.ends.iter().flatten().filter(|end| !end.answered).count()
     }
 
-    /// When the last job was answered, in seconds; infinity where one was not.
+    /// When the last job ended, in seconds; infinity where one has not.
     pub(crate) fn drained(&self) -> f64 {
-        let at = |end: &Option<JobEnd>| {
-            end.filter(|end| end.answered)
-                .map_or(f64::INFINITY, |end| end.at.as_secs_f64())
-        };
+        let at = |end: &Option<JobEnd>| end.map_or(f64::INFINITY, |end| end.at.as_secs_f64());
         self.ends.iter().map(at).fold(0.0, f64::max)
     }
 
