@@ -169,6 +169,7 @@ fn waits(name: &'static str, title: &'static str, use_of_quota: f64, p99: Goal, 
                 over: Some(2),
                 ..measure("p99 ÷ the oracle's", [[over_oracle; 4]; 2])
             },
+            measure("p99 of one that fills what ends first", NONE),
             Measure {
                 digits: 4,
                 ..measure("refusals per job", NONE)

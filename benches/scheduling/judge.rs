@@ -10,7 +10,7 @@ use crate::world::conditions::Conditions;
 use crate::world::events::World;
 use crate::world::fleet::Plan;
 use crate::world::job::{self, Job};
-use crate::world::oracle;
+use crate::world::oracle::{self, Rule};
 use crate::world::record::Record;
 
 /// How long jobs come, in minutes, where they do not stand in a backlog.
@@ -153,19 +153,18 @@ fn waits(start: &Start, record: &Record) -> Vec<f64> {
         .filter(|(_, job)| counted(job))
         .map(|(at, job)| at.saturating_sub(job.submitted + way).as_secs_f64())
         .collect();
-    let oracle = oracle::waits_in_order(&start.plans, &start.jobs, &start.conditions);
-    let mut oracle: Vec<f64> = oracle
-        .into_iter()
-        .zip(&start.jobs)
-        .filter(|(_, job)| counted(job))
-        .map(|(wait, _)| wait.as_secs_f64())
-        .collect();
+    let oracle = |rule| {
+        let waits = oracle::waits_in_order(&start.plans, &start.jobs, &start.conditions, rule);
+        let waits = waits.into_iter().zip(&start.jobs).filter(|(_, job)| counted(job));
+        quantile(&mut waits.map(|(wait, _)| wait.as_secs_f64()).collect::<Vec<_>>(), 0.99)
+    };
     let p99 = quantile(&mut ours, 0.99);
     vec![
         quantile(&mut ours, 0.5),
         p99,
-        quantile(&mut oracle, 0.99),
+        oracle(Rule::MostLeft),
         p99,
+        oracle(Rule::EndsFirst),
         record.refusals(),
     ]
 }

@@ -123,7 +123,7 @@ fn print_row(title: &str, form: LimiterForm, case: &Case, measure: &Measure, fig
         (true, missed) => format!("MISSED: {}", missed.join(", ")),
     };
     println!(
-        "| {title:<44} | {:<6} | {:<34} | {:<29} | {} | {verdict} |",
+        "| {title:<44} | {:<6} | {:<37} | {:<29} | {} | {verdict} |",
         form_name(form),
         measure.what,
         goals(figures),

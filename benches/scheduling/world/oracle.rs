@@ -9,18 +9,28 @@ use super::fleet::Plan;
 use super::job::Job;
 use super::service::limiter;
 
+/// Where a job goes of those who admit it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// To the one with the largest part of its quota left, so that all are used up at one time.
+    MostLeft,
+    /// To the one whose quota is renewed first, so that nothing is lost and seldom all are used up. That is nothing for
+    /// buckets, which lose something only while they are empty.
+    EndsFirst,
+}
+
 /// More than a count's rounding.
 const A_LITTLE: Duration = Duration::from_micros(1);
 
 /// How long each job waits for its admission where all go in the order in which they come, each as soon as a
-/// standard deployment admits it, to the one with the largest part of its quota left.
-pub(crate) fn waits_in_order(plans: &[Plan], jobs: &[Job], conditions: &Conditions) -> Vec<Duration> {
+/// standard deployment admits it.
+pub(crate) fn waits_in_order(plans: &[Plan], jobs: &[Job], conditions: &Conditions, rule: Rule) -> Vec<Duration> {
     let mut limiters: Vec<Limiter> = plans.iter().map(|plan| limiter(plan, conditions)).collect();
     let mut now = Duration::ZERO;
     let wait = |job: &Job| {
         now = now.max(job.submitted);
         loop {
-            match admit(&mut limiters, job.charge(), now) {
+            match admit(&mut limiters, job.charge(), now, rule) {
                 Ok(()) => return now - job.submitted,
                 Err(earliest) => now = earliest,
             }
@@ -30,15 +40,15 @@ pub(crate) fn waits_in_order(plans: &[Plan], jobs: &[Job], conditions: &Conditio
 }
 
 /// Charges the job somewhere, or says when that is possible.
-fn admit(limiters: &mut [Limiter], tokens: u64, now: Duration) -> Result<(), Duration> {
+fn admit(limiters: &mut [Limiter], tokens: u64, now: Duration, rule: Rule) -> Result<(), Duration> {
     let mut earliest = Duration::MAX;
     let mut best: Option<(f64, usize)> = None;
     for (index, limiter) in limiters.iter().enumerate() {
         match limiter.judge(tokens, now) {
             Ok(()) => {
-                let left = left(limiter, now);
-                if best.is_none_or(|(most, _)| left > most) {
-                    best = Some((left, index));
+                let worth = worth(limiter, now, rule);
+                if best.is_none_or(|(most, _)| worth > most) {
+                    best = Some((worth, index));
                 }
             }
             Err(refused) => earliest = earliest.min(now + refused.wait + A_LITTLE),
@@ -48,8 +58,15 @@ fn admit(limiters: &mut [Limiter], tokens: u64, now: Duration) -> Result<(), Dur
     limiters[index].admit(tokens, now).map_or(Err(earliest), |_| Ok(()))
 }
 
-/// The part of its token limit that is left.
-fn left(limiter: &Limiter, now: Duration) -> f64 {
-    let tokens = limiter.standing(now).tokens;
-    tokens.map_or(1.0, |tokens| tokens.remaining as f64 / tokens.limit as f64)
+/// How good it is to send there.
+fn worth(limiter: &Limiter, now: Duration, rule: Rule) -> f64 {
+    let Some(tokens) = limiter.standing(now).tokens else {
+        return f64::INFINITY;
+    };
+    match rule {
+        Rule::MostLeft => tokens.remaining as f64 / tokens.limit as f64,
+        // Nothing is used: its window may be as young as can be.
+        Rule::EndsFirst if tokens.reset.is_zero() => -tokens.period.as_secs_f64(),
+        Rule::EndsFirst => -tokens.reset.as_secs_f64(),
+    }
 }
