@@ -8,7 +8,7 @@ pub use crate::balance::ring::Ring;
 pub use crate::balance::*;
 pub use crate::clock::{Clock, ManualClock, SystemClock};
 pub use crate::config::parse;
-pub use crate::engine::decisions::Decisions;
+pub use crate::engine::decisions::{Decisions, Entrant, Fate, Rest, Sent};
 
 /// The parser of event streams.
 pub mod sse {

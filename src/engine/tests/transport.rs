@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 
 use crate::Blaster;
 use crate::api::{Headers, Operation, Priority, RawRequest, RequestDefaults};
+use crate::engine::actions::Assignment;
 use crate::engine::attempt::{self, Buffers};
-use crate::engine::core::Assignment;
 use crate::engine::scenario::{Bench, SECOND};
 use crate::engine::shared::{EndpointInfo, Shared, Timeouts};
 use crate::error::fault::{Fault, FaultKind, Phase};

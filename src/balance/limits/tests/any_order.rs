@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use crate::api::Told;
+use crate::balance::limits::Sku;
 use crate::balance::limits::belief::Form;
 use crate::balance::limits::charge::{Admission, Charge, Mode, Refusal, Reservation, Settlement, Wait};
-use crate::balance::limits::limit::{Limit, LimitSpec, Sku};
+use crate::balance::limits::limit::{Limit, LimitSpec};
 use crate::balance::outcome::Axis;
 
 /// What may happen to a limit. `which` picks one of the requests that are under way.

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::api::Told;
+use crate::balance::limits::Sku;
 use crate::balance::limits::belief::Form;
 use crate::balance::limits::charge::{Admission, Charge, Mode, Refusal, Reservation, Settlement, Wait};
-use crate::balance::limits::limit::{Limit, LimitSpec, Settled, Sku};
+use crate::balance::limits::limit::{Limit, LimitSpec, Settled};
 use crate::balance::limits::moment::Moment;
 use crate::balance::outcome::Axis;
 
