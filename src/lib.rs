@@ -77,6 +77,10 @@
 //! | 500, or a success that makes no sense | blamed once the job succeeds elsewhere | asked of up to three deployments (a sole one twice), then [`Error::ServerErrors`] |
 //! | a stream that breaks before its first content | as for a timeout | tried elsewhere; after that [`Error::StreamBroken`] with what was received |
 //!
+//! Where every deployment that serves a request rests or is ejected, the request waits for the first that is back, however
+//! long that takes: give it a [`timeout`](ChatRequest::timeout), or all of them `job_timeout_s`, where that is too long. A sole
+//! deployment with a mistyped host is such a case, and the log says so at level warn.
+//!
 //! # Modules, in reading order
 //!
 //! 1. [`api`]: what is sent and what comes back

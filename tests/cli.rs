@@ -43,7 +43,7 @@ fn a_short_demo_on_a_pipe_answers_everything() {
         assert!(stderr.contains(&format!("  {name} ")), "{stderr}");
     }
     assert!(
-        stdout.contains("virginia was to die, but everything was over before."),
+        stdout.contains("virginia was to die, but the demo ended before."),
         "{stdout}"
     );
     assert!(!stdout.contains('\x1b') && !stderr.contains('\x1b'), "{stdout}{stderr}");
@@ -177,7 +177,7 @@ fn ctrl_c_ends_a_demo_with_a_summary_and_130() {
 #[cfg(unix)]
 #[test]
 fn a_fleet_prints_its_endpoints_and_sums_up_on_ctrl_c() {
-    let (child, mut stderr, introduction) = start_and_read_until(&["sim"], "The configuration for blaster:");
+    let (child, mut stderr, introduction) = start_and_read_until(&["sim"], "The configuration for blaster");
     for name in ["sweden", "virginia", "paris-ptu", "tokyo"] {
         assert!(
             row(&introduction, name)[1].starts_with("http://127.0.0.1:"),
@@ -340,4 +340,30 @@ fn a_dot_env_file_is_read_beneath_the_environment() {
         stderr.starts_with("blaster: .env:2: must be NAME=value") && !stderr.contains("canary"),
         "{stderr}"
     );
+
+#[cfg(unix)]
+#[test]
+fn a_fleet_goes_on_when_nobody_reads_what_it_says() {
+    let (mut child, stderr, _) = start_and_read_until(&["sim"], "4 simulated deployments");
+    drop(stderr);
+    // Once its configuration has come the fleet has said all that it says before it ends.
+    let mut config = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    while !config.ends_with("\n}\n") {
+        assert_ne!(stdout.read_line(&mut config).unwrap(), 0, "{config}");
+    }
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_file_for_blaster_is_told_from_that_of_a_fleet() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let config = r#"{"deployments": [{"name": "a", "endpoint": "http://127.0.0.1:1", "api_key": "k", "model": "m"}]}"#;
+    std::fs::write(file.path(), config).unwrap();
+    let output = run(&["sim", "--config", file.path().to_str().unwrap()]);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("unknown field `endpoint`"), "{stderr}");
+    assert!(stderr.contains("looks like a configuration of blaster"), "{stderr}");
 }

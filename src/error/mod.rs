@@ -71,7 +71,7 @@ pub enum Error {
     },
 
     /// The job's own timeout ran out, in the queue or on the way.
-    #[error("no answer within {:.3} s: {}", .timeout.as_secs_f64(), .trail.reason)]
+    #[error("no answer within {:.3} s{}", .timeout.as_secs_f64(), because(.trail))]
     Timeout {
         /// The job's timeout.
         timeout: Duration,
@@ -288,6 +288,14 @@ impl Error {
     }
 }
 
+/// The last problem behind a colon; a job whose time was over at once had none.
+fn because(trail: &Trail) -> String {
+    match trail.reason.as_str() {
+        "" => String::new(),
+        reason => format!(": {reason}"),
+    }
+}
+
 fn list(names: &[Arc<str>]) -> String {
     /// More would drown the message.
     const SHOWN: usize = 20;
@@ -320,6 +328,28 @@ fn and_more(count: usize, shown: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_timeout_says_why_where_there_is_something_to_say() {
+        for (reason, said) in [
+            ("", "no answer within 1.500 s"),
+            (
+                "503 Service Unavailable",
+                "no answer within 1.500 s: 503 Service Unavailable",
+            ),
+        ] {
+            let trail = Trail {
+                reason: reason.to_owned(),
+                ..Trail::default()
+            };
+            let timeout = Duration::from_millis(1500);
+            let error = Error::Timeout {
+                timeout,
+                trail: Box::new(trail),
+            };
+            assert_eq!(error.to_string(), said);
+        }
+    }
 
     #[test]
     fn an_error_of_many_endpoints_shows_ten_and_holds_all() {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use azure_openai_blaster::api::{Condition, EmbeddingRequest, Operation, RawRequest};
 use azure_openai_blaster::error::{Error, ErrorKind, SubmitError};
 use azure_openai_blaster::sim::{FaultKind, SimFault, SimFleet};
+use azure_openai_blaster::testing::{Scripted, ScriptedReply};
 use azure_openai_blaster::{Blaster, Event, JobHandle, JobSet};
 
 use crate::support::{PATIENCE, ask, await_requests, config, fleet, is_answer, pool, terse};
@@ -51,6 +52,34 @@ fn a_callback_that_panics_fails_its_own_job() {
             .unwrap();
         assert_panicked(&handle.wait().unwrap_err(), 1, &fleet, &blaster);
     }
+}
+
+/// A worker that panics on its own account, here in the transport that it calls.
+#[test]
+fn a_worker_that_panics_fails_its_own_job() {
+    let service = Scripted::new(|call| {
+        assert!(!call.body.to_string().contains("panics"), "on purpose");
+        ScriptedReply::text("well")
+    });
+    let blaster = Blaster::builder().transport(service).workers(WORKERS).build().unwrap();
+    for _ in 0..4 * WORKERS {
+        let error = blaster.chat_completion("panics").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Panicked, "{error}");
+        assert!(error.to_string().contains("on purpose"), "{error}");
+    }
+    for _ in 0..4 * WORKERS {
+        assert_eq!(blaster.chat_completion("hello").unwrap(), "well");
+    }
+    assert_eq!(
+        (blaster.workers(), blaster.waiting(), blaster.in_flight()),
+        (WORKERS, 0, 0)
+    );
+    let report = blaster.states()[0].report();
+    assert_eq!(
+        (report.condition, report.failure_streak, report.totals.failed),
+        (Condition::Ready, 0, 0),
+        "{report}"
+    );
 }
 
 #[test]

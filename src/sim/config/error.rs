@@ -36,7 +36,11 @@ impl SimConfigError {
         if (low..=high).contains(&value) {
             return Ok(());
         }
-        Err(Self::value(key, value, format!("a number from {low} to {high}")))
+        Err(Self::value(
+            key,
+            format_args!("{value}"),
+            format!("a number from {low} to {high}"),
+        ))
     }
 }
 

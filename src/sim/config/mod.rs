@@ -81,12 +81,12 @@ impl SimConfig {
         Self::new((0..n).map(|i| SimDeployment::new(format!("sim-{i}"))))
     }
 
-    /// Reads and checks a configuration.
+    /// Reads and checks a configuration. A byte order mark is skipped.
     ///
     /// # Errors
     /// [`SimConfigError`], naming the line or the key, what stands there, and what may.
     pub fn from_json(text: &str) -> Result<Self, SimConfigError> {
-        let config: SimConfig = serde_json::from_str(text)?;
+        let config: SimConfig = serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(text))?;
         config.check()?;
         Ok(config)
     }
@@ -122,7 +122,11 @@ impl SimConfig {
     pub fn check(&self) -> Result<(), SimConfigError> {
         let mut resources: BTreeMap<&str, BTreeMap<&str, &SimDeployment>> = BTreeMap::new();
         if self.deployments.is_empty() {
-            return Err(SimConfigError::value("deployments", "[]", "at least one deployment"));
+            return Err(SimConfigError::value(
+                "deployments",
+                format_args!("none"),
+                "at least one deployment",
+            ));
         }
         for (position, deployment) in self.deployments.iter().enumerate() {
             let at = |key: &str| format!("deployments[{position}].{key}");
@@ -205,12 +209,16 @@ mod tests {
         .poison("POISON", 400);
         let text = serde_json::to_string(&config).unwrap();
         assert_eq!(SimConfig::from_json(&text).unwrap(), config);
+        assert_eq!(SimConfig::from_json(&format!("\u{feff}{text}")).unwrap(), config);
     }
 
     #[test]
     fn a_bad_value_is_named_with_its_key_and_what_is_allowed() {
         let rows: &[(&str, &[&str])] = &[
-            (r#"{"deployments": []}"#, &["deployments", "at least one"]),
+            (
+                r#"{"deployments": []}"#,
+                &["deployments: at least one deployment is needed, not none"],
+            ),
             (r#"{"deployments": [{"nam": "x"}]}"#, &["line 1", "nam", "name"]),
             (r#"{"deployments": [{"name": ""}]}"#, &["deployments[0].name", "\"\""]),
             (

@@ -97,7 +97,7 @@ impl fmt::Display for Story<'_> {
             ..
         } = self.attempts;
         let Some(died) = self.downfall.died else {
-            return write!(f, "{VICTIM} was to die, but everything was over before.");
+            return write!(f, "{VICTIM} was to die, but the demo ended before.");
         };
         write!(f, "{VICTIM} died at {}.", words::at(died))?;
         let mut line = |title: &str, text: String| write!(f, "\n  {title:<9}{text}");
@@ -214,7 +214,7 @@ mod tests {
     fn a_story_that_was_cut_short_says_so() {
         let mut downfall = Downfall::default();
         let before = downfall.tell(attempts(0, 0, 0, 0)).to_string();
-        assert_eq!(before, "virginia was to die, but everything was over before.");
+        assert_eq!(before, "virginia was to die, but the demo ended before.");
         downfall.turn(60 * TENTH, Turn::Death);
         assert_eq!(
             downfall.tell(attempts(1, 1, 1, 0)).to_string(),

@@ -236,7 +236,7 @@ All 3,000 prompts got their own answer in 20.0 s, 150 a second.
 3,030 requests: 3,000 answered, 12 refused with 429, 18 failed.
 5 more attempts found no connection. 35 retries in all.
 
-virginia was to die, but everything was over before.
+virginia was to die, but the demo ended before.
 
 Next: ";
         assert!(text.starts_with(expected), "{text}");

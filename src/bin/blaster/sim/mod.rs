@@ -1,7 +1,7 @@
 //! `blaster sim`: a simulated fleet in a process of its own.
 
 use std::fs;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread;
@@ -74,7 +74,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
     let tell = |text: &str| {
         if !arguments.quiet {
-            eprintln!("{text}");
+            // Somebody who has closed stderr does not want to know, and the fleet goes on for its clients.
+            let _ = writeln!(io::stderr(), "{text}");
         }
     };
     tell(&report::introduction(fleet.endpoints()));
@@ -109,7 +110,20 @@ fn read_config(arguments: &Arguments) -> Result<SimConfig, Failure> {
     };
     let text = fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("reading the fleet's configuration {}: {error}", path.display())))?;
-    SimConfig::from_json(&text).map_err(|error| Failure::usage(format!("reading {}: {error}", path.display())))
+    SimConfig::from_json(&text).map_err(|error| {
+        let mut message = format!("{}: {error}", path.display());
+        if is_for_blaster(&text) {
+            message.push_str("\nThis looks like a configuration of blaster, which says where deployments are. A fleet's says what they");
+            message.push_str("\nare like; `blaster sim --print-config` prints one to start from.");
+        }
+        Failure::usage(message)
+    })
+}
+
+/// Whether this is the other of the two files, which `blaster sim > config.json` makes: its deployments have endpoints.
+fn is_for_blaster(text: &str) -> bool {
+    let read: Option<serde_json::Value> = serde_json::from_str(text).ok();
+    read.is_some_and(|config| config["deployments"][0]["endpoint"].is_string())
 }
 
 fn start(config: SimConfig, arguments: &Arguments) -> Result<SimFleet, Failure> {

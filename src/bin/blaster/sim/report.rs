@@ -133,7 +133,7 @@ pub(crate) fn introduction(endpoints: &[SimEndpoint]) -> String {
     if let Some(first) = endpoints.first() {
         push(&mut text, format_args!("\nAsk one:\n  {}\n", curl(first)));
     }
-    text.push_str("\nThe configuration for blaster:");
+    text.push_str("\nThe configuration for blaster goes to standard output.");
     text
 }
 
