@@ -168,12 +168,22 @@ mod tests {
     fn an_endpoint_that_is_away_moves_its_own_keys_alone_and_they_stay() {
         let mut affinity = Affinity::default();
         let all = candidates(&[0; 4]);
-        let homes: Vec<usize> = (0..200).map(|number| place(&mut affinity, key(number), &all, 4)).collect();
-        let without: Vec<Candidate> = all.iter().copied().filter(|candidate| candidate.endpoint.index() != 2).collect();
+        let homes: Vec<usize> = (0..200)
+            .map(|number| place(&mut affinity, key(number), &all, 4))
+            .collect();
+        let without: Vec<Candidate> = all
+            .iter()
+            .copied()
+            .filter(|candidate| candidate.endpoint.index() != 2)
+            .collect();
         for (number, &home) in homes.iter().enumerate() {
             let now = place(&mut affinity, key(number), &without, 4);
             assert!(home == 2 || now == home, "key {number} moved from {home} to {now}");
-            assert_eq!(place(&mut affinity, key(number), &all, 4), now, "its cache is warm there");
+            assert_eq!(
+                place(&mut affinity, key(number), &all, 4),
+                now,
+                "its cache is warm there"
+            );
         }
         assert!(homes.contains(&2));
     }

@@ -78,7 +78,11 @@ mod tests {
         }
         let mut index = BySize::default();
         index.fill(&line, 4, |size| *size);
-        assert_eq!(index.largest(35).collect::<Vec<_>>(), [3, 1], "the fifth and sixth are too young");
+        assert_eq!(
+            index.largest(35).collect::<Vec<_>>(),
+            [3, 1],
+            "the fifth and sixth are too young"
+        );
         assert_eq!(index.smallest().collect::<Vec<_>>(), [1, 3, 2, 0]);
         line.remove(3);
         index.went(3, 20);

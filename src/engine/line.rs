@@ -51,7 +51,10 @@ impl<T> Line<T> {
             return self.first();
         };
         let from = self.row.partition_point(|(other, _)| *other <= id);
-        let row = self.row.range(from..).find_map(|(id, value)| Some((*id, value.as_ref()?)));
+        let row = self
+            .row
+            .range(from..)
+            .find_map(|(id, value)| Some((*id, value.as_ref()?)));
         let returned = self.returned.range(id + 1..).next().map(|(&id, value)| (id, value));
         sooner(row, returned)
     }
