@@ -10,12 +10,18 @@ use std::error::Error;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
+
+use process::Running;
+
+#[path = "shared/process.rs"]
+mod process;
+#[path = "shared/simulator.rs"]
+mod simulator;
 
 /// One deployment that answers at once, whatever it is asked.
 const FLEET: &str = r#"{ "deployments": [{ "name": "east" }] }"#;
@@ -72,7 +78,7 @@ fn main() -> Result<()> {
 
 /// A `blaster sim` process with one deployment.
 struct Simulator {
-    process: Child,
+    process: Running,
     address: String,
     request: Vec<u8>,
 }
@@ -107,17 +113,7 @@ struct Deployment {
 
 impl Simulator {
     fn start() -> Result<Self> {
-        let config = tempfile::NamedTempFile::new()?;
-        fs::write(config.path(), FLEET)?;
-        let mut process = Command::new(env!("CARGO_BIN_EXE_blaster"))
-            .args(["sim", "--quiet", "--config"])
-            .arg(config.path())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let stdout = process.stdout.take().ok_or("no stdout")?;
-        // The value ends before the stream does: the process goes on.
-        let mut values = serde_json::Deserializer::from_reader(stdout).into_iter::<BlasterConfig>();
-        let config = values.next().ok_or("the simulator printed no configuration")??;
+        let (process, config) = simulator::start::<BlasterConfig>(FLEET)?;
         let Deployment {
             endpoint,
             api_key,
@@ -182,7 +178,7 @@ impl Simulator {
 
     /// User and system time so far.
     fn cpu_seconds(&self) -> Result<(f64, f64)> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.0.id()))?;
         // The command's name, in parentheses, may hold anything; the fields after it are numbers.
         let fields: Vec<&str> = stat
             .rsplit_once(')')
@@ -200,21 +196,13 @@ impl Simulator {
     }
 
     fn resident_bytes(&self) -> Result<usize> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.0.id()))?;
         let line = status
             .lines()
             .find(|line| line.starts_with("VmRSS:"))
             .ok_or("no VmRSS")?;
         let kib = line.split_whitespace().nth(1).ok_or("no VmRSS")?;
         Ok(kib.parse::<usize>()? * 1024)
-    }
-}
-
-impl Drop for Simulator {
-    fn drop(&mut self) {
-        // It may have ended already, which is all that is wanted.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

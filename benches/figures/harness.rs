@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::median::median;
+
 /// How much is asked for.
 #[derive(Clone, Copy)]
 pub(crate) struct Effort {
@@ -58,12 +60,6 @@ impl Ratio {
             self.ours, self.other, self.least, self.most
         )
     }
-}
-
-/// Sorts, and returns the value in the middle.
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// The value that the part `q` of `times` does not exceed.
@@ -146,19 +142,4 @@ pub(crate) fn status_bytes(key: &str) -> usize {
         .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
     let kib = value.and_then(|value| value.trim().trim_end_matches(" kB").parse::<usize>().ok());
     kib.unwrap_or(0) * 1024
-}
-
-/// The machine that the figures are of.
-pub(crate) fn machine() -> String {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    let info = read("/proc/cpuinfo");
-    let model = info
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .map_or("unknown processor", |rest| rest.trim_start_matches([' ', '\t', ':']));
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let kernel = read("/proc/sys/kernel/osrelease");
-    let load = read("/proc/loadavg");
-    let load = load.split(' ').next().unwrap_or_default();
-    format!("machine: {cores} × {model}, Linux {}, load {load}", kernel.trim())
 }

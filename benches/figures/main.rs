@@ -24,11 +24,17 @@ mod blocking;
 mod crowd;
 mod fleet;
 mod harness;
+#[path = "../shared/heading.rs"]
+mod heading;
 mod latency;
 #[cfg(feature = "internals")]
 mod lock;
+#[path = "../shared/median.rs"]
+mod median;
 mod memory;
 mod ours;
+#[path = "../shared/process.rs"]
+mod process;
 mod service;
 
 type Figure = (&'static str, fn(harness::Effort));
@@ -46,8 +52,7 @@ const FIGURES: &[Figure] = &[
 ];
 
 fn main() -> ExitCode {
-    // Cargo adds `--bench` to what it is told.
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let arguments = heading::arguments();
     if let [service::ARGUMENT, latency, ports] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         service::run(latency, ports);
         return ExitCode::SUCCESS;
@@ -68,12 +73,7 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    println!("{}", harness::machine());
-    let command = format!(
-        "cargo bench --features internals --bench figures -- {}",
-        arguments.join(" ")
-    );
-    println!("command: {}", command.trim_end_matches(" -- "));
+    heading::print("cargo bench --features internals --bench figures", &arguments);
     if cfg!(not(feature = "internals")) {
         println!("(the figure `lock` needs `--features internals`)");
     }

@@ -2,10 +2,12 @@
 //! never what is waited for. It gives every request the same reply, at once or after a given latency.
 
 use std::io::{self, BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use crate::process::Running;
 
 /// First argument of the process that serves; then the latency in milliseconds and the number of ports.
 pub(crate) const ARGUMENT: &str = "serve";
@@ -35,25 +37,29 @@ const HEADERS: &str = "content-type: application/json\r\n\
 
 /// A service that runs as long as this lives.
 pub(crate) struct Service {
-    process: Child,
+    _process: Running,
     ports: Vec<u16>,
 }
 
 impl Service {
     /// Starts a service that answers on so many ports after `latency`.
     pub(crate) fn start(latency: Duration, ports: usize) -> io::Result<Service> {
-        let mut process = Command::new(std::env::current_exe()?)
+        let process = Command::new(std::env::current_exe()?)
             .args([ARGUMENT, &latency.as_millis().to_string(), &ports.to_string()])
             // It ends when this pipe does.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
+        let mut process = Running(process);
         let mut line = String::new();
-        if let Some(output) = process.stdout.take() {
+        if let Some(output) = process.0.stdout.take() {
             BufReader::new(output).read_line(&mut line)?;
         }
         let ports = line.split_whitespace().map_while(|port| port.parse().ok()).collect();
-        Ok(Service { process, ports })
+        Ok(Service {
+            _process: process,
+            ports,
+        })
     }
 
     /// The base URL of each port.
@@ -62,15 +68,6 @@ impl Service {
             .iter()
             .map(|port| format!("http://127.0.0.1:{port}"))
             .collect()
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        drop(self.process.stdin.take());
-        // It has nothing to lose.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

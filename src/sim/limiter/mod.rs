@@ -152,19 +152,28 @@ impl Limiter {
     /// # Errors
     /// [`Refused`] where it would not.
     pub fn judge(&self, tokens: u64, now: Duration) -> Result<(), Refused> {
-        if let Some(allowed) = self.requests_per_window()
-            && self.requests.used(now) + 1.0 > allowed
-        {
-            return Err(Refused {
-                wait: self.requests.rest(now),
-                axis: LimitAxis::Requests,
-            });
+        let refusals = [self.requests_refused(now), self.tokens_refused(tokens, now)];
+        // Where both are exhausted the longer wait is told, as Microsoft's own simulator does.
+        match refusals.into_iter().flatten().max_by_key(|refused| refused.wait) {
+            Some(refused) => Err(refused),
+            None => Ok(()),
         }
-        let Some(capacity) = self.capacity(now) else {
-            return Ok(());
-        };
+    }
+
+    /// Why one more request would be refused, if it would.
+    fn requests_refused(&self, now: Duration) -> Option<Refused> {
+        let full = self.requests.used(now) + 1.0 > self.requests_per_window()?;
+        full.then(|| Refused {
+            wait: self.requests.rest(now),
+            axis: LimitAxis::Requests,
+        })
+    }
+
+    /// Why so many tokens more would be refused, if they would.
+    fn tokens_refused(&self, tokens: u64, now: Duration) -> Option<Refused> {
+        let capacity = self.capacity(now)?;
         let rate = drain_per_second(&self.limits, now);
-        let refused = |wait, axis| Err(Refused { wait, axis });
+        let refused = |wait, axis| Some(Refused { wait, axis });
         match &self.tokens {
             Tokens::Window(window) if window.used(now) + tokens as f64 > capacity => {
                 refused(window.rest(now), LimitAxis::Tokens)
@@ -177,7 +186,7 @@ impl Limiter {
             Tokens::Provisioned(_) if self.level(now) >= capacity => {
                 refused(time((self.level(now) - capacity) / rate + 0.001), LimitAxis::Throughput)
             }
-            _ => Ok(()),
+            _ => None,
         }
     }
 

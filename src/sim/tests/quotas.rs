@@ -88,6 +88,25 @@ fn a_success_tells_how_the_quota_stands() {
 }
 
 #[test]
+fn without_rate_headers_neither_successes_nor_refusals_tell_a_quota() {
+    for limits in [Limits::new().tpm(1000).rpm(12), Limits::new().tpm(30).rpm(120)] {
+        for form in [LimiterForm::Window, LimiterForm::Bucket] {
+            let deployment = limited(limits.clone().form(form)).rate_headers(RateHeaders::Off);
+            let mut client = Client::new(&SimConfig::new([deployment]));
+            let mut statuses = Vec::new();
+            for _ in 0..3 {
+                let plan = client.chat(PROMPT, "");
+                let told = plan.headers.iter().find(|(name, _)| name.starts_with("x-ratelimit"));
+                assert_eq!(told, None, "{limits:?}");
+                assert_eq!(header(&plan, "retry-after").is_some(), plan.status == 429);
+                statuses.push(plan.status);
+            }
+            assert_eq!((statuses[0], statuses[2]), (200, 429), "{limits:?}");
+        }
+    }
+}
+
+#[test]
 fn a_group_is_shared_by_its_members_and_their_own_limits_hold_too() {
     let config = SimConfig::new([
         SimDeployment::new("a").resource("r").quota_group("g"),
