@@ -340,6 +340,7 @@ fn a_dot_env_file_is_read_beneath_the_environment() {
         stderr.starts_with("blaster: .env:2: must be NAME=value") && !stderr.contains("canary"),
         "{stderr}"
     );
+}
 
 #[cfg(unix)]
 #[test]

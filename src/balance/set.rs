@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rand::rngs::SmallRng;
 
+use super::limits::LimitSpec;
 use super::ring::Ring;
 use super::{EndpointId, EndpointSpec, Strategy};
 
@@ -26,6 +27,8 @@ pub(super) struct Set {
     pub(super) ring: Ring,
     /// There are provisioned members and others.
     is_mixed: bool,
+    /// The most tokens that one of the members grants in a window, by its configuration; none where one has no limit.
+    grants: Option<u64>,
 }
 
 /// All sets. They are known from the start, so that a request can never make another one.
@@ -36,16 +39,21 @@ pub(super) struct Sets {
 }
 
 impl Sets {
-    pub(super) fn new(specs: &[EndpointSpec], strategy: Strategy, rng: &mut SmallRng) -> Self {
+    pub(super) fn new(specs: &[EndpointSpec], groups: &[LimitSpec], strategy: Strategy, rng: &mut SmallRng) -> Self {
         let mut sets = Sets {
-            sets: vec![Set::new(specs, strategy, |_| true, rng)],
+            sets: vec![Set::new(specs, groups, strategy, |_| true, rng)],
             by_model: HashMap::new(),
         };
         for model in specs.iter().flat_map(|spec| &spec.serves) {
             if !sets.by_model.contains_key(model) {
                 let id = SetId(sets.sets.len() as u32);
-                sets.sets
-                    .push(Set::new(specs, strategy, |spec| spec.serves.contains(model), rng));
+                sets.sets.push(Set::new(
+                    specs,
+                    groups,
+                    strategy,
+                    |spec| spec.serves.contains(model),
+                    rng,
+                ));
                 sets.by_model.insert(Arc::clone(model), id);
             }
         }
@@ -76,6 +84,11 @@ impl Sets {
         self.sets[id.0 as usize].is_mixed
     }
 
+    /// The most tokens that one of the members grants in a window; none where that has no bound.
+    pub(super) fn grants(&self, id: SetId) -> Option<u64> {
+        self.sets[id.0 as usize].grants
+    }
+
     pub(super) fn get_mut(&mut self, id: SetId) -> &mut Set {
         &mut self.sets[id.0 as usize]
     }
@@ -84,6 +97,7 @@ impl Sets {
 impl Set {
     fn new(
         specs: &[EndpointSpec],
+        groups: &[LimitSpec],
         strategy: Strategy,
         serves: impl Fn(&EndpointSpec) -> bool,
         rng: &mut SmallRng,
@@ -98,6 +112,12 @@ impl Set {
             .collect();
         Set {
             ring: Ring::new(&weights, rng),
+            grants: {
+                let grants = members.iter().map(|member| specs[member.index()].grants(groups));
+                grants
+                    .collect::<Option<Vec<u64>>>()
+                    .and_then(|grants| grants.into_iter().max())
+            },
             is_mixed: {
                 let is_provisioned = |member: &EndpointId| specs[member.index()].is_provisioned();
                 members.iter().any(is_provisioned) && !members.iter().all(is_provisioned)

@@ -42,6 +42,13 @@ impl EndpointSpec {
         }
     }
 
+    /// The most tokens that it grants in a window, by its configuration; none where that has no bound.
+    pub(super) fn grants(&self, groups: &[LimitSpec]) -> Option<u64> {
+        let group = self.group.and_then(|group| groups.get(group));
+        let limits = self.limit.iter().chain(group);
+        limits.filter_map(LimitSpec::grants).min()
+    }
+
     /// Its part of the turns.
     pub(super) fn turns(&self, strategy: Strategy) -> u32 {
         match strategy {

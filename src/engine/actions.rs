@@ -1,7 +1,7 @@
 //! What follows from a decision: jobs that are sent, jobs that end, and news to be told.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::balance::{Change, GiveUp, Lease, Unavailable};
 
@@ -40,6 +40,10 @@ pub(crate) struct Ending {
 pub(crate) enum Why {
     NoEndpoint(Unavailable),
     TimedOut,
+    /// The first deployment that could take it could do so at this instant, after its time.
+    TooLate(Instant),
+    /// No deployment grants as many tokens in a whole window: so many at most.
+    TooLarge(u64),
     ShutDown,
     Cancelled,
     /// A decision has panicked, in these words.

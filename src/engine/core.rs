@@ -9,9 +9,10 @@ use std::time::Instant;
 
 use crate::api::{Operation, Priority};
 use crate::balance::outcome::Outcome;
-use crate::balance::{Balancer, GiveUp, JobState, Lease, Need, Pick, ReplyHead, SetId, Unavailable, Verdict};
+use crate::balance::{Balancer, GiveUp, JobState, Lease, Pick, ReplyHead, SetId, Target, Unavailable, Verdict};
 
 use super::actions::{Actions, Assignment, Ending, Settled, Why};
+use super::best_fit::{self, Preferred, need};
 use super::by_id::ById;
 use super::job::{Job, JobCell};
 use super::lanes::{LaneId, Lanes};
@@ -217,35 +218,34 @@ impl Core {
                 break;
             }
             let lane = job.cell.lane;
-            let (set, operation) = self.lanes.need(lane);
-            match self.balancer.pick(
-                &Need {
-                    set,
-                    operation,
-                    job: job.known_state().unwrap_or(&JobState::new(job.id())),
-                    deadline: job.deadline.map(|deadline| self.epoch.instant(deadline)),
-                    size: job.request.size,
-                    affinity: None,
-                },
-                now,
-            ) {
-                Pick::Send(lease) => {
-                    self.lanes.took_turn(&job);
-                    self.forget_deadline(&job);
-                    self.in_flight.insert(job.id(), Arc::clone(&job.cell));
-                    self.idle -= 1;
-                    let first_byte = self.balancer.first_byte_limit(&lease);
-                    actions.assignments.push(Assignment { job, lease, first_byte });
+            let untried = JobState::new(job.id());
+            let chosen = self
+                .balancer
+                .choose(&need(&self.lanes, self.epoch, &job, &untried), now);
+            match chosen {
+                Pick::Send(target) => {
+                    let (lanes, balancer) = (&mut self.lanes, &mut self.balancer);
+                    match best_fit::instead(lanes, balancer, self.epoch, &job, target, now) {
+                        Some(preferred) => self.prefer(preferred, job, now, actions),
+                        None => self.hand_out(job, target, now, actions),
+                    }
                 }
-                Pick::WaitUntil(at) | Pick::TooLate(at) => {
-                    wake = wake.into_iter().chain([at]).min();
+                Pick::WaitUntil(at) => {
+                    let (lanes, balancer) = (&mut self.lanes, &mut self.balancer);
+                    if let Some(preferred) = best_fit::meanwhile(lanes, balancer, self.epoch, &job, now) {
+                        self.prefer(preferred, job, now, actions);
+                    } else {
+                        wake = wake.into_iter().chain([at]).min();
+                        self.lanes.put_back(job);
+                        self.lanes.block(lane);
+                    }
+                }
+                Pick::WaitForSettle => {
                     self.lanes.put_back(job);
                     self.lanes.block(lane);
                 }
-                Pick::WaitForSettle | Pick::TooLarge(_) => {
-                    self.lanes.put_back(job);
-                    self.lanes.block(lane);
-                }
+                Pick::TooLate(at) => self.end_with(job, Why::TooLate(at), actions),
+                Pick::TooLarge(most) => self.end_with(job, Why::TooLarge(most), actions),
                 Pick::WaitElsewhere(at) => {
                     wake = wake.into_iter().chain(at).min();
                     aside.push(job);
@@ -266,6 +266,34 @@ impl Core {
             self.end_hopeless(now, actions);
         }
         actions.changes.append(&mut self.balancer.take_changes());
+    }
+
+    /// Another job goes before this one, which goes back to its place.
+    fn prefer(&mut self, preferred: Preferred, oldest: Box<Job>, now: Instant, actions: &mut Actions) {
+        if let Some(job) = self.lanes.take_instead(&oldest, preferred.job) {
+            self.hand_out(job, preferred.target, now, actions);
+        }
+        self.lanes.put_back(oldest);
+    }
+
+    /// Hands a job to an idle worker.
+    fn hand_out(&mut self, job: Box<Job>, target: Target, now: Instant, actions: &mut Actions) {
+        let untried = JobState::new(job.id());
+        let lease = self
+            .balancer
+            .take(target, &need(&self.lanes, self.epoch, &job, &untried), now);
+        self.lanes.took_turn(&job);
+        self.forget_deadline(&job);
+        self.in_flight.insert(job.id(), Arc::clone(&job.cell));
+        self.idle -= 1;
+        let first_byte = self.balancer.first_byte_limit(&lease);
+        actions.assignments.push(Assignment { job, lease, first_byte });
+    }
+
+    /// A job that waited ends.
+    fn end_with(&mut self, job: Box<Job>, why: Why, actions: &mut Actions) {
+        self.end(&job);
+        actions.endings.push(Ending { job, why });
     }
 
     /// With every worker busy nobody looks at the lanes; jobs that no endpoint can serve end all the same.

@@ -219,6 +219,38 @@ impl Lanes {
         self.waiting[class] += 1;
     }
 
+    /// Prepares a look at the oldest `among` jobs of the queue from which `oldest` was taken, by their sizes.
+    pub(super) fn index(&mut self, oldest: &Job, among: usize) {
+        let lane = &mut self.lanes[oldest.cell.lane.0 as usize];
+        lane.queues[oldest.cell.priority.index()].index(among);
+    }
+
+    /// The indexed jobs of that queue that are no larger than `most` tokens, the largest first.
+    pub(super) fn largest(&self, oldest: &Job, most: u32) -> impl Iterator<Item = &Job> {
+        self.queue_of(oldest).largest(most)
+    }
+
+    /// The indexed jobs of that queue, the smallest first.
+    pub(super) fn smallest(&self, oldest: &Job) -> impl Iterator<Item = &Job> {
+        self.queue_of(oldest).smallest()
+    }
+
+    /// Whether another job of its queue may be preferred to `oldest`.
+    pub(super) fn may_pass(&self, oldest: &Job) -> bool {
+        self.queue_of(oldest).may_pass(oldest.id())
+    }
+
+    /// Takes a job that goes before `oldest` of the same queue.
+    pub(super) fn take_instead(&mut self, oldest: &Job, job: u64) -> Option<Box<Job>> {
+        let queue = &mut self.lanes[oldest.cell.lane.0 as usize].queues[oldest.cell.priority.index()];
+        queue.pass(oldest.id());
+        self.remove(oldest.cell.lane, oldest.cell.priority, job)
+    }
+
+    fn queue_of(&self, job: &Job) -> &Queue {
+        &self.lanes[job.cell.lane.0 as usize].queues[job.cell.priority.index()]
+    }
+
     /// Takes the lane's most urgent, oldest job.
     pub(crate) fn take_of(&mut self, id: LaneId) -> Option<Box<Job>> {
         let mut queues = self.lanes[id.0 as usize].queues.iter_mut().enumerate();

@@ -24,6 +24,7 @@ pub use stream::{ChatStream, RawStream};
 mod actions;
 mod attempt;
 mod attempted;
+mod best_fit;
 mod blaster;
 mod builder;
 mod by_id;

@@ -66,15 +66,18 @@ impl Queue {
         self.passed.1 += 1;
     }
 
-    /// Of the oldest `among` jobs those that are no larger than `most` tokens, the largest first.
-    pub(super) fn largest(&mut self, most: u32, among: usize) -> impl Iterator<Item = &Job> {
+    /// Prepares a look at the oldest `among` jobs by their sizes.
+    pub(super) fn index(&mut self, among: usize) {
         self.sizes.fill(&self.line, among, |job| job.request.size.total());
+    }
+
+    /// Of the indexed jobs those that are no larger than `most` tokens, the largest first.
+    pub(super) fn largest(&self, most: u32) -> impl Iterator<Item = &Job> {
         self.sizes.largest(most).filter_map(|id| Some(&**self.line.get(id)?))
     }
 
-    /// The oldest `among` jobs, the smallest first.
-    pub(super) fn smallest(&mut self, among: usize) -> impl Iterator<Item = &Job> {
-        self.sizes.fill(&self.line, among, |job| job.request.size.total());
+    /// The indexed jobs, the smallest first.
+    pub(super) fn smallest(&self) -> impl Iterator<Item = &Job> {
         self.sizes.smallest().filter_map(|id| Some(&**self.line.get(id)?))
     }
 }

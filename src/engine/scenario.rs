@@ -192,6 +192,8 @@ pub(crate) fn told(ending: &Ending) -> (u64, &'static str) {
     let why = match ending.why {
         Why::NoEndpoint(_) => "no endpoint",
         Why::TimedOut => "timed out",
+        Why::TooLate(_) => "too late",
+        Why::TooLarge(_) => "too large",
         Why::ShutDown => "shut down",
         Why::Cancelled => "cancelled",
         Why::Panicked(_) => "panicked",

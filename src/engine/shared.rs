@@ -441,6 +441,16 @@ impl Shared {
                 timeout: self.timeout_of(&job),
                 trail,
             },
+            Why::TooLate(at) => Error::TooLate {
+                timeout: self.timeout_of(&job),
+                earliest: self.moment(at).since(job.submitted),
+                trail,
+            },
+            Why::TooLarge(most) => Error::TooLarge {
+                tokens: job.request.size.total().into(),
+                most,
+                trail,
+            },
             Why::ShutDown => Error::ShutDown(trail),
             Why::Cancelled => Error::Cancelled(trail),
             Why::Panicked(what) => Error::Panicked {

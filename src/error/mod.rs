@@ -79,6 +79,36 @@ pub enum Error {
         trail: Box<Trail>,
     },
 
+    /// The job's own timeout would run out in the queue: by the quotas and cooldowns that are known, the first
+    /// deployment that could take it could do so only later. Told at once instead of when the time is over.
+    #[error(
+        "no deployment can take it within {:.3} s: the first could {:.3} s after it was submitted",
+        .timeout.as_secs_f64(),
+        .earliest.as_secs_f64()
+    )]
+    TooLate {
+        /// The job's timeout.
+        timeout: Duration,
+        /// The earliest moment, counted from the submission.
+        earliest: Duration,
+        /// What was tried.
+        trail: Box<Trail>,
+    },
+
+    /// The request is larger than what any deployment that serves it grants in a whole window, and so would be refused
+    /// for ever.
+    #[error(
+        "a request of about {tokens} tokens, prompt and longest answer, never fits: at most {most} are granted at once"
+    )]
+    TooLarge {
+        /// What the request is estimated to be charged.
+        tokens: u64,
+        /// The largest quota of those that serve it.
+        most: u64,
+        /// What was tried.
+        trail: Box<Trail>,
+    },
+
     /// There is an answer, but no text in it: tool calls, a refusal, a filtered or an empty message. Only the
     /// calls that return text end so; the whole answer is inside.
     #[error("the answer holds no text: {why}")]
@@ -151,6 +181,7 @@ pub enum ErrorKind {
     ServerErrors,
     NoEndpoint,
     Timeout,
+    TooLarge,
     NoText,
     StreamBroken,
     Cancelled,
@@ -227,7 +258,8 @@ impl Error {
             Error::Exhausted(_) => ErrorKind::Exhausted,
             Error::ServerErrors(_) => ErrorKind::ServerErrors,
             Error::NoEndpoint { .. } => ErrorKind::NoEndpoint,
-            Error::Timeout { .. } => ErrorKind::Timeout,
+            Error::Timeout { .. } | Error::TooLate { .. } => ErrorKind::Timeout,
+            Error::TooLarge { .. } => ErrorKind::TooLarge,
             Error::NoText { .. } => ErrorKind::NoText,
             Error::StreamBroken { .. } => ErrorKind::StreamBroken,
             Error::Cancelled(_) => ErrorKind::Cancelled,
@@ -281,6 +313,8 @@ impl Error {
             | Error::ShutDown(trail)
             | Error::NoEndpoint { trail, .. }
             | Error::Timeout { trail, .. }
+            | Error::TooLate { trail, .. }
+            | Error::TooLarge { trail, .. }
             | Error::StreamBroken { trail, .. }
             | Error::Panicked { trail, .. } => Some(trail),
             _ => None,

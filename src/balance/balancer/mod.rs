@@ -52,7 +52,7 @@ impl Balancer {
         let mut balancer = Balancer {
             endpoints: endpoints.collect(),
             caps: Vec::with_capacity(specs.len()),
-            sets: Sets::new(&specs, settings.strategy, &mut rng),
+            sets: Sets::new(&specs, &settings.groups, settings.strategy, &mut rng),
             quotas: Quotas::new(&specs, &settings.groups, settings.start),
             estimators: vec![Estimator::default(); specs.len()],
             tiers: Tiers::new(&specs),

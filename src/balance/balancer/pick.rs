@@ -88,12 +88,24 @@ impl Balancer {
     /// A due probe goes before everything else (an endpoint that is back is worth one delayed job, though not one that
     /// the delay would end). Of the ready endpoints, those of the best [`Grade`] take turns by the strategy.
     pub fn choose(&mut self, need: &Need<'_>, now: Instant) -> Pick<Target> {
+        if let Some(most) = self.sets.grants(need.set)
+            && need.size.at_least() > most
+        {
+            return Pick::TooLarge(most);
+        }
         let found = self.survey(need, now);
         let probe = |endpoint| {
             let role = Role::Probe;
             Pick::Send(Target { endpoint, role })
         };
-        let better = matches!(found.best.record(), Some(Record::Clean | Record::Failed));
+        // Its last attempt is not made where it has failed before, if another endpoint may serve it after a while: an
+        // endpoint's fault is to fail no job that another one can serve.
+        let last = need.job.failures() + 1 >= self.settings.max_attempts;
+        let better = match found.best.record() {
+            Some(Record::Clean) => true,
+            Some(Record::Failed) => !last || found.elsewhere.is_none(),
+            Some(Record::Suspect) | None => false,
+        };
         if let Some(member) = found.probe.or(found.hurried.filter(|_| !better)) {
             return probe(member);
         }
@@ -101,8 +113,9 @@ impl Balancer {
             && (found.best != Grade::AWAY || found.reluctant.is_some())
             && let Some(at) = found.elsewhere
         {
-            // Only those are ready that answered it with a 500. Whose fault that was shows elsewhere, and there it
-            // waits for a place: asked again here, a job that another endpoint can serve would be given up.
+            // Only those are ready that answered it with a 500, or would have its last attempt. Whose fault that was
+            // shows elsewhere, and there it waits for a place: asked again here, a job that another endpoint can serve
+            // would be given up.
             return Pick::WaitElsewhere(at);
         }
         if let Some(endpoint) = self.next_in_turn(need, &found, now) {

@@ -127,7 +127,7 @@ impl Balancer {
         let endpoint = &mut self.endpoints[index];
         endpoint.tallies.totals.throttled += 1;
         endpoint.lacks.unknown(lease, *now);
-        let changed = endpoint.throttled(lease.at, throttle.wait, &throttle.reason, &self.settings.health, *now);
+        let changed = endpoint.throttled(lease.at, throttle, &self.settings.health, *now);
         self.note(index, changed);
         Verdict::RetryAt(*now)
     }

@@ -49,6 +49,7 @@ pub(super) use state::Readiness;
 use state::State;
 use tallies::Tallies;
 
+use super::outcome::Throttle;
 use super::{Change, HealthSettings, Lease, Role, backoff};
 use crate::api::{Condition, Operation};
 
@@ -319,20 +320,20 @@ impl Endpoint {
     pub(super) fn throttled(
         &mut self,
         sent_at: Instant,
-        wait: Option<Duration>,
-        reason: &str,
+        throttle: &Throttle,
         settings: &HealthSettings,
         now: Instant,
     ) -> bool {
+        let Throttle { wait, axis, reason } = throttle;
         self.refusals.add(sent_at, now);
         // The service's wait alone decides: our own back-off is short, and what it adds is no reason to give up.
-        if let Some(named) = wait
+        if let Some(named) = *wait
             && named > settings.cooldown_max
         {
             let reason = format!("asked to wait {} s: {reason}", named.as_secs());
             return self.disable(reason, Some(self.after_rest(now + DISABLED_PROBE)));
         }
-        self.rest(now + self.refusals.rest(wait), false, reason.to_owned())
+        self.rest(now + self.refusals.rest(*wait, *axis), false, reason.clone())
     }
 
     /// A failure that is this endpoint's own, of a request given in `epoch`. True where the condition changed.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::balance::backoff;
+use crate::balance::outcome::Axis;
 
 /// From this refusal of a row on, the service's own wait has not been enough, and the back-off is added to it.
 const ESCALATE_FROM: u32 = 3;
@@ -31,10 +32,11 @@ impl Refusals {
         }
     }
 
-    /// The rest after the latest of the row, for which the service has `named` a time or none.
-    pub(super) fn rest(&self, named: Option<Duration>) -> Duration {
+    /// The rest after the latest of the row, for which the service has `named` a time or none. Provisioned deployments
+    /// name theirs to the millisecond, by a level that is known.
+    pub(super) fn rest(&self, named: Option<Duration>, axis: Axis) -> Duration {
         match named {
-            Some(named) if self.row < ESCALATE_FROM => named,
+            Some(named) if self.row < ESCALATE_FROM || axis == Axis::Throughput => named,
             Some(named) => named + backoff::doubled(self.row - ESCALATE_FROM + 1),
             None => backoff::doubled(self.row),
         }

@@ -33,6 +33,15 @@ pub struct LimitSpec {
     pub request_window: Duration,
 }
 
+impl LimitSpec {
+    /// The most tokens that are granted in a window; none where no limit is known, or whatever its size is admitted.
+    pub fn grants(&self) -> Option<u64> {
+        let minutes = self.quota_window.as_secs_f64() / MINUTE;
+        let standard = self.tpm.filter(|_| self.sku == Sku::Standard);
+        standard.map(|tpm| (tpm as f64 * minutes) as u64)
+    }
+}
+
 /// What a settlement says beyond this limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settled {

@@ -104,6 +104,12 @@ impl JobSize {
         self.prompt() + self.max_output().unwrap_or(0)
     }
 
+    /// The least that it will be charged, were its prompt estimated a quarter too high.
+    #[must_use]
+    pub fn at_least(self) -> u64 {
+        u64::from(self.prompt() / 4 * 3) + u64::from(self.max_output().unwrap_or(0))
+    }
+
     /// Whether it is a kind of request that the model answers with tokens.
     #[must_use]
     pub fn has_output(self) -> bool {
