@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use azure_openai_blaster::sim::LimiterForm;
 
-use crate::case::{Case, FORMS, Run, all};
+use crate::case::{Case, FORMS, Run};
+use crate::cases;
 use crate::world::fleet::Fleet;
 use crate::world::service::form_name;
 
@@ -21,7 +22,7 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn parse(words: &[String]) -> Result<Self, String> {
-        let known: Vec<Arc<Case>> = all().into_iter().map(Arc::new).collect();
+        let known: Vec<Arc<Case>> = cases::all().into_iter().map(Arc::new).collect();
         let (mut cases, mut forms, mut fleets) = (Vec::new(), Vec::new(), Vec::new());
         let (mut seeds, mut story) = (1..=20, false);
         let mut words = words.iter().map(String::as_str);

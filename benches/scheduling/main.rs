@@ -16,7 +16,7 @@
 //!
 //! # Reading order
 //! 1. [`world`]: deployments, jobs, clients and events; also used by a test
-//! 2. [`case`]: which worlds there are, and the goals
+//! 2. [`case`], [`cases`]: which worlds there are, and the goals
 //! 3. [`judge`], [`faults`]: what is measured in them
 //! 4. [`table`]: how that is printed
 
@@ -35,6 +35,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 mod arguments;
 mod case;
+mod cases;
 mod faults;
 mod judge;
 mod table;
