@@ -8,13 +8,21 @@ use super::charge::{Admission, Charge, Mode};
 use super::limit::{Limit, Sku};
 use super::moment::Moment;
 
-/// An answer that holds for every charge, so that asking a closed limit again costs next to nothing.
+/// The last "not now", so that asking a closed limit again costs next to nothing. Forgotten with every event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Closed {
     /// The answer.
     until: Instant,
-    /// From here on it must be asked anew: by then something may have grown.
+    /// From here on it must be asked anew: by then something may have grown, or been confirmed by silence.
     valid: Instant,
+    /// The charge for which it holds; none where it holds for every one.
+    charge: Option<Charge>,
+}
+
+impl Closed {
+    fn holds(&self, charge: &Charge, now: Instant) -> bool {
+        now < self.valid && self.charge.is_none_or(|asked| asked == *charge)
+    }
 }
 
 /// Why not now.
@@ -37,7 +45,7 @@ impl Limit {
     /// In this order: the service's word and the requests, how much is risked unconfirmed, whether both models have room,
     /// whether the believed one has, and whether there is something to be found out.
     pub fn admits(&mut self, charge: &Charge, now: Instant) -> Admission {
-        if let Some(closed) = self.closed.filter(|closed| now < closed.valid) {
+        if let Some(closed) = self.closed.filter(|closed| closed.holds(charge, now)) {
             return Admission::At(closed.until);
         }
         let now = self.advance(now);
@@ -45,10 +53,12 @@ impl Limit {
             Ok(mode) => Admission::Now(mode),
             Err(no) => {
                 let until = self.instant(no.at);
-                if no.whatever_size {
-                    let valid = self.grows_at().map_or(until, |grows| self.instant(grows).min(until));
-                    self.closed = Some(Closed { until, valid });
-                }
+                let changes = self.changes_at(no.whatever_size, now);
+                self.closed = Some(Closed {
+                    until,
+                    valid: changes.map_or(until, |changes| self.instant(changes).min(until)),
+                    charge: (!no.whatever_size).then_some(*charge),
+                });
                 Admission::At(until)
             }
         }
@@ -57,7 +67,10 @@ impl Limit {
     /// Tokens that still fit into the present window, where a window with a known boundary is believed and requests may
     /// go: to be filled with the largest job that fits.
     pub fn room(&mut self, now: Instant) -> Option<f64> {
-        if self.closed.is_some_and(|closed| now < closed.valid) {
+        if self
+            .closed
+            .is_some_and(|closed| closed.charge.is_none() && now < closed.valid)
+        {
             return None;
         }
         let now = self.advance(now);
@@ -230,11 +243,16 @@ impl Limit {
         (self.sent.tokens() + needed <= room).then_some(now)
     }
 
-    /// When something grows, if nothing happens before.
-    fn grows_at(&self) -> Option<Moment> {
+    /// When time alone changes an answer: something grows or, where the answer depends on that, is confirmed by silence.
+    fn changes_at(&self, whatever_size: bool, now: Moment) -> Option<Moment> {
         let quota = self.quota.grows_at().filter(|_| self.belief.form == Form::Bucket);
-        let grows = quota.into_iter().chain(self.requests.grows_at()).min();
-        grows.filter(|_| self.is_work_waiting)
+        let grows = quota
+            .into_iter()
+            .chain(self.requests.grows_at())
+            .filter(|_| self.is_work_waiting);
+        let is_under_way = !whatever_size && self.unconfirmed.is_any_written();
+        let confirmed = is_under_way.then(|| self.unconfirmed.next_at(self.silence(), now));
+        grows.chain(confirmed).min()
     }
 }
 

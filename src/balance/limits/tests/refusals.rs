@@ -123,62 +123,14 @@ fn window_refused(evidence: u32, jobs: usize, mode: Mode, wait: f64) -> Scenario
 #[test]
 fn a_window_that_is_refused_stands_is_measured_or_gives_way() {
     // Confirmations, jobs before, mode, wait → form, quota, trusted, blocked until
+    #[rustfmt::skip] // a table
     let rows = [
-        (
-            "the bucket had no room either, and names that wait",
-            0,
-            23,
-            Mode::Trial,
-            3.0,
-            Bucket,
-            60_000.0,
-            true,
-            13.05,
-        ),
-        (
-            "too long a wait for a bucket, same clock",
-            0,
-            23,
-            Mode::Trial,
-            50.0,
-            Window,
-            60_000.0,
-            true,
-            60.0,
-        ),
-        (
-            "same clock, little used",
-            20,
-            8,
-            Mode::Sure,
-            50.0,
-            Window,
-            60_000.0,
-            true,
-            60.05,
-        ),
-        (
-            "another clock, the first time",
-            20,
-            15,
-            Mode::Sure,
-            20.0,
-            Window,
-            60_000.0,
-            true,
-            30.05,
-        ),
-        (
-            "same clock, half used",
-            20,
-            11,
-            Mode::Sure,
-            50.0,
-            Window,
-            33_000.0,
-            false,
-            60.0,
-        ),
+        ("the bucket had no room either, and names that wait", 0, 23, Mode::Trial, 3.0, Bucket, 60_000.0, true, 13.05),
+        ("too long a wait for a bucket, same clock", 0, 23, Mode::Trial, 50.0, Window, 60_000.0, true, 60.0),
+        ("proven, same clock", 20, 23, Mode::Trial, 50.0, Window, 60_000.0, true, 60.0),
+        ("same clock, little used", 20, 8, Mode::Sure, 50.0, Window, 60_000.0, true, 60.05),
+        ("another clock, the first time", 20, 15, Mode::Sure, 20.0, Window, 60_000.0, true, 30.05),
+        ("same clock, half used", 20, 11, Mode::Sure, 50.0, Window, 33_000.0, false, 60.0),
     ];
     for (name, evidence, jobs, mode, wait, form, quota, trusted, block) in rows {
         let s = window_refused(evidence, jobs, mode, wait);
@@ -554,26 +506,13 @@ fn what_is_settled_counts_as_the_service_charges_it() {
 
 #[test]
 fn only_an_answer_is_evidence() {
+    #[rustfmt::skip] // a table
     let rows = [
-        (
-            "answered",
-            Settlement::Answered {
-                prompt: None,
-                output: None,
-                charged_output: 0.0,
-            },
-            1,
-            1,
-        ),
+        ("answered", Settlement::Answered { prompt: None, output: None, charged_output: 0.0 }, 1, 1),
         ("failed", Settlement::Kept, 0, 1),
         ("never written", Settlement::NeverWritten, 0, 0),
         ("refused", Settlement::Refused(refusal(Axis::Tokens, 1.0)), 0, 1),
-        (
-            "refused for its number",
-            Settlement::Refused(refusal(Axis::Requests, 1.0)),
-            0,
-            0,
-        ),
+        ("refused for its number", Settlement::Refused(refusal(Axis::Requests, 1.0)), 0, 0),
     ];
     for (name, end, confirmed, counted) in rows {
         let mut s = Scenario::new(&LimitSpec {
