@@ -262,6 +262,27 @@ fn a_closed_limit_answers_the_same_until_something_happens() {
 }
 
 #[test]
+fn a_limit_that_is_closed_for_one_charge_may_be_open_for_another() {
+    let mut s = Scenario::new(&STANDARD);
+    s.admitted(19, 3_000.0, 0.0);
+    assert_eq!(s.ask(3_000.0, 0.0), At(0.060_001));
+    assert_eq!(s.ask(2_900.0, 0.0), Now(Mode::Sure));
+    assert_eq!(s.ask(3_000.0, 0.0), At(0.060_001));
+}
+
+#[test]
+fn what_waits_for_a_trial_goes_as_soon_as_it_needs_none() {
+    let mut s = Scenario::new(&STANDARD);
+    s.admitted(19, 3_000.0, 0.0);
+    let trial = s.send(3_000.0, 30.0);
+    assert_eq!(trial.mode(), Mode::Trial);
+    s.limit.dialing(&trial);
+    assert_eq!(s.ask(3_000.0, 60.9), At(61.2));
+    // The last minute holds no longer what was sent at 0.
+    assert_eq!(s.ask(3_000.0, 61.1), Now(Mode::Sure));
+}
+
+#[test]
 fn a_window_of_another_length_has_its_share_of_the_minute() {
     let mut s = Scenario::new(&LimitSpec {
         quota_window: Duration::from_secs(10),

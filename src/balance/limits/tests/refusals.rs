@@ -66,6 +66,8 @@ fn a_window_that_others_use_is_measured_by_the_burst_that_finds_it_full() {
     assert_eq!(s.belief(), (Window, 45_000.0, false));
     s.refuse(refused.next().expect("six"), 41.0, 5.1);
     assert_eq!((s.belief(), s.block()), ((Window, 42_000.0, false), 46.1));
+    s.refuse(refused.next().expect("six"), 1.0, 47.0);
+    assert_eq!(s.quota(), 42_000.0, "the next window has not been measured");
 }
 
 #[test]
@@ -135,6 +137,31 @@ fn a_window_that_is_refused_stands_is_measured_or_gives_way() {
     for (name, evidence, jobs, mode, wait, form, quota, trusted, block) in rows {
         let s = window_refused(evidence, jobs, mode, wait);
         assert_eq!((s.belief(), s.block()), ((form, quota, trusted), block), "{name}");
+    }
+}
+
+#[test]
+fn each_refusal_by_the_known_clock_narrows_it() {
+    let mut s = Scenario::new(&STANDARD);
+    s.believes_window(59.0, 60.0, 20);
+    s.admitted(19, 3_000.0, 5.0);
+    let sent = s.send(2_900.0, 10.3);
+    s.refuse(sent, 49.0, 10.35);
+    assert_eq!((s.boundary(), s.block()), (Some((59.0, 59.35)), 59.35));
+}
+
+#[test]
+fn a_proven_window_is_not_given_up_for_a_wait_that_a_bucket_may_name_too() {
+    for (evidence, form) in [(0, Bucket), (20, Window)] {
+        let mut s = Scenario::new(&STANDARD);
+        s.believes_window(59.0, 60.0, evidence);
+        for _ in 0..24 {
+            let sent = s.force(3_000.0, Mode::Sure, 50.0);
+            s.answer(sent, 50.0);
+        }
+        let sent = s.force(3_000.0, Mode::Trial, 56.0);
+        s.refuse(sent, 4.0, 56.05);
+        assert_eq!(s.form(), form, "{evidence}");
     }
 }
 
@@ -268,6 +295,24 @@ fn requests_that_are_refused_tell_window_and_limit() {
         assert_eq!(snapshot.requests, Some(limit), "{name}");
         assert_eq!(s.block(), 0.55 + wait, "{name}");
         assert_eq!(s.quota(), 6_000_000.0, "{name}: tokens were not refused");
+    }
+}
+
+#[test]
+fn a_short_window_has_its_share_of_what_was_told_whatever_was_learnt_of_a_longer_one() {
+    let mut s = Scenario::new(&LimitSpec {
+        tpm: Some(6_000_000),
+        rpm: Some(600),
+        ..STANDARD
+    });
+    for (at, admitted, wait, limit) in [(0.0, 50, 9.0, 50.0), (20.0, 14, 1.0, 9.0)] {
+        for _ in 0..admitted {
+            let sent = s.force(10.0, Mode::Sure, at);
+            s.answer(sent, at + 0.1);
+        }
+        let sent = s.force(10.0, Mode::Sure, at + 0.5);
+        s.settle(sent, Settlement::Refused(refusal(Axis::Requests, wait)), at + 0.55);
+        assert_eq!(s.limit.requests.limit(), Some(limit), "at {at}");
     }
 }
 
@@ -420,9 +465,11 @@ fn a_stale_refusal_proves_nothing() {
         (belief, surprises, 46.2)
     );
     // Nor does an answer to what was sent before the change of mind.
-    let allowance = s.limit.unconfirmed.clone();
-    s.answer(burst.remove(0), 5.2);
-    assert!(!s.limit.unconfirmed.may_risk(3_000.0), "{allowance:?}");
+    for reservation in burst {
+        s.answer(reservation, 5.2);
+    }
+    let _one = s.send(3_000.0, 46.2);
+    assert_eq!(s.ask(3_000.0, 46.2), At(46.5));
 }
 
 #[test]
@@ -449,6 +496,9 @@ fn an_unknown_provisioned_quota_is_what_a_bucket_of_half_a_minute_must_have_had(
     let sent = s.send(3_000.0, 6.0);
     s.refuse(sent, 0.5, 6.0);
     assert_eq!(s.quota(), 300_000.0 / 0.6);
+    // Full, and half a second more: what was sent before had drained all the time.
+    let level = 0.999 * s.quota() / 2.0 + 0.5 * s.quota() / 60.0;
+    assert!((s.level() - level).abs() < 1e-6, "{}", s.level());
 }
 
 #[test]
@@ -459,22 +509,13 @@ fn what_is_settled_counts_as_the_service_charges_it() {
         charged_output: 1_000.0,
     };
     // What was reserved is 3,000, of which the prompt's part is estimated at 2,000.
+    #[rustfmt::skip] // a table
     let rows = [
-        (
-            "usage replaces the prompt's estimate",
-            answered(Some(1_500), Some(10)),
-            2_500.0,
-            1_510.0,
-        ),
+        ("usage replaces the prompt's estimate", answered(Some(1_500), Some(10)), 2_500.0, 1_510.0),
         ("no usage", answered(None, None), 3_000.0, 3_000.0),
         ("the prompt alone", answered(Some(1_500), None), 2_500.0, 2_500.0),
         ("the output alone", answered(None, Some(10)), 3_000.0, 2_010.0),
-        (
-            "absurd usage",
-            answered(Some(u64::MAX), Some(u64::MAX)),
-            3_000.0,
-            3_000.0,
-        ),
+        ("absurd usage", answered(Some(u64::MAX), Some(u64::MAX)), 3_000.0, 3_000.0),
         ("a failure after it was written", Settlement::Kept, 3_000.0, 3_000.0),
         ("never written", Settlement::NeverWritten, 0.0, 0.0),
         ("refused", Settlement::Refused(refusal(Axis::Capacity, 1.0)), 0.0, 0.0),
