@@ -327,8 +327,10 @@ fn a_lowered_request_limit_grows_ever_faster_to_what_was_told() {
         let sent = s.force(10.0, Mode::Sure, 0.0);
         s.answer(sent, 0.1);
     }
-    let sent = s.force(10.0, Mode::Sure, 0.5);
-    s.settle(sent, Settlement::Refused(refusal(Axis::Requests, 9.0)), 0.55);
+    // The second one is of the same burst: it makes the pause before the limit grows no longer.
+    for sent in [0.5, 0.5].map(|at| s.force(10.0, Mode::Sure, at)) {
+        s.settle(sent, Settlement::Refused(refusal(Axis::Requests, 9.0)), 0.55);
+    }
     let mut limits = Vec::new();
     for at in [60.5, 60.55, 120.55, 180.55, 240.55, 300.55, 360.55] {
         s.ask(10.0, at);
@@ -717,6 +719,8 @@ fn a_doubted_bucket_grows_slowly_then_faster_while_work_waits() {
     s.limit.quota.learn(60_000.0);
     s.limit.tokens_refused = s.moment(0.0);
     s.limit.quota.rest(s.moment(0.0));
+    // Also while nothing may be sent, and whoever asks gets the answer that is remembered.
+    s.limit.block = s.moment(35.0);
     let mut quotas = Vec::new();
     for at in [9.999, 10.0, 20.0, 30.0, 40.0] {
         s.ask(1e6, at);
