@@ -9,22 +9,40 @@ use super::limit::Limit;
 use super::moment::Moment;
 use super::sku::Sku;
 
-/// An answer that holds for every charge, so that asking a closed limit again costs next to nothing.
+/// The last "not now", so that asking a closed limit again costs next to nothing. Forgotten with every event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Closed {
     /// The answer.
     until: Instant,
-    /// From here on it must be asked anew: by then something may have grown.
+    /// From here on it must be asked anew: by then something may have grown, or been confirmed by silence.
     valid: Instant,
+    /// The charge for which it holds; none where it holds for every one.
+    charge: Option<Charge>,
 }
 
-/// Why not now.
+impl Closed {
+    fn holds(&self, charge: &Charge, now: Instant) -> bool {
+        now < self.valid && self.charge.is_none_or(|asked| asked == *charge)
+    }
+}
+
+/// Not now.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct No {
     /// When to ask again.
     at: Moment,
-    /// No charge whatever would be admitted before.
-    whatever_size: bool,
+    holds: Holds,
+}
+
+/// For whom a "not now" holds until its moment has come, should nothing happen before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Holds {
+    /// For every charge whatever.
+    Every,
+    /// For the one that was asked for.
+    This,
+    /// For none: a model may have room earlier.
+    None,
 }
 
 /// How long the next answer is waited for where none is under way.
@@ -38,7 +56,7 @@ impl Limit {
     /// In this order: the service's word and the requests, how much is risked unconfirmed, whether both models have room,
     /// whether the believed one has, and whether there is something to be found out.
     pub fn admits(&mut self, charge: &Charge, now: Instant) -> Admission {
-        if let Some(closed) = self.closed.filter(|closed| now < closed.valid) {
+        if let Some(closed) = self.closed.filter(|closed| closed.holds(charge, now)) {
             return Admission::At(closed.until);
         }
         let now = self.advance(now);
@@ -46,9 +64,13 @@ impl Limit {
             Ok(mode) => Admission::Now(mode),
             Err(no) => {
                 let until = self.instant(no.at);
-                if no.whatever_size {
-                    let valid = self.grows_at().map_or(until, |grows| self.instant(grows).min(until));
-                    self.closed = Some(Closed { until, valid });
+                if no.holds != Holds::None {
+                    let changes = self.changes_at(no.holds, now);
+                    self.closed = Some(Closed {
+                        until,
+                        valid: changes.map_or(until, |changes| self.instant(changes).min(until)),
+                        charge: (no.holds == Holds::This).then_some(*charge),
+                    });
                 }
                 Admission::At(until)
             }
@@ -58,7 +80,10 @@ impl Limit {
     /// Tokens that still fit into the present window, where a window with a known boundary is believed and requests may
     /// go: to be filled with the largest job that fits.
     pub fn room(&mut self, now: Instant) -> Option<f64> {
-        if self.closed.is_some_and(|closed| now < closed.valid) {
+        if self
+            .closed
+            .is_some_and(|closed| closed.charge.is_none() && now < closed.valid)
+        {
             return None;
         }
         let now = self.advance(now);
@@ -132,35 +157,36 @@ impl Limit {
     fn judge(&self, charge: &Charge, now: Moment) -> Result<Mode, No> {
         let gate = self.gate(now);
         if gate > now {
-            return Err(No::whatever(gate));
+            return Err(No::to_every(gate));
         }
         let by_bucket = self.bucket_fits_at(charge, now);
         if self.sku == Sku::Provisioned && self.quota.is_known() {
             return if by_bucket <= now {
                 Ok(Mode::Sure)
             } else {
-                Err(No::whatever(by_bucket))
+                Err(No::to_every(by_bucket))
             };
         }
         let next_confirmed = self.unconfirmed.next_at(self.silence(), now);
         let trials = u64::from(self.unconfirmed.trials());
-        let when_confirmed = |whatever_size| No {
+        let when_confirmed = |holds| No {
             at: next_confirmed,
-            whatever_size,
+            holds,
         };
         let trial = |budget: u64| {
             if trials < budget {
                 Ok(Mode::Trial)
             } else {
-                Err(when_confirmed(false))
+                Err(when_confirmed(Holds::None))
             }
         };
         if !self.quota.is_known() {
             let budget = u64::from(self.tuning.slow_start).max(self.unconfirmed.confirmed().div_ceil(4));
-            return trial(budget).map_err(|_| when_confirmed(true));
+            return trial(budget).map_err(|_| when_confirmed(Holds::Every));
         }
         if !self.unconfirmed.may_risk(charge.tokens) {
-            return Err(when_confirmed(self.unconfirmed.is_spent()));
+            let is_spent = self.unconfirmed.is_spent();
+            return Err(when_confirmed(if is_spent { Holds::Every } else { Holds::This }));
         }
         let by_window = self.window_fits_at(charge, now);
         let fits_window = by_window.is_some_and(|at| at <= now);
@@ -188,7 +214,7 @@ impl Limit {
         let believed = by_window.filter(|_| is_window).unwrap_or(by_bucket);
         Err(No {
             at: believed.max(now + SOON),
-            whatever_size: false,
+            holds: Holds::This,
         })
     }
 
@@ -231,19 +257,24 @@ impl Limit {
         (self.sent.tokens() + needed <= room).then_some(now)
     }
 
-    /// When something grows, if nothing happens before.
-    fn grows_at(&self) -> Option<Moment> {
+    /// When time alone changes an answer: something grows or, where the answer depends on that, is confirmed by silence.
+    fn changes_at(&self, holds: Holds, now: Moment) -> Option<Moment> {
         let quota = self.quota.grows_at().filter(|_| self.belief.form == Form::Bucket);
-        let grows = quota.into_iter().chain(self.requests.grows_at()).min();
-        grows.filter(|_| self.is_work_waiting)
+        let grows = quota
+            .into_iter()
+            .chain(self.requests.grows_at())
+            .filter(|_| self.is_work_waiting);
+        let is_under_way = holds == Holds::This && self.unconfirmed.is_any_written();
+        let confirmed = is_under_way.then(|| self.unconfirmed.next_at(self.silence(), now));
+        grows.chain(confirmed).min()
     }
 }
 
 impl No {
-    fn whatever(at: Moment) -> Self {
+    fn to_every(at: Moment) -> Self {
         No {
             at,
-            whatever_size: true,
+            holds: Holds::Every,
         }
     }
 }

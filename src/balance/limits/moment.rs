@@ -10,7 +10,7 @@ const MICROS: f64 = 1e6;
 /// A point in time, in whole microseconds since the limiter's start, before or after it.
 ///
 /// Whole ones, so that "not before this moment" and "that moment has come" can never disagree about a last bit; seconds
-/// are added as `f64` and rounded up. What is not finite counts as the farthest moment.
+/// are added as `f64` and rounded up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Moment(i64);
 
@@ -20,7 +20,10 @@ impl Moment {
 
     pub(super) fn of(now: Instant, start: Instant) -> Self {
         let since = now.saturating_duration_since(start);
-        Moment(i64::try_from(since.as_micros()).map_or(FARTHEST, |micros| micros.min(FARTHEST)))
+        let whole = i64::try_from(since.as_secs())
+            .unwrap_or(FARTHEST)
+            .saturating_mul(1_000_000);
+        Moment(whole.saturating_add(since.subsec_micros().into()).min(FARTHEST))
     }
 
     /// The same moment by the caller's clock; what lies before the start is the start.
@@ -53,5 +56,40 @@ impl Sub for Moment {
 
     fn sub(self, earlier: Moment) -> f64 {
         (self.0 - earlier.0) as f64 / MICROS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_comes_back_as_the_instant_it_was() {
+        let start = Instant::now();
+        for micros in [0, 1, 36_100_000, 86_400_000_000, 3_000_000_000_000_001] {
+            let instant = start + Duration::from_micros(micros);
+            assert_eq!(Moment::of(instant, start).instant(start), instant);
+        }
+    }
+
+    #[test]
+    fn sums_are_rounded_up_but_for_the_noise_of_fractions() {
+        let start = Instant::now();
+        let zero = Moment::of(start, start);
+        assert_eq!(zero + 0.1 + 0.2, zero + 0.3);
+        assert_eq!(zero + 5.1 + 31.0 - 1.0, zero + 35.1);
+        assert_eq!(zero + 1e-7, zero + 1e-6);
+        assert_eq!((zero + 2.5) - (zero + 1.0), 1.5);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_far_away_and_no_more() {
+        let start = Instant::now();
+        let zero = Moment::of(start, start);
+        assert!(zero + f64::INFINITY > zero + 1e9);
+        assert_eq!(zero + f64::NAN, zero);
+        assert_eq!(Moment::LONG_AGO + f64::NEG_INFINITY, Moment::LONG_AGO);
+        assert!((zero + f64::INFINITY).instant(start) > start);
+        assert_eq!(Moment::LONG_AGO.instant(start), start);
     }
 }

@@ -6,8 +6,8 @@ use super::moment::Moment;
 
 /// The sends of the last minute with what they were charged, oldest first.
 ///
-/// Bounded: beyond [`MOST`] entries the older half is merged in pairs, each pair counted at the time of its later send. So
-/// at most half of the entries are coarser than single sends, and those by milliseconds.
+/// Bounded: beyond [`MOST`] entries the sends of a few milliseconds ([`GRAIN`]) share one, so that there are at most
+/// 250 more for each second.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SentLog {
     entries: VecDeque<Entry>,
@@ -16,7 +16,7 @@ pub(super) struct SentLog {
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    /// The number of the send; of the first one, where several were merged.
+    /// The number of the send; of the first one, where several share it.
     send: u64,
     at: Moment,
     /// What was charged, by estimate until it is settled; 0 after a refusal.
@@ -27,6 +27,8 @@ struct Entry {
 
 /// A megabyte, and more than five hundred sends in each second of the minute.
 const MOST: usize = 32_768;
+/// Seconds within which sends share an entry beyond that.
+const GRAIN: f64 = 0.004;
 
 /// What a bucket must have held, and all that was counted for it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,16 +40,24 @@ pub(super) struct Admitted {
 
 impl SentLog {
     pub(super) fn push(&mut self, send: u64, tokens: f64, variance: f64, at: Moment) {
-        if self.entries.len() >= MOST {
-            self.merge();
-        }
         self.tokens += tokens;
-        self.entries.push_back(Entry {
-            send,
-            at,
-            tokens,
-            variance,
-        });
+        let is_full = self.entries.len() >= MOST;
+        match self
+            .entries
+            .back_mut()
+            .filter(|newest| is_full && at < newest.at + GRAIN)
+        {
+            Some(newest) => {
+                newest.tokens += tokens;
+                newest.variance += variance;
+            }
+            None => self.entries.push_back(Entry {
+                send,
+                at,
+                tokens,
+                variance,
+            }),
+        }
     }
 
     /// Forgets what was sent before.
@@ -125,22 +135,67 @@ impl SentLog {
         });
         (level - (now - last) * rate).max(0.0)
     }
+}
 
-    /// Makes a quarter of the room free.
-    fn merge(&mut self) {
-        let older = self.entries.len() / 2;
-        let mut kept = VecDeque::with_capacity(self.entries.len());
-        let mut entries = self.entries.drain(..).enumerate();
-        while let Some((index, entry)) = entries.next() {
-            let later = if index < older { entries.next() } else { None };
-            kept.push_back(later.map_or(entry, |(_, later)| Entry {
-                send: entry.send,
-                at: later.at,
-                tokens: entry.tokens + later.tokens,
-                variance: entry.variance + later.variance,
-            }));
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn at(seconds: f64) -> Moment {
+        let start = Instant::now();
+        Moment::of(start + Duration::from_secs_f64(seconds), start)
+    }
+
+    #[test]
+    fn sends_beyond_a_bound_share_entries_and_lose_nothing() {
+        let mut log = SentLog::default();
+        let sends = 100_000;
+        for send in 0..sends {
+            log.push(send, 10.0, 1.0, at(send as f64 * 1e-3));
         }
-        drop(entries);
-        self.entries = kept;
+        assert!(log.entries.len() <= MOST + 250 * 100, "{}", log.entries.len());
+        assert_eq!(log.tokens(), 1_000_000.0);
+        for second in (10..100).step_by(10) {
+            let (_, tokens, _) = log.since(at(f64::from(second)));
+            let exact = f64::from(100 - second) * 10_000.0;
+            assert!(
+                (tokens - exact).abs() <= 4.0 * 10.0,
+                "{second}: {tokens} instead of {exact}"
+            );
+        }
+        for send in 0..sends {
+            log.correct(send, -10.0, 1.0);
+        }
+        assert!(!log.is_charged());
+        assert_eq!((log.tokens(), log.since(Moment::LONG_AGO)), (0.0, (Some(0), 0.0, 0.0)));
+    }
+
+    #[test]
+    fn what_a_bucket_must_have_had_is_the_steepest_of_all_sums() {
+        let mut log = SentLog::default();
+        for (send, (tokens, sent)) in [(6_000.0, 0.0), (30_000.0, 30.0), (1_000.0, 59.0)]
+            .into_iter()
+            .enumerate()
+        {
+            log.push(send as u64, tokens, 0.0, at(sent));
+        }
+        let admitted = |leaves_out| log.admitted(1.0, 60.0, at(60.0), |send| Some(send) == leaves_out);
+        // 31,000 in half a minute; 37,000 in a whole one are less.
+        assert_eq!(
+            admitted(None),
+            Admitted {
+                quota: 31_000.0 / 1.5,
+                total: 37_000.0
+            }
+        );
+        assert_eq!(
+            admitted(Some(1)),
+            Admitted {
+                quota: 3_500.0,
+                total: 7_000.0
+            }
+        );
     }
 }

@@ -94,6 +94,11 @@ impl Unconfirmed {
         self.tokens = if is_empty { 0.0 } else { self.tokens - send.tokens };
     }
 
+    /// Whether silence can confirm any.
+    pub(super) fn is_any_written(&self) -> bool {
+        !self.written.is_empty()
+    }
+
     /// When the next one is confirmed, should nothing be heard.
     pub(super) fn next_at(&self, silence: f64, now: Moment) -> Moment {
         self.written.front().map_or(now, |send| send.at) + silence

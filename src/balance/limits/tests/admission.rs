@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::scenario::{Answer, PROVISIONED, STANDARD, Scenario, UNKNOWN, tokens};
+use crate::balance::limits::belief::Form;
 use crate::balance::limits::charge::{Charge, Mode, Settlement};
 use crate::balance::limits::limit::LimitSpec;
 
@@ -261,6 +262,27 @@ fn a_closed_limit_answers_the_same_until_something_happens() {
 }
 
 #[test]
+fn a_limit_that_is_closed_for_one_charge_may_be_open_for_another() {
+    let mut s = Scenario::new(&STANDARD);
+    s.admitted(19, 3_000.0, 0.0);
+    assert_eq!(s.ask(3_000.0, 0.0), At(0.060_001));
+    assert_eq!(s.ask(2_900.0, 0.0), Now(Mode::Sure));
+    assert_eq!(s.ask(3_000.0, 0.0), At(0.060_001));
+}
+
+#[test]
+fn what_waits_for_a_trial_goes_as_soon_as_it_needs_none() {
+    let mut s = Scenario::new(&STANDARD);
+    s.admitted(19, 3_000.0, 0.0);
+    let trial = s.send(3_000.0, 30.0);
+    assert_eq!(trial.mode(), Mode::Trial);
+    s.limit.dialing(&trial);
+    assert_eq!(s.ask(3_000.0, 60.9), At(61.2));
+    // The last minute holds no longer what was sent at 0.
+    assert_eq!(s.ask(3_000.0, 61.1), Now(Mode::Sure));
+}
+
+#[test]
 fn a_window_of_another_length_has_its_share_of_the_minute() {
     let mut s = Scenario::new(&LimitSpec {
         quota_window: Duration::from_secs(10),
@@ -290,4 +312,41 @@ fn what_can_be_admitted_within_a_time_follows_the_believed_model() {
         [30_000.0, 90_000.0, 150_000.0]
     );
     assert_eq!(within(&Scenario::new(&UNKNOWN), 60), 0.0);
+}
+
+#[test]
+fn a_snapshot_shows_what_is_believed_in_figures_of_a_minute() {
+    let mut s = Scenario::new(&LimitSpec {
+        rpm: Some(600),
+        ..STANDARD
+    });
+    s.admitted(10, 3_000.0, 0.0);
+    let shown = s.limit.snapshot(s.instant(1.0));
+    assert_eq!(
+        (shown.quota, shown.configured, shown.is_trusted),
+        (Some(60_000.0), Some(60_000.0), true)
+    );
+    assert_eq!((shown.form, shown.used, shown.contradicted), (None, 30_000.0, None));
+    assert_eq!(
+        (shown.requests, shown.request_window),
+        (Some(100.0), Duration::from_secs(10))
+    );
+    assert_eq!((shown.blocked_until, shown.refusals), (None, 0));
+
+    let refused = s.send(3_000.0, 5.0);
+    s.refuse(refused, 41.0, 5.1);
+    let shown = s.limit.snapshot(s.instant(6.0));
+    assert_eq!(
+        (shown.form, shown.used, shown.refusals),
+        (Some(Form::Window), 30_000.0, 1)
+    );
+    assert_eq!(shown.blocked_until, Some(s.instant(46.1)));
+    let contradicted = shown.contradicted.expect("others use half of it");
+    assert_eq!(
+        (contradicted.told, contradicted.believed, shown.quota),
+        (60_000.0, 30_000.0, Some(30_000.0))
+    );
+
+    let shown = s.limit.snapshot(s.instant(47.0));
+    assert_eq!((shown.used, shown.blocked_until), (0.0, None));
 }

@@ -66,6 +66,8 @@ fn a_window_that_others_use_is_measured_by_the_burst_that_finds_it_full() {
     assert_eq!(s.belief(), (Window, 45_000.0, false));
     s.refuse(refused.next().expect("six"), 41.0, 5.1);
     assert_eq!((s.belief(), s.block()), ((Window, 42_000.0, false), 46.1));
+    s.refuse(refused.next().expect("six"), 1.0, 47.0);
+    assert_eq!(s.quota(), 42_000.0, "the next window has not been measured");
 }
 
 #[test]
@@ -123,66 +125,43 @@ fn window_refused(evidence: u32, jobs: usize, mode: Mode, wait: f64) -> Scenario
 #[test]
 fn a_window_that_is_refused_stands_is_measured_or_gives_way() {
     // Confirmations, jobs before, mode, wait → form, quota, trusted, blocked until
+    #[rustfmt::skip] // a table
     let rows = [
-        (
-            "the bucket had no room either, and names that wait",
-            0,
-            23,
-            Mode::Trial,
-            3.0,
-            Bucket,
-            60_000.0,
-            true,
-            13.05,
-        ),
-        (
-            "too long a wait for a bucket, same clock",
-            0,
-            23,
-            Mode::Trial,
-            50.0,
-            Window,
-            60_000.0,
-            true,
-            60.0,
-        ),
-        (
-            "same clock, little used",
-            20,
-            8,
-            Mode::Sure,
-            50.0,
-            Window,
-            60_000.0,
-            true,
-            60.05,
-        ),
-        (
-            "another clock, the first time",
-            20,
-            15,
-            Mode::Sure,
-            20.0,
-            Window,
-            60_000.0,
-            true,
-            30.05,
-        ),
-        (
-            "same clock, half used",
-            20,
-            11,
-            Mode::Sure,
-            50.0,
-            Window,
-            33_000.0,
-            false,
-            60.0,
-        ),
+        ("the bucket had no room either, and names that wait", 0, 23, Mode::Trial, 3.0, Bucket, 60_000.0, true, 13.05),
+        ("too long a wait for a bucket, same clock", 0, 23, Mode::Trial, 50.0, Window, 60_000.0, true, 60.0),
+        ("proven, same clock", 20, 23, Mode::Trial, 50.0, Window, 60_000.0, true, 60.0),
+        ("same clock, little used", 20, 8, Mode::Sure, 50.0, Window, 60_000.0, true, 60.05),
+        ("another clock, the first time", 20, 15, Mode::Sure, 20.0, Window, 60_000.0, true, 30.05),
+        ("same clock, half used", 20, 11, Mode::Sure, 50.0, Window, 33_000.0, false, 60.0),
     ];
     for (name, evidence, jobs, mode, wait, form, quota, trusted, block) in rows {
         let s = window_refused(evidence, jobs, mode, wait);
         assert_eq!((s.belief(), s.block()), ((form, quota, trusted), block), "{name}");
+    }
+}
+
+#[test]
+fn each_refusal_by_the_known_clock_narrows_it() {
+    let mut s = Scenario::new(&STANDARD);
+    s.believes_window(59.0, 60.0, 20);
+    s.admitted(19, 3_000.0, 5.0);
+    let sent = s.send(2_900.0, 10.3);
+    s.refuse(sent, 49.0, 10.35);
+    assert_eq!((s.boundary(), s.block()), (Some((59.0, 59.35)), 59.35));
+}
+
+#[test]
+fn a_proven_window_is_not_given_up_for_a_wait_that_a_bucket_may_name_too() {
+    for (evidence, form) in [(0, Bucket), (20, Window)] {
+        let mut s = Scenario::new(&STANDARD);
+        s.believes_window(59.0, 60.0, evidence);
+        for _ in 0..24 {
+            let sent = s.force(3_000.0, Mode::Sure, 50.0);
+            s.answer(sent, 50.0);
+        }
+        let sent = s.force(3_000.0, Mode::Trial, 56.0);
+        s.refuse(sent, 4.0, 56.05);
+        assert_eq!(s.form(), form, "{evidence}");
     }
 }
 
@@ -320,6 +299,24 @@ fn requests_that_are_refused_tell_window_and_limit() {
 }
 
 #[test]
+fn a_short_window_has_its_share_of_what_was_told_whatever_was_learnt_of_a_longer_one() {
+    let mut s = Scenario::new(&LimitSpec {
+        tpm: Some(6_000_000),
+        rpm: Some(600),
+        ..STANDARD
+    });
+    for (at, admitted, wait, limit) in [(0.0, 50, 9.0, 50.0), (20.0, 14, 1.0, 9.0)] {
+        for _ in 0..admitted {
+            let sent = s.force(10.0, Mode::Sure, at);
+            s.answer(sent, at + 0.1);
+        }
+        let sent = s.force(10.0, Mode::Sure, at + 0.5);
+        s.settle(sent, Settlement::Refused(refusal(Axis::Requests, wait)), at + 0.55);
+        assert_eq!(s.limit.requests.limit(), Some(limit), "at {at}");
+    }
+}
+
+#[test]
 fn a_lowered_request_limit_grows_ever_faster_to_what_was_told() {
     let mut s = Scenario::new(&LimitSpec {
         tpm: Some(6_000_000),
@@ -330,8 +327,10 @@ fn a_lowered_request_limit_grows_ever_faster_to_what_was_told() {
         let sent = s.force(10.0, Mode::Sure, 0.0);
         s.answer(sent, 0.1);
     }
-    let sent = s.force(10.0, Mode::Sure, 0.5);
-    s.settle(sent, Settlement::Refused(refusal(Axis::Requests, 9.0)), 0.55);
+    // The second one is of the same burst: it makes the pause before the limit grows no longer.
+    for sent in [0.5, 0.5].map(|at| s.force(10.0, Mode::Sure, at)) {
+        s.settle(sent, Settlement::Refused(refusal(Axis::Requests, 9.0)), 0.55);
+    }
     let mut limits = Vec::new();
     for at in [60.5, 60.55, 120.55, 180.55, 240.55, 300.55, 360.55] {
         s.ask(10.0, at);
@@ -468,9 +467,11 @@ fn a_stale_refusal_proves_nothing() {
         (belief, surprises, 46.2)
     );
     // Nor does an answer to what was sent before the change of mind.
-    let allowance = s.limit.unconfirmed.clone();
-    s.answer(burst.remove(0), 5.2);
-    assert!(!s.limit.unconfirmed.may_risk(3_000.0), "{allowance:?}");
+    for reservation in burst {
+        s.answer(reservation, 5.2);
+    }
+    let _one = s.send(3_000.0, 46.2);
+    assert_eq!(s.ask(3_000.0, 46.2), At(46.5));
 }
 
 #[test]
@@ -497,6 +498,9 @@ fn an_unknown_provisioned_quota_is_what_a_bucket_of_half_a_minute_must_have_had(
     let sent = s.send(3_000.0, 6.0);
     s.refuse(sent, 0.5, 6.0);
     assert_eq!(s.quota(), 300_000.0 / 0.6);
+    // Full, and half a second more: what was sent before had drained all the time.
+    let level = 0.999 * s.quota() / 2.0 + 0.5 * s.quota() / 60.0;
+    assert!((s.level() - level).abs() < 1e-6, "{}", s.level());
 }
 
 #[test]
@@ -507,22 +511,13 @@ fn what_is_settled_counts_as_the_service_charges_it() {
         charged_output: 1_000.0,
     };
     // What was reserved is 3,000, of which the prompt's part is estimated at 2,000.
+    #[rustfmt::skip] // a table
     let rows = [
-        (
-            "usage replaces the prompt's estimate",
-            answered(Some(1_500), Some(10)),
-            2_500.0,
-            1_510.0,
-        ),
+        ("usage replaces the prompt's estimate", answered(Some(1_500), Some(10)), 2_500.0, 1_510.0),
         ("no usage", answered(None, None), 3_000.0, 3_000.0),
         ("the prompt alone", answered(Some(1_500), None), 2_500.0, 2_500.0),
         ("the output alone", answered(None, Some(10)), 3_000.0, 2_010.0),
-        (
-            "absurd usage",
-            answered(Some(u64::MAX), Some(u64::MAX)),
-            3_000.0,
-            3_000.0,
-        ),
+        ("absurd usage", answered(Some(u64::MAX), Some(u64::MAX)), 3_000.0, 3_000.0),
         ("a failure after it was written", Settlement::Kept, 3_000.0, 3_000.0),
         ("never written", Settlement::NeverWritten, 0.0, 0.0),
         ("refused", Settlement::Refused(refusal(Axis::Capacity, 1.0)), 0.0, 0.0),
@@ -554,26 +549,13 @@ fn what_is_settled_counts_as_the_service_charges_it() {
 
 #[test]
 fn only_an_answer_is_evidence() {
+    #[rustfmt::skip] // a table
     let rows = [
-        (
-            "answered",
-            Settlement::Answered {
-                prompt: None,
-                output: None,
-                charged_output: 0.0,
-            },
-            1,
-            1,
-        ),
+        ("answered", Settlement::Answered { prompt: None, output: None, charged_output: 0.0 }, 1, 1),
         ("failed", Settlement::Kept, 0, 1),
         ("never written", Settlement::NeverWritten, 0, 0),
         ("refused", Settlement::Refused(refusal(Axis::Tokens, 1.0)), 0, 1),
-        (
-            "refused for its number",
-            Settlement::Refused(refusal(Axis::Requests, 1.0)),
-            0,
-            0,
-        ),
+        ("refused for its number", Settlement::Refused(refusal(Axis::Requests, 1.0)), 0, 0),
     ];
     for (name, end, confirmed, counted) in rows {
         let mut s = Scenario::new(&LimitSpec {
@@ -737,6 +719,8 @@ fn a_doubted_bucket_grows_slowly_then_faster_while_work_waits() {
     s.limit.quota.learn(60_000.0);
     s.limit.tokens_refused = s.moment(0.0);
     s.limit.quota.rest(s.moment(0.0));
+    // Also while nothing may be sent, and whoever asks gets the answer that is remembered.
+    s.limit.block = s.moment(35.0);
     let mut quotas = Vec::new();
     for at in [9.999, 10.0, 20.0, 30.0, 40.0] {
         s.ask(1e6, at);
