@@ -61,7 +61,7 @@ impl Ratio {
 }
 
 /// Sorts, and returns the value in the middle.
-fn median(values: &mut [f64]) -> f64 {
+pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }

@@ -7,20 +7,27 @@
 //! 2. `endpoint`: the states of one endpoint, as a table
 //! 3. [`ring`]: whose turn it is
 //! 4. [`outcome`]: what a reply came to
-//! 5. [`size`]: how large a request is
+//! 5. [`size`] and [`estimator`]: how large a request is, and what it will be charged
 
 pub use balancer::{
     BalanceSettings, Balancer, EndpointSpec, GiveUp, Need, Pick, ReplyHead, SetId, Snapshot, Unavailable, Verdict,
 };
+pub use charge::Charge;
 pub use endpoint::{Change, HealthSettings};
+#[allow(unused_imports)] // what asks it is on its way
+pub use estimator::{Estimator, LimitAdvice, PromptError};
 pub use job::JobState;
 pub use lease::{Lease, Role};
+#[cfg(feature = "tiktoken")]
+pub use size::Vocabulary;
 pub use size::{JobSize, Output};
 
 pub mod backoff;
 pub mod balancer;
+pub mod charge;
 pub mod classify;
 pub mod endpoint;
+pub mod estimator;
 pub mod histogram;
 pub mod job;
 pub mod lease;

@@ -24,10 +24,17 @@
 use std::fmt;
 
 use crate::api::Operation;
-use walk::{Found, walk};
+#[cfg(feature = "tiktoken")]
+use exact::ExactTexts;
+#[cfg(feature = "tiktoken")]
+pub use exact::Vocabulary;
+use text::Texts;
+use walk::{Counter, Found, walk};
 
 #[cfg(test)]
 mod corpus;
+#[cfg(feature = "tiktoken")]
+mod exact;
 mod script;
 mod text;
 mod walk;
@@ -86,9 +93,21 @@ impl JobSize {
     /// A body that is no JSON, or of an operation that is not known, counts a token for four bytes.
     #[must_use]
     pub fn of(operation: &Operation, body: &[u8]) -> Self {
+        Self::by(operation, body, Counter::Classes(Texts::new()))
+    }
+
+    /// Measures a request as [`JobSize::of`] does, with its texts counted by a tokeniser. The first call loads its
+    /// vocabulary, which takes a second: not to be made under a lock.
+    #[cfg(feature = "tiktoken")]
+    #[must_use]
+    pub fn counted(operation: &Operation, body: &[u8], vocabulary: Vocabulary) -> Self {
+        Self::by(operation, body, Counter::Exact(ExactTexts::new(vocabulary)))
+    }
+
+    fn by(operation: &Operation, body: &[u8], counter: Counter) -> Self {
         let is_known = !matches!(operation, Operation::Other(_)) && body.first() == Some(&b'"');
         let found = if is_known {
-            walk(operation, body)
+            walk(operation, body, counter)
         } else {
             Found {
                 prompt: body.len() as f64 / 4.0,

@@ -6,7 +6,7 @@
 //! length. A word of eight letters has 1.2 tokens in English (or code) and 1.7 in other languages of Latin letters, so
 //! both are counted, and which it is shows in the end by how many words begin with "th" and by letters with accents.
 //!
-//! A table of 48 states by 10 classes takes a byte of ASCII without a branch. What it adds per byte are five counters
+//! A table of states and classes takes a byte of ASCII without a branch. What it adds per byte are five counters
 //! in one number.
 
 use super::script::Script;
@@ -17,7 +17,8 @@ pub(super) const TOKEN: u32 = 64;
 /// Tokens of the texts of one request.
 #[derive(Clone, Debug)]
 pub(super) struct Texts {
-    state: u64,
+    /// Where the row of the state begins in the table.
+    place: u64,
     /// Cost of what is written in Latin letters, if it is English or code.
     english: u64,
     /// The same, if it is another language.
@@ -75,7 +76,7 @@ const MOST_CAPITALS: u64 = 9;
 /// `WORD + n`: a word of n letters, from 1 to 20.
 const WORD: u64 = 23;
 const MOST_LETTERS: u64 = 20;
-const STATES: usize = 48;
+const STATES: usize = 64;
 
 /// What words of so many letters cost in English and in code, in 64ths; measured over 300 prompts.
 const ENGLISH: [u8; 16] = [0, 65, 65, 65, 65, 67, 70, 72, 75, 79, 83, 87, 92, 104, 125, 145];
@@ -87,12 +88,14 @@ const FURTHER: u8 = 15;
 const CAPITAL: [u8; 10] = [0, 65, 73, 76, 84, 96, 104, 128, 144, 170];
 
 // Where each counter lies in a step: the next state, then the sums over at most `STRETCH` steps.
-const STRETCH: usize = 255;
-const STATE_BITS: u32 = 6;
-const FOREIGN_AT: u32 = 15;
-const WORDS_AT: u32 = 30;
-const SIGNS_AT: u32 = 39;
-const TH_AT: u32 = 48;
+const STRETCH: usize = 127;
+/// The state in the place where it is used, above the class.
+const STATE_BITS: u32 = 10;
+const STATE: u64 = (1 << STATE_BITS) - 1;
+const FOREIGN_AT: u32 = 14;
+const WORDS_AT: u32 = 28;
+const SIGNS_AT: u32 = 35;
+const TH_AT: u32 = 42;
 
 const CLASSES: [u8; 256] = classes();
 static STEPS: [u64; STATES * COLUMNS] = steps();
@@ -152,7 +155,7 @@ const fn steps() -> [u64; STATES * COLUMNS] {
                 | (word as u64) << WORDS_AT
                 | (sign as u64) << SIGNS_AT
                 | (th as u64) << TH_AT;
-            steps[state * COLUMNS + class as usize] = next | sums << STATE_BITS;
+            steps[state * COLUMNS + class as usize] = next * COLUMNS as u64 | sums << STATE_BITS;
             class += 1;
         }
         state += 1;
@@ -308,7 +311,7 @@ const fn letter_cost(costs: &[u8; 16], letters: u64) -> u32 {
 impl Texts {
     pub(super) fn new() -> Self {
         Texts {
-            state: START,
+            place: START,
             english: 0,
             foreign: 0,
             other: 0,
@@ -360,7 +363,7 @@ impl Texts {
     /// Takes plain ASCII up to the first byte that is something else, and says how much that was.
     fn ascii(&mut self, bytes: &[u8]) -> usize {
         let mut taken = 0;
-        let mut state = self.state;
+        let mut place = self.place;
         for stretch in bytes.chunks(STRETCH) {
             let mut sums = 0;
             let mut read = stretch.len();
@@ -370,8 +373,8 @@ impl Texts {
                     read = index;
                     break;
                 }
-                let step = STEPS[(state as usize * COLUMNS + usize::from(class)) % STEPS.len()];
-                state = step & ((1 << STATE_BITS) - 1);
+                let step = STEPS[(place as usize | usize::from(class)) % STEPS.len()];
+                place = step & STATE;
                 sums += step >> STATE_BITS;
             }
             self.add(sums);
@@ -383,7 +386,7 @@ impl Texts {
         if taken > 0 {
             self.script = None;
         }
-        self.state = state;
+        self.place = place;
         taken
     }
 
@@ -396,9 +399,13 @@ impl Texts {
         self.th += sums >> TH_AT;
     }
 
+    fn state(&self) -> u64 {
+        self.place / COLUMNS as u64
+    }
+
     fn take(&mut self, class: u8) {
-        let step = STEPS[self.state as usize * COLUMNS + usize::from(class)];
-        self.state = step & ((1 << STATE_BITS) - 1);
+        let step = STEPS[self.place as usize | usize::from(class)];
+        self.place = step & STATE;
         self.add(step >> STATE_BITS);
         self.script = None;
     }
@@ -430,7 +437,7 @@ impl Texts {
         let script = Script::of(char);
         if script == Script::Latin {
             let is_capital = matches!(char, '\u{c0}'..='\u{de}');
-            let begins = self.state < WITHIN;
+            let begins = self.state() < WITHIN;
             self.take(if is_capital { UPPER } else { LOWER });
             self.accents += 1;
             // Some are rarer in tokens than others: those of the Romance languages are in most words that have them.
@@ -463,15 +470,15 @@ impl Texts {
 
     /// What is held back to see what follows is due.
     fn settle(&mut self) {
-        if matches!(self.state, SIGN_1 | WITHIN) {
+        if matches!(self.state(), SIGN_1 | WITHIN) {
             self.other += u64::from(TOKEN);
         }
-        self.state = START;
+        self.place = START;
     }
 
     /// A text ends.
     fn end(&mut self) {
-        if self.state == BLANK_1 {
+        if self.state() == BLANK_1 {
             self.other += u64::from(TOKEN);
         }
         self.settle();

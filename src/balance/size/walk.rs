@@ -4,6 +4,8 @@
 //! one walk serves typed requests and bodies that pass through as bytes. Only members that the model reads are looked
 //! into; all others are skipped. Whatever the bytes are, the walk ends and does not panic.
 
+#[cfg(feature = "tiktoken")]
+use super::exact::ExactTexts;
 use super::text::Texts;
 use crate::api::Operation;
 
@@ -45,6 +47,33 @@ pub(super) struct Found {
     pub(super) choices: u64,
 }
 
+/// Who counts the texts.
+#[derive(Debug)]
+pub(super) enum Counter {
+    Classes(Texts),
+    #[cfg(feature = "tiktoken")]
+    Exact(ExactTexts),
+}
+
+impl Counter {
+    fn tokens(&self) -> f64 {
+        match self {
+            Counter::Classes(texts) => texts.tokens(),
+            #[cfg(feature = "tiktoken")]
+            Counter::Exact(texts) => texts.tokens(),
+        }
+    }
+
+    /// Reads a text that stands as it is.
+    fn read_raw(&mut self, text: &[u8]) {
+        match self {
+            Counter::Classes(texts) => texts.read_raw(text),
+            #[cfg(feature = "tiktoken")]
+            Counter::Exact(texts) => texts.read(&String::from_utf8_lossy(text)),
+        }
+    }
+}
+
 /// What a string is to whoever holds it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reads {
@@ -55,12 +84,12 @@ enum Reads {
 }
 
 /// Looks into a body, given by its members without the braces.
-pub(super) fn walk(operation: &Operation, members: &[u8]) -> Found {
+pub(super) fn walk(operation: &Operation, members: &[u8], counter: Counter) -> Found {
     let mut walk = Walk {
         json: members,
         at: 0,
         depth: 0,
-        texts: Texts::new(),
+        texts: counter,
         tokens: 0,
         ids: 0,
     };
@@ -95,7 +124,7 @@ struct Walk<'a> {
     json: &'a [u8],
     at: usize,
     depth: u32,
-    texts: Texts,
+    texts: Counter,
     /// Tokens that are no text.
     tokens: i64,
     /// Tokens that were sent as numbers.
@@ -201,8 +230,24 @@ impl<'a> Walk<'a> {
         std::str::from_utf8(&self.json[from..self.at]).ok()?.trim().parse().ok()
     }
 
+    /// Reads a text whose opening quote has been read.
     fn text(&mut self) {
-        self.at = self.texts.read(self.json, self.at);
+        match &mut self.texts {
+            Counter::Classes(texts) => self.at = texts.read(self.json, self.at),
+            #[cfg(feature = "tiktoken")]
+            Counter::Exact(_) => self.exact_text(),
+        }
+    }
+
+    #[cfg(feature = "tiktoken")]
+    fn exact_text(&mut self) {
+        let from = self.at - 1;
+        self.string();
+        let quoted = &self.json[from..self.at];
+        match serde_json::from_slice::<String>(quoted) {
+            Ok(text) => self.texts.read_raw(text.as_bytes()),
+            Err(_) => self.texts.read_raw(quoted),
+        }
     }
 
     /// Steps into an object or array, unless that would be too deep.
@@ -361,6 +406,10 @@ mod tests {
     use super::*;
 
     const CHAT: Operation = Operation::ChatCompletions;
+
+    fn walk(operation: &Operation, members: &[u8]) -> Found {
+        super::walk(operation, members, Counter::Classes(Texts::new()))
+    }
 
     /// Tokens of the texts alone.
     fn texts(texts: &[&str]) -> i64 {

@@ -4,8 +4,10 @@
 //! 2. [`waiting`]: deadlines, cancelling, closing, the next wake-up, bounds
 //! 3. [`conservation`]: every job ends exactly once, in whatever order things happen
 //! 4. [`fail_stop`]: a panic under the lock
+//! 5. [`used`]: what a reply has used, on its way from the attempt
 
 mod conservation;
 mod fail_stop;
 mod order;
+mod used;
 mod waiting;
