@@ -155,7 +155,7 @@ const fn steps() -> [u64; STATES * COLUMNS] {
                 | (word as u64) << WORDS_AT
                 | (sign as u64) << SIGNS_AT
                 | (th as u64) << TH_AT;
-            steps[state * COLUMNS + class as usize] = next * COLUMNS as u64 | sums << STATE_BITS;
+            steps[state * COLUMNS + class as usize] = (next * COLUMNS as u64) | (sums << STATE_BITS);
             class += 1;
         }
         state += 1;
