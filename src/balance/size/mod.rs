@@ -97,7 +97,7 @@ impl JobSize {
     }
 
     /// Measures a request as [`JobSize::of`] does, with its texts counted by a tokeniser. The first call loads its
-    /// vocabulary, which takes a second: not to be made under a lock.
+    /// vocabulary, which takes 0.3 s: not to be made under a lock.
     #[cfg(feature = "tiktoken")]
     #[must_use]
     pub fn counted(operation: &Operation, body: &[u8], vocabulary: Vocabulary) -> Self {
