@@ -100,6 +100,8 @@
 //!
 //! - `cli`: the command `blaster` with `check`, `demo` and `sim`
 //! - `sim`: the simulator, module `sim`; brings tokio
+//! - `tiktoken`: `Builder::exact_token_counts`, by which prompts are counted by the tokeniser of their model instead of being
+//!   estimated; brings the vocabularies
 //! - `platform-verifier`: TLS certificates are verified by the operating system's store instead of the built-in Mozilla
 //!   roots; needed behind a company proxy that inspects TLS
 //!

@@ -22,6 +22,8 @@ mod backlog;
 mod bare;
 mod blocking;
 mod crowd;
+#[cfg(feature = "internals")]
+mod estimate;
 mod fleet;
 mod harness;
 #[path = "../shared/heading.rs"]
@@ -47,6 +49,8 @@ const FIGURES: &[Figure] = &[
     ("memory", memory::run),
     ("crowd", crowd::run),
     ("fleet", fleet::run),
+    #[cfg(feature = "internals")]
+    ("estimate", estimate::run),
     #[cfg(feature = "internals")]
     ("lock", lock::run),
 ];

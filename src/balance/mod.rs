@@ -8,13 +8,17 @@
 //! 3. `verdict`: what becomes of a job
 //! 4. `set` and [`ring`]: who may serve a job, and whose turn it is; `shares`: how many at once
 //! 5. [`outcome`]: what a reply came to
-//! 6. [`size`]: how large a request is
+//! 6. [`size`] and [`estimator`]: how large a request is, and what it will be charged
+//! 7. [`limits`]: how much of its quota an endpoint has left
 
 pub use balancer::{Balancer, Need, Pick, ReplyHead, Target, Unavailable};
 pub use change::Change;
+pub use estimator::{Estimator, LimitAdvice, PromptError};
 pub use job::JobState;
 pub use lease::{Lease, Role};
 pub use set::SetId;
+#[cfg(feature = "tiktoken")]
+pub use size::Vocabulary;
 pub use size::{JobSize, Output};
 pub use snapshot::Snapshot;
 pub use spec::{BalanceSettings, EndpointSpec, HealthSettings};

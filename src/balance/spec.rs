@@ -23,6 +23,8 @@ pub struct EndpointSpec {
     pub limit: Option<LimitSpec>,
     /// The group that it draws from beside, by position in [`BalanceSettings::groups`].
     pub group: Option<usize>,
+    /// Most tokens of an answer, which is added to requests that set no limit.
+    pub default_limit: Option<u32>,
     /// Why it cannot be used at all, if so; [`Balancer::enable`](super::Balancer::enable) does not change that.
     pub unavailable: Option<String>,
 }
@@ -38,6 +40,7 @@ impl EndpointSpec {
             tier: 1,
             limit: None,
             group: None,
+            default_limit: None,
             unavailable: None,
         }
     }

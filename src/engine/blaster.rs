@@ -10,7 +10,7 @@ use crate::api::{
     ChatCompletion, ChatRequest, Delta, EmbeddingRequest, Embeddings, FinishReason, Options, Prepared, RawReply,
     RawRequest,
 };
-use crate::balance::{EndpointId, JobSize, SetId};
+use crate::balance::{EndpointId, SetId};
 use crate::clock;
 use crate::config::BlasterConfig;
 use crate::error::{Error, RequestError, Result, SubmitError};
@@ -359,8 +359,8 @@ impl Blaster {
         } = prepared;
         let set = self.set(&options)?;
         let headers = options.take_headers();
+        let size = self.shared.measure(&operation, options.model.as_deref(), &body);
         let Options { timeout, priority, .. } = options;
-        let size = JobSize::of(&operation, body.bytes());
         let request = Request::new(body, method, reply, size, headers, sink);
         self.shared
             .submit(set, &operation, patience, request, timeout, priority)

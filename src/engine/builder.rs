@@ -32,6 +32,8 @@ pub struct Builder {
     transport: Option<Box<dyn Transport>>,
     hook: Option<Hook>,
     seed: Option<u64>,
+    #[cfg(feature = "tiktoken")]
+    counts_exactly: bool,
 }
 
 impl Builder {
@@ -81,6 +83,20 @@ impl Builder {
     #[must_use]
     pub fn transport(mut self, transport: impl Transport + 'static) -> Self {
         self.transport = Some(Box::new(transport));
+        self
+    }
+
+    /// Whether prompts are counted by the tokeniser of their model instead of being estimated, which is off by 7 % for the
+    /// single prompt and corrected by what answers tell. Worth its cost where prompts are long beside their answers'
+    /// limits, and of all kinds: 50 to 100 µs for each KB of text, on the thread that submits it, where the estimate takes
+    /// 3, and 45 MiB of memory for a vocabulary, loaded in 0.3 s when the first request needs it.
+    ///
+    /// Names that begin with `gpt-4-`, `gpt-3.5`, `gpt-35` or `text-embedding` stand for the older vocabulary
+    /// (cl100k_base), all others for the newer one (o200k_base).
+    #[cfg(feature = "tiktoken")]
+    #[must_use]
+    pub fn exact_token_counts(mut self, exact: bool) -> Self {
+        self.counts_exactly = exact;
         self
     }
 
@@ -150,7 +166,10 @@ impl Builder {
             attempt: config.attempt_timeout,
             job: config.job_timeout,
         };
-        let shared = Arc::new(Shared::new(core, transport, endpoints, timeouts, self.hook));
+        let shared = Shared::new(core, transport, endpoints, timeouts, self.hook);
+        #[cfg(feature = "tiktoken")]
+        let shared = shared.counting_exactly(self.counts_exactly);
+        let shared = Arc::new(shared);
         shared.transport.observe(Arc::new(Connections::of(&shared)));
         // From here on a failure drops the blaster, which ends the threads that have been started.
         let blaster = Blaster::new(Arc::clone(&shared));
@@ -210,6 +229,7 @@ fn spec(deployment: &DeploymentConfig, config: &BlasterConfig) -> EndpointSpec {
             request_window: deployment.request_window,
         }),
         group,
+        default_limit: deployment.max_completion_tokens,
         name: deployment.name.as_str().into(),
         weight: deployment.weight,
         serves: deployment

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::api::{Operation, RequestDefaults};
+use crate::api::{Operation, RequestBody, RequestDefaults};
+#[cfg(feature = "tiktoken")]
+use crate::balance::Vocabulary;
 use crate::balance::outcome::Outcome;
-use crate::balance::{Change, EndpointId, Lease, ReplyHead, SetId, Snapshot};
+use crate::balance::{Change, EndpointId, JobSize, Lease, ReplyHead, SetId, Snapshot};
 use crate::clock;
 use crate::error::{Error, Trail};
 use crate::transport::Transport;
@@ -72,6 +74,8 @@ pub(crate) struct Shared {
     epoch: Epoch,
     /// Tells this blaster's worker threads from others.
     identity: u64,
+    #[cfg(feature = "tiktoken")]
+    counts_exactly: bool,
 }
 
 struct Guarded {
@@ -120,7 +124,27 @@ impl Shared {
             hook,
             news: News::default(),
             identity: IDENTITIES.fetch_add(1, Ordering::Relaxed),
+            #[cfg(feature = "tiktoken")]
+            counts_exactly: false,
         }
+    }
+
+    /// Whether prompts are counted by the tokeniser of their model.
+    #[cfg(feature = "tiktoken")]
+    pub(crate) fn counting_exactly(mut self, exact: bool) -> Self {
+        self.counts_exactly = exact;
+        self
+    }
+
+    /// How large a request is. Takes its time where tokens are counted exactly, and must not be asked under the lock.
+    #[cfg_attr(not(feature = "tiktoken"), allow(clippy::unused_self))]
+    pub(crate) fn measure(&self, operation: &Operation, model: Option<&str>, body: &RequestBody) -> JobSize {
+        #[cfg(feature = "tiktoken")]
+        if self.counts_exactly {
+            return JobSize::counted(operation, body.bytes(), Vocabulary::of(model));
+        }
+        let _ = model;
+        JobSize::of(operation, body.bytes())
     }
 
     /// This thread, a worker's or the timer's, works for this blaster from now on.

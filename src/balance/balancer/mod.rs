@@ -54,7 +54,7 @@ impl Balancer {
             caps: Vec::with_capacity(specs.len()),
             sets: Sets::new(&specs, &settings.groups, settings.strategy, &mut rng),
             quotas: Quotas::new(&specs, &settings.groups, settings.start),
-            estimators: vec![Estimator::default(); specs.len()],
+            estimators: specs.iter().map(|spec| Estimator::new(spec.default_limit)).collect(),
             tiers: Tiers::new(&specs),
             affinity: Affinity::default(),
             rng,

@@ -137,7 +137,7 @@ impl Balancer {
     /// [fits](Balancer::fits).
     pub fn take(&mut self, target: Target, need: &Need<'_>, now: Instant) -> Lease {
         let index = target.endpoint.index();
-        let charge = self.estimators[index].charge(need.size);
+        let charge = self.estimators[index].charge(&need.size);
         let reserved = self.quotas.reserve(target.endpoint, &charge, now);
         let subject = &mut self.endpoints[index];
         let before = subject.condition();
@@ -160,7 +160,7 @@ impl Balancer {
 
     /// Whether another job could go where one could: its quota has room for it, and it has not failed there.
     pub fn fits(&mut self, target: Target, need: &Need<'_>, now: Instant) -> bool {
-        let charge = self.estimators[target.endpoint.index()].charge(need.size);
+        let charge = self.estimators[target.endpoint.index()].charge(&need.size);
         !need.job.has_failed_at(target.endpoint) && self.quotas.allow(target.endpoint, &charge, now) == Allowed::Now
     }
 
@@ -225,7 +225,7 @@ impl Balancer {
             };
             let mut grade = Grade::AWAY;
             if let Readiness::Now(Role::Regular | Role::Trial) = readiness {
-                let charge = self.estimators[index].charge(need.size);
+                let charge = self.estimators[index].charge(&need.size);
                 let allowed = self.quotas.allow(member, &charge, now);
                 if let Allowed::At(at) = allowed {
                     self.tiers.found_full(member, now);

@@ -74,8 +74,8 @@ impl Balancer {
                 return;
             }
             Outcome::Success(used) => {
-                let charged_output = estimator.charged_output(lease.size);
-                estimator.learn(lease.size, *used);
+                let charged_output = estimator.output_charge(&lease.size);
+                estimator.learn(&lease.size, *used);
                 Settlement::Answered {
                     prompt: used.prompt.map(u64::from),
                     output: used.output.map(u64::from),

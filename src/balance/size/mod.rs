@@ -1,8 +1,43 @@
 //! How large a request is, as far as that can be told before it is sent.
+//!
+//! Texts are counted by the classes of their characters. How far that is off, in percent of what the tokeniser of gpt-4o
+//! and later (o200k_base) counts:
+//!
+//! | text | error |
+//! |---|---|
+//! | English | +3 |
+//! | German, Dutch | +2, +5 |
+//! | French, Spanish, Italian, Portuguese | +12, +3, −11, +9 |
+//! | Polish, Turkish, Finnish, Vietnamese | −16, −10, −23, −1 |
+//! | Russian, Ukrainian, Greek | +2, −18, +5 |
+//! | Arabic, Persian, Hebrew | 0, −7, +4 |
+//! | Hindi, Bengali, Thai | +6, −10, +1 |
+//! | Chinese (simplified, traditional), Japanese, Korean | +9, −13, +3, −4 |
+//! | Rust, Python, TypeScript, C, SQL, HTML, shell | −4 … +7 |
+//! | JSON, CSV, logs, numbers | −3 … +2 |
+//! | Markdown, LaTeX, URLs | −6, −17, −12 |
+//! | base64, hex | −17, −2 |
+//!
+//! Over the prompts of `examples/prompts.jsonl` with 40 tokens and more the mean error is within 1 % and its deviation
+//! 7 %. What the service adds of its own (around messages, for tools, images) is as its vendor has documented it.
 
 use std::fmt;
 
 use crate::api::Operation;
+#[cfg(feature = "tiktoken")]
+use exact::ExactTexts;
+#[cfg(feature = "tiktoken")]
+pub use exact::Vocabulary;
+use text::Texts;
+use walk::{Counter, Found, walk};
+
+#[cfg(test)]
+mod corpus;
+#[cfg(feature = "tiktoken")]
+mod exact;
+mod script;
+mod text;
+mod walk;
 
 /// The size of one request in tokens: what it holds, and how much may come of it.
 ///
@@ -53,17 +88,42 @@ impl JobSize {
         ])
     }
 
-    /// The size of a request by its members, without the braces.
+    /// Measures a request by its body: the members of a JSON object without its braces, or anything else.
+    ///
+    /// A body that is no JSON, or of an operation that is not known, counts a token for four bytes.
     #[must_use]
-    pub fn of(operation: &Operation, members: &[u8]) -> Self {
-        let output = match operation {
-            Operation::Embeddings => Output::None,
-            _ => Output::Open {
+    pub fn of(operation: &Operation, body: &[u8]) -> Self {
+        Self::by(operation, body, Counter::Classes(Texts::new()))
+    }
+
+    /// Measures a request as [`JobSize::of`] does, with its texts counted by a tokeniser. The first call loads its
+    /// vocabulary, which takes 0.3 s: not to be made under a lock.
+    #[cfg(feature = "tiktoken")]
+    #[must_use]
+    pub fn counted(operation: &Operation, body: &[u8], vocabulary: Vocabulary) -> Self {
+        Self::by(operation, body, Counter::Exact(ExactTexts::new(vocabulary)))
+    }
+
+    fn by(operation: &Operation, body: &[u8], counter: Counter) -> Self {
+        let is_known = !matches!(operation, Operation::Other(_)) && body.first() == Some(&b'"');
+        let found = if is_known {
+            walk(operation, body, counter)
+        } else {
+            Found {
+                prompt: body.len() as f64 / 4.0,
+                limit: None,
                 choices: 1,
+            }
+        };
+        let output = match (operation, found.limit) {
+            (Operation::Embeddings, _) => Output::None,
+            (_, Some(limit)) => Output::AtMost(u32::try_from(limit.saturating_mul(found.choices)).unwrap_or(u32::MAX)),
+            (_, None) => Output::Open {
+                choices: u8::try_from(found.choices).unwrap_or(u8::MAX),
                 takes_default: *operation == Operation::ChatCompletions,
             },
         };
-        JobSize::new(u32::try_from(members.len() / 4).unwrap_or(MOST), output)
+        JobSize::new(found.prompt.round() as u32, output)
     }
 
     /// Estimated tokens of everything that the model reads.

@@ -5,9 +5,11 @@
 //! 3. [`conservation`]: every job ends exactly once, in whatever order things happen
 //! 4. [`fail_stop`]: a panic under the lock
 //! 5. [`transport`]: what the engine learns from its transport, beside the reply
+//! 6. [`used`]: what a reply has used, on its way from the attempt
 
 mod conservation;
 mod fail_stop;
 mod order;
 mod transport;
+mod used;
 mod waiting;
