@@ -5,7 +5,8 @@ use std::hint::black_box;
 use azure_openai_blaster::api::Operation;
 use azure_openai_blaster::internals::JobSize;
 
-use crate::harness::{Effort, Goal, cpu_each, figure, median};
+use crate::harness::{Effort, Goal, cpu_each, figure};
+use crate::median::median;
 
 const ROUNDS: usize = 9;
 const SENTENCE: &str = "The night ferry leaves the island at a quarter to ten, whether or not the last bus from the \

@@ -22,7 +22,7 @@ fn outcome(kind: ReplyKind, operation: &Operation, content_type: &str, body: &st
     let attempted = run(
         blaster.shared(),
         &mut sent.job,
-        &sent.lease,
+        &mut sent.lease,
         None,
         &mut Buffers::default(),
     );

@@ -276,7 +276,7 @@ fn what_waits_for_a_trial_goes_as_soon_as_it_needs_none() {
     s.admitted(19, 3_000.0, 0.0);
     let trial = s.send(3_000.0, 30.0);
     assert_eq!(trial.mode(), Mode::Trial);
-    s.limit.dialing(&trial);
+    s.limit.dialing(trial.short_number());
     assert_eq!(s.ask(3_000.0, 60.9), At(61.2));
     // The last minute holds no longer what was sent at 0.
     assert_eq!(s.ask(3_000.0, 61.1), Now(Mode::Sure));
