@@ -2,7 +2,8 @@
 //!
 //! | believed | refused | then |
 //! |---|---|---|
-//! | anything | for want of capacity, alone, or for longer than a window | nothing is sent before the wait is over, and that is all |
+//! | anything | for want of capacity, or alone | nothing is sent before the wait is over, and that is all |
+//! | anything | for longer than a window | the same, and then one at a time |
 //! | anything | a send of an earlier epoch, or from before the last refusal | the same; a quota measured in this window may shrink |
 //! | nothing (quota unknown) | tokens | the wait tells the form, what was confirmed the quota |
 //! | bucket | after a wait that no bucket names | **window**, which ends when the wait does |
@@ -146,6 +147,10 @@ impl Limit {
             _ if alone || is_too_long => {
                 self.tokens_refused = now;
                 self.window.refused = true;
+                // Whoever asks to wait for so long has no room for a burst afterwards either.
+                if !alone {
+                    self.unconfirmed.one_at_a_time();
+                }
                 self.block_until(refused.until);
             }
             _ if self.sku == Sku::Provisioned => self.provisioned_refused(&refused),

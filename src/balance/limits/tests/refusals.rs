@@ -380,6 +380,15 @@ fn a_refusal_that_says_nothing_about_the_quota_only_blocks() {
 }
 
 #[test]
+fn after_a_wait_longer_than_a_window_one_goes_at_a_time() {
+    let mut s = refused_with(refusal(Axis::Tokens, 61.0));
+    let _one = s.send(3_000.0, 66.1);
+    assert_eq!(s.ask(3_000.0, 66.1), At(66.4));
+    let mut s = refused_with(refusal(Axis::Capacity, 61.0));
+    assert!(s.burst(3_000.0, 66.1).0.len() > 4, "capacity says nothing about us");
+}
+
+#[test]
 fn an_axis_that_is_not_named_is_the_one_of_which_nothing_remains() {
     let unnamed = |remaining_tokens, remaining_requests| Refusal {
         remaining_tokens,
