@@ -26,6 +26,7 @@ pub use strategy::Strategy;
 pub use verdict::{GiveUp, Verdict};
 
 pub mod affinity;
+pub mod backlog;
 pub mod backoff;
 pub mod balancer;
 mod change;
@@ -40,6 +41,7 @@ pub mod lease;
 #[allow(dead_code)]
 pub mod limits;
 pub mod outcome;
+mod pace;
 mod quotas;
 mod recent;
 pub mod retry_after;

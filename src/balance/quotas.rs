@@ -45,7 +45,8 @@ pub(super) enum Allowed {
 impl Reserved {
     /// The numbers of its reservations, as far as they tell those apart that are under way together.
     pub(super) fn ticket(&self) -> u64 {
-        let number = |reservation: &Option<Reservation>| reservation.as_ref().map_or(0, Reservation::short_number);
+        let number =
+            |reservation: &Option<Reservation>| reservation.as_ref().map_or(u32::MAX, Reservation::short_number);
         u64::from(number(&self.own)) | u64::from(number(&self.group)) << 32
     }
 }
@@ -200,6 +201,26 @@ impl Quotas {
             }
         }
         alone
+    }
+
+    /// Tokens a minute that are believed to be granted; none while unknown.
+    pub(super) fn quota(&self, endpoint: EndpointId) -> Option<f64> {
+        let Places { own, group } = self.of[endpoint.index()];
+        let quotas = own
+            .into_iter()
+            .chain(group)
+            .filter_map(|index| self.limits[index].quota());
+        quotas.min_by(f64::total_cmp)
+    }
+
+    /// Tokens that would be admitted within so much time, where requests are charged `mean` tokens.
+    pub(super) fn admits_within(&self, endpoint: EndpointId, time: Duration, mean: f64, now: Instant) -> f64 {
+        let Places { own, group } = self.of[endpoint.index()];
+        let within = own
+            .into_iter()
+            .chain(group)
+            .map(|index| self.limits[index].admits_within(time, mean, now));
+        within.min_by(f64::total_cmp).unwrap_or(0.0)
     }
 
     /// Use of the present minute's quota, of the limit that is used most; none where none is known.

@@ -48,6 +48,8 @@ pub(crate) struct Core {
     epoch: Epoch,
     /// When the first blocked lane may go on, as the rounds of the pump since the last change have found.
     lanes_wake: Option<Instant>,
+    /// Who submits has said that nothing more comes.
+    nothing_more: bool,
     /// Why nobody could serve the jobs that ended last for that; further ones share it.
     last_why: Option<Unavailable>,
     /// Jobs that have ended, by how.
@@ -95,6 +97,7 @@ impl Core {
             capacity,
             epoch: Epoch::new(start),
             lanes_wake: None,
+            nothing_more: false,
             last_why: None,
             ended: Ended::default(),
         }
@@ -149,6 +152,7 @@ impl Core {
     ) -> Arc<JobCell> {
         let id = self.next_id;
         self.next_id += 1;
+        self.nothing_more = false;
         let lane = self.lanes.lane(set, operation);
         self.lanes.enter(lane);
         let deadline = deadline.map(|at| self.epoch.moment(at));
@@ -171,6 +175,15 @@ impl Core {
             self.deadlines
                 .remove(&(deadline, job.id(), job.cell.lane, job.cell.priority));
         }
+    }
+
+    /// The caller who submits has no more, unless somebody submits again.
+    pub(crate) fn nothing_more_comes(&mut self) {
+        self.nothing_more = true;
+    }
+
+    fn is_complete(&self) -> bool {
+        self.nothing_more || self.phase == Phase::Draining
     }
 
     /// A worker has nothing to do.
@@ -206,6 +219,8 @@ impl Core {
         }
         let moment = self.epoch.moment(now);
         self.wake_scheduled(moment);
+        let rest = if self.is_complete() { self.lanes.rest() } else { None };
+        self.balancer.nothing_more_comes(rest, now);
         let mut wake = self.lanes_wake;
         let mut aside = Vec::new();
         while self.idle > 0 {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::api::{Operation, Priority};
 use crate::balance::SetId;
+use crate::balance::backlog::Rest;
 
 use super::job::Job;
 use super::moment::Moment;
@@ -32,6 +33,8 @@ pub(crate) struct Lanes {
     by_key: HashMap<(SetId, Operation), LaneId>,
     /// Jobs waiting, by class.
     waiting: [usize; 3],
+    /// Their sizes, in tokens.
+    tokens: u64,
     /// Turns so far, and of each class, over all lanes.
     turns: Turns,
 }
@@ -80,6 +83,12 @@ struct Rank {
     /// 0 for an aged class whose turn it is, else one more than the class.
     class: usize,
     id: u64,
+}
+
+impl Lane {
+    fn is_occupied(&self) -> bool {
+        self.queues.iter().any(|queue| !queue.is_empty())
+    }
 }
 
 impl Lanes {
@@ -154,8 +163,7 @@ impl Lanes {
     pub(crate) fn remove(&mut self, id: LaneId, priority: Priority, job: u64) -> Option<Box<Job>> {
         let class = priority.index();
         let job = self.lanes.get_mut(id.0 as usize)?.queues[class].remove(job)?;
-        self.waiting[class] -= 1;
-        Some(job)
+        Some(self.left(job))
     }
 
     /// No lane is known to be blocked.
@@ -201,8 +209,7 @@ impl Lanes {
             .filter_map(|(index, lane)| best(lane).map(|(rank, class)| (rank, class, index)))
             .min()?;
         let job = self.lanes[index].queues[class].pop_first()?;
-        self.waiting[class] -= 1;
-        Some(job)
+        Some(self.left(job))
     }
 
     /// The job that was taken goes: its class has had a turn.
@@ -215,8 +222,30 @@ impl Lanes {
     /// The job that was taken cannot go after all.
     pub(crate) fn put_back(&mut self, job: Box<Job>) {
         let class = job.cell.priority.index();
-        self.lanes[job.cell.lane.0 as usize].queues[class].insert(job);
         self.waiting[class] += 1;
+        self.tokens += u64::from(job.request.size.total());
+        self.lanes[job.cell.lane.0 as usize].queues[class].insert(job);
+    }
+
+    /// A job has been taken out of its queue.
+    fn left(&mut self, job: Box<Job>) -> Box<Job> {
+        self.waiting[job.cell.priority.index()] -= 1;
+        self.tokens -= u64::from(job.request.size.total());
+        job
+    }
+
+    /// The set and the tokens of all that waits, where all of it is for one set.
+    pub(crate) fn rest(&self) -> Option<Rest> {
+        let mut sets = self.occupied_lanes().map(|lane| lane.set);
+        let set = sets.next()?;
+        sets.all(|other| other == set).then_some(Rest {
+            set,
+            tokens: self.tokens,
+        })
+    }
+
+    fn occupied_lanes(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter().filter(|lane| lane.is_occupied())
     }
 
     /// Prepares a look at the oldest `among` jobs of the queue from which `oldest` was taken, by their sizes.
@@ -253,25 +282,24 @@ impl Lanes {
 
     /// Takes the lane's most urgent, oldest job.
     pub(crate) fn take_of(&mut self, id: LaneId) -> Option<Box<Job>> {
-        let mut queues = self.lanes[id.0 as usize].queues.iter_mut().enumerate();
-        let (class, job) = queues.find_map(|(class, queue)| Some((class, queue.pop_first()?)))?;
-        self.waiting[class] -= 1;
-        Some(job)
+        let mut queues = self.lanes[id.0 as usize].queues.iter_mut();
+        let job = queues.find_map(Queue::pop_first)?;
+        Some(self.left(job))
     }
 
     /// Takes every job.
     #[allow(clippy::vec_box)] // they are boxed from beginning to end
     pub(crate) fn drain(&mut self) -> Vec<Box<Job>> {
         self.waiting = [0; 3];
+        self.tokens = 0;
         let queues = self.lanes.iter_mut().flat_map(|lane| &mut lane.queues);
         queues.flat_map(Queue::drain).collect()
     }
 
     /// The lanes in which somebody waits.
     pub(crate) fn occupied(&self) -> Vec<LaneId> {
-        let occupied = |lane: &Lane| lane.queues.iter().any(|queue| !queue.is_empty());
         (0..self.lanes.len())
-            .filter(|&index| occupied(&self.lanes[index]))
+            .filter(|&index| self.lanes[index].is_occupied())
             .map(|index| LaneId(index as u32))
             .collect()
     }

@@ -14,6 +14,8 @@ pub struct RunAll<I> {
     under_way: JobSet<usize, ChatCompletion>,
     /// Most requests submitted and not taken.
     window: usize,
+    /// The iterator has ended, and the engine knows it.
+    is_complete: bool,
 }
 
 impl<I, R> RunAll<I>
@@ -27,6 +29,7 @@ where
             requests: requests.fuse().enumerate(),
             under_way: JobSet::new(),
             window: window.max(1),
+            is_complete: false,
         }
     }
 
@@ -52,6 +55,9 @@ where
         }
         while self.under_way.len() < self.window {
             let Some((index, request)) = self.requests.next() else {
+                if !std::mem::replace(&mut self.is_complete, true) {
+                    self.blaster.nothing_more_comes();
+                }
                 break;
             };
             match self.blaster.submit(request) {

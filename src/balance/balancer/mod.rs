@@ -11,9 +11,11 @@ pub use admitted::ReplyHead;
 pub use pick::{Need, Pick, Target, Unavailable};
 
 use super::affinity::Affinity;
+use super::backlog::{EndOfBacklog, Finisher, Rest};
 use super::endpoint::Endpoint;
 use super::estimator::Estimator;
 use super::grade::Grade;
+use super::pace::Pace;
 use super::quotas::Quotas;
 use super::set::Sets;
 use super::tiers::Tiers;
@@ -35,6 +37,9 @@ pub struct Balancer {
     quotas: Quotas,
     /// By endpoint: what requests are charged there.
     estimators: Vec<Estimator>,
+    /// By endpoint: how long answers take.
+    paces: Vec<Pace>,
+    end: EndOfBacklog,
     tiers: Tiers,
     affinity: Affinity,
     rng: SmallRng,
@@ -55,6 +60,8 @@ impl Balancer {
             sets: Sets::new(&specs, &settings.groups, settings.strategy, &mut rng),
             quotas: Quotas::new(&specs, &settings.groups, settings.start),
             estimators: specs.iter().map(|spec| Estimator::new(spec.default_limit)).collect(),
+            paces: vec![Pace::default(); specs.len()],
+            end: EndOfBacklog::default(),
             tiers: Tiers::new(&specs),
             affinity: Affinity::default(),
             rng,
@@ -109,6 +116,37 @@ impl Balancer {
     pub fn set_workers(&mut self, workers: u32) {
         self.settings.workers = workers;
         self.share_workers();
+    }
+
+    /// Says whether a backlog is all that is left, and nothing more comes: then a slow endpoint is held back where the
+    /// others finish without it before it would.
+    pub fn nothing_more_comes(&mut self, rest: Option<Rest>, now: Instant) {
+        let Some(rest) = rest else {
+            self.end.release();
+            return;
+        };
+        if !self.end.is_due(now) {
+            return;
+        }
+        let long = self.end.long_answer();
+        let finisher = |&endpoint: &EndpointId| {
+            let index = endpoint.index();
+            let takes = self.paces[index].seconds_for(long)?;
+            let quota = self.quotas.quota(endpoint)?;
+            let is_used = !self.endpoints[index].is_out();
+            is_used.then_some(Finisher { endpoint, takes, quota })
+        };
+        let members = self.sets.members(rest.set);
+        let finishers: Vec<Finisher> = members.iter().filter_map(finisher).collect();
+        let all_known = finishers.len() == members.len();
+        let (quotas, mean) = (&self.quotas, self.end.mean_charge());
+        let admits = |endpoint, seconds| quotas.admits_within(endpoint, Duration::from_secs_f64(seconds), mean, now);
+        self.end.look(
+            rest.tokens as f64,
+            if all_known { finishers } else { Vec::new() },
+            admits,
+            now,
+        );
     }
 
     /// What has changed since the last call, for the log and the listeners.

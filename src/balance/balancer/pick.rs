@@ -226,7 +226,10 @@ impl Balancer {
             let mut grade = Grade::AWAY;
             if let Readiness::Now(Role::Regular | Role::Trial) = readiness {
                 let charge = self.estimators[index].charge(&need.size);
-                let allowed = self.quotas.allow(member, &charge, now);
+                let allowed = match self.end.holds(member, now) {
+                    Some(until) => Allowed::At(until),
+                    None => self.quotas.allow(member, &charge, now),
+                };
                 if let Allowed::At(at) = allowed {
                     self.tiers.found_full(member, now);
                     found.settles |= self.specs[index].is_provisioned();
@@ -238,6 +241,7 @@ impl Balancer {
                     }
                 }
             }
+            found.settles |= matches!(readiness, Readiness::At(_)) && endpoint.rests_by_hand(now);
             self.grades.push(grade);
             found.best = found.best.min(grade);
             let haste = || need.ends_within(endpoint.probe_first_byte(), now);

@@ -75,6 +75,12 @@ impl Balancer {
             }
             Outcome::Success(used) => {
                 let charged_output = estimator.output_charge(&lease.size);
+                let took = now.saturating_duration_since(lease.at);
+                self.paces[index].learn(took, *used);
+                self.end.learn(
+                    used.output.map_or(charged_output, f64::from),
+                    estimator.standing(&lease.size, *used),
+                );
                 estimator.learn(&lease.size, *used);
                 Settlement::Answered {
                     prompt: used.prompt.map(u64::from),

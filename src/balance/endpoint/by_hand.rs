@@ -9,6 +9,7 @@ use super::state::State;
 impl Endpoint {
     /// Rests until `until` because somebody asked for it. True where the condition changed.
     pub(in crate::balance) fn cool_down(&mut self, until: Instant) -> bool {
+        self.rests_by_hand_until = self.rests_by_hand_until.max(Some(until));
         // A probe under way must not end the rest before its time.
         if let State::Probing(out) = &self.state {
             self.state = State::Out(out.probed_at(until));
@@ -53,12 +54,13 @@ impl Endpoint {
             return false;
         }
         self.lacks.clear();
+        self.rests_by_hand_until = None;
         match &mut self.state {
             State::Out(out) => {
                 out.disabled = false;
                 out.probe_at = Some(now);
                 out.failed_probes = 0;
-                self.streak = 0;
+                self.end_streak();
                 // What was sent before tells nothing about what was mended since.
                 self.epoch = self.epoch.wrapping_add(1);
                 true

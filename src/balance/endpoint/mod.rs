@@ -68,6 +68,8 @@ pub(super) struct Endpoint {
     /// It cannot be used as it is configured: nothing brings it back.
     unavailable: bool,
     in_flight: u32,
+    /// Until when it was asked to rest by hand; who asked may think better of it.
+    rests_by_hand_until: Option<Instant>,
     /// Raised by each counted failure, and when the endpoint is switched off or on.
     epoch: u32,
     /// The number of the lease that went first, while its head has not come.
@@ -91,6 +93,7 @@ impl Endpoint {
                 None => State::Ready,
             },
             in_flight: 0,
+            rests_by_hand_until: None,
             epoch: 0,
             scout: None,
             streak: 0,
@@ -135,6 +138,11 @@ impl Endpoint {
 
     pub(super) fn reason(&self) -> Option<&str> {
         self.state.reason()
+    }
+
+    /// Whether it was asked to rest, so that the end of its rest is not certain.
+    pub(super) fn rests_by_hand(&self, now: Instant) -> bool {
+        self.rests_by_hand_until.is_some_and(|until| now < until)
     }
 
     /// When it is given work, or tried, again.

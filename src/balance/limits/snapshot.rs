@@ -41,6 +41,12 @@ pub struct Contradiction {
 }
 
 impl Limit {
+    /// Tokens a minute that are believed to be granted; none while unknown.
+    pub fn quota(&self) -> Option<f64> {
+        let quota = self.quota.tokens();
+        quota.is_finite().then(|| quota * 60.0 / self.length)
+    }
+
     /// A copy of what is believed, for reports.
     pub fn snapshot(&self, now: Instant) -> LimitSnapshot {
         let now = self.moment(now);

@@ -18,17 +18,11 @@ fn submit_for(bench: &mut Bench, timeout: Duration) -> u64 {
 #[test]
 fn a_deadline_ends_a_job_wherever_it_waits() {
     type Wait = fn(&mut Bench) -> u64;
-    let waits: [(&str, Wait); 3] = [
+    let waits: [(&str, Wait); 2] = [
         ("for a worker", |bench| {
             bench.submit(Priority::Interactive);
             assert_eq!(bench.pump().len(), 1);
             submit_for(bench, HALF)
-        }),
-        ("for an endpoint", |bench| {
-            let id = submit_for(bench, HALF);
-            let sent = bench.next();
-            bench.settle(sent, &throttled(60 * SECOND));
-            id
         }),
         ("for its retry", |bench| {
             let id = submit_for(bench, HALF);
@@ -48,6 +42,39 @@ fn a_deadline_ends_a_job_wherever_it_waits() {
         assert_eq!(bench.ended, [(id, "timed out")], "{name}");
         assert_eq!((bench.core.waiting(), bench.wakes_in()), (0, None), "{name}");
     }
+}
+
+#[test]
+fn a_job_that_nobody_can_take_in_its_time_ends_at_once_and_one_that_may_be_taken_waits() {
+    let mut bench = Bench::new(1, 1);
+    let (late, in_time) = (submit_for(&mut bench, HALF), submit_for(&mut bench, 2 * SECOND));
+    let sent = bench.next();
+    bench.settle(sent, &throttled(SECOND));
+    // One hold of the lock ends one job.
+    bench.round();
+    bench.round();
+    assert_eq!(bench.ended, [(late, "too late")]);
+    assert_eq!(bench.wakes_in(), Some(SECOND));
+    bench.pass(SECOND);
+    assert_eq!(bench.next().job.id(), in_time);
+}
+
+#[test]
+fn a_job_waits_for_what_may_end_in_its_time_although_a_rest_lasts_longer() {
+    let mut bench = Bench::new(2, 4);
+    let at = |bench: &mut Bench, model| {
+        bench.submit_as(model, &CHAT, Priority::Normal, None);
+        bench.next()
+    };
+    let mut busy: Vec<_> = (0..3).map(|_| at(&mut bench, "m1")).collect();
+    let refused = at(&mut bench, "m0");
+    bench.settle(refused, &throttled(60 * SECOND));
+    let id = submit_for(&mut bench, HALF);
+    bench.round();
+    assert_eq!(bench.ended, []);
+    let answered = busy.pop().unwrap();
+    bench.settle(answered, &Outcome::SUCCESS);
+    assert_eq!(bench.next().job.id(), id);
 }
 
 #[test]
