@@ -1,16 +1,16 @@
-//! How long the one lock is held for a decision: 50 endpoints, 100,000 jobs that wait for four models in three classes,
+//! How long the one lock is held for a decision: 50 endpoints or 300, with limits and without, 100,000 jobs that wait for four models in three classes,
 //! half of them with a timeout, and a service that throttles and fails now and then.
 
 use std::time::{Duration, Instant};
 
 use azure_openai_blaster::Priority;
+use azure_openai_blaster::internals::limits::{LimitSpec, Sku};
 use azure_openai_blaster::internals::{
-    Axis, BalanceSettings, Blame, Decisions, EndpointSpec, HealthSettings, Outcome, Strategy, Throttle,
+    Axis, BalanceSettings, Blame, Decisions, EndpointSpec, HealthSettings, JobSize, Outcome, Output, Strategy, Throttle,
 };
 
 use crate::harness::{Effort, MICROSECONDS, quantiles};
 
-const ENDPOINTS: usize = 50;
 const WAITING: usize = 100_000;
 const WORKERS: u32 = 1_024;
 const MODELS: [&str; 4] = ["a", "b", "c", "d"];
@@ -19,14 +19,46 @@ const CLASSES: [Priority; 3] = [Priority::Interactive, Priority::Normal, Priorit
 /// Time between two answers, of the clock that the decisions are told.
 const STEP: Duration = Duration::from_micros(100);
 
+/// A fleet to decide for.
+struct Fleet {
+    endpoints: usize,
+    /// Whether the endpoints have quotas, which bind about half of the time.
+    limited: bool,
+    /// The goal for 99 of 100 decisions, in microseconds.
+    goal: f64,
+}
+
+const FLEETS: [Fleet; 3] = [
+    Fleet {
+        endpoints: 50,
+        limited: false,
+        goal: 2.0,
+    },
+    Fleet {
+        endpoints: 50,
+        limited: true,
+        goal: 5.0,
+    },
+    Fleet {
+        endpoints: 300,
+        limited: true,
+        goal: 20.0,
+    },
+];
+
 pub(crate) fn run(effort: Effort) {
+    FLEETS.iter().for_each(|fleet| measure(fleet, effort));
+}
+
+fn measure(fleet: &Fleet, effort: Effort) {
     let mut now = Instant::now();
-    let mut decisions = Decisions::new(specs(), settings(now), 2 * WAITING, now);
+    let mut decisions = Decisions::new(specs(fleet), settings(now), 2 * WAITING, now);
     let sets = MODELS.map(|model| decisions.set(model).expect("somebody serves it"));
     let mut number = 0;
     let mut submit = |decisions: &mut Decisions, now: Instant| {
         number += 1;
-        let job = Decisions::job(CLASSES[number % 3], vec![b'x'; 64]);
+        let size = JobSize::new(200 + number as u32 * 7919 % 3000, Output::AtMost(1000));
+        let job = Decisions::job_of(CLASSES[number % 3], size, vec![b'x'; 64]);
         let deadline = (number / 12 % 2 == 0).then(|| now + Duration::from_secs(3600));
         timed(|| decisions.submit(sets[number % 4], job, deadline, now))
     };
@@ -38,6 +70,9 @@ pub(crate) fn run(effort: Effort) {
     let (mut submits, mut settles) = (Vec::with_capacity(count), Vec::with_capacity(count));
     for number in 0..count {
         now += STEP;
+        if decisions.next_wake().is_some_and(|at| at <= now) {
+            more.push(timed(|| decisions.wake(now)));
+        }
         let outcome = outcome(number);
         settles.push(timed(|| decisions.settle(&outcome, now)));
         while decisions.has_more() {
@@ -52,8 +87,15 @@ pub(crate) fn run(effort: Effort) {
         ("settle and pick the next", &mut settles),
         ("hand out one more", &mut more),
     ] {
-        let name = format!("lock held to {what}");
-        quantiles(&name, times, None, MICROSECONDS, &[(0.5, 2.0), (0.99, 2.0)]);
+        let limits = if fleet.limited { "with" } else { "without" };
+        let name = format!("lock held to {what}, {} endpoints {limits} limits", fleet.endpoints);
+        quantiles(
+            &name,
+            times,
+            None,
+            MICROSECONDS,
+            &[(0.5, fleet.goal), (0.99, fleet.goal)],
+        );
     }
 }
 
@@ -84,15 +126,27 @@ fn outcome(number: usize) -> Outcome {
     }
 }
 
-fn specs() -> Vec<EndpointSpec> {
+fn specs(fleet: &Fleet) -> Vec<EndpointSpec> {
     let spec = |index: usize| EndpointSpec {
         weight: 1 + index as u32 % 5,
+        limit: fleet.limited.then(|| LimitSpec {
+            sku: if index % 8 == 0 {
+                Sku::Provisioned
+            } else {
+                Sku::Standard
+            },
+            // All together grant what an answer every 100 µs needs.
+            tpm: Some(60 * 27_000_000 / fleet.endpoints as u64),
+            rpm: Some(60 * 12_000 / fleet.endpoints as u64),
+            quota_window: Duration::from_secs(60),
+            request_window: Duration::from_secs(10),
+        }),
         ..EndpointSpec::new(
             format!("endpoint-{index}"),
             vec![MODELS[index % 4].into(), MODELS[(index + 1) % 4].into()],
         )
     };
-    (0..ENDPOINTS).map(spec).collect()
+    (0..fleet.endpoints).map(spec).collect()
 }
 
 fn settings(start: Instant) -> BalanceSettings {

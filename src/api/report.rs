@@ -108,6 +108,8 @@ pub struct Told {
     pub remaining_requests: Option<i64>,
     /// `x-ratelimit-remaining-tokens`
     pub remaining_tokens: Option<i64>,
+    /// `x-ratelimit-renewalperiod-requests`: the window in which requests are counted, in seconds.
+    pub renewal_requests: Option<i64>,
     /// `azure-openai-deployment-utilization`, in percent.
     pub utilization: Option<f64>,
 }
@@ -121,6 +123,7 @@ impl Told {
             limit_tokens: number("x-ratelimit-limit-tokens"),
             remaining_requests: number("x-ratelimit-remaining-requests"),
             remaining_tokens: number("x-ratelimit-remaining-tokens"),
+            renewal_requests: number("x-ratelimit-renewalperiod-requests"),
             utilization: headers
                 .get("azure-openai-deployment-utilization")
                 .and_then(|value| value.trim().trim_end_matches('%').parse().ok())

@@ -238,6 +238,9 @@ impl Limit {
         if let Some(limit) = told.limit_tokens {
             self.told_tokens(limit as f64, now);
         }
+        if let Some(seconds) = told.renewal_requests {
+            self.requests.counted_every(seconds as f64);
+        }
         if let Some(limit) = told.limit_requests {
             self.requests.told(limit as f64);
         }

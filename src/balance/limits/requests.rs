@@ -87,6 +87,17 @@ impl RequestPacer {
         self.span
     }
 
+    /// The service says in which window it counts, in seconds. One that makes no sense is passed over.
+    pub(super) fn counted_every(&mut self, span: f64) {
+        if !(SHORT..=LONG).contains(&span) || span == self.span {
+            return;
+        }
+        self.limit = self.told_for(span).min(self.limit * span / self.span).max(1.0);
+        self.span = span;
+        // The next look at the time finds out which sends are in the new window.
+        self.past = 0;
+    }
+
     /// The longest window in which requests may be counted, in seconds.
     pub(super) fn longest_span(&self) -> f64 {
         LONG.max(self.span)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::scenario::{Answer, PROVISIONED, STANDARD, Scenario, UNKNOWN, tokens};
+use crate::api::Told;
 use crate::balance::limits::belief::Form;
 use crate::balance::limits::charge::{Charge, Mode, Settlement};
 use crate::balance::limits::limit::LimitSpec;
@@ -349,4 +350,34 @@ fn a_snapshot_shows_what_is_believed_in_figures_of_a_minute() {
 
     let shown = s.limit.snapshot(s.instant(47.0));
     assert_eq!((shown.used, shown.blocked_until), (0.0, None));
+}
+
+#[test]
+fn requests_are_counted_in_the_window_that_the_service_names() {
+    let told = |renewal| Told {
+        renewal_requests: Some(renewal),
+        ..Told::default()
+    };
+    let spec = LimitSpec {
+        tpm: None,
+        rpm: Some(600),
+        ..STANDARD
+    };
+    for (renewal, requests, seconds) in [
+        (1, 10.0, 1),
+        (10, 100.0, 10),
+        (60, 600.0, 60),
+        (0, 100.0, 10),
+        (-1, 100.0, 10),
+        (i64::MAX, 100.0, 10),
+    ] {
+        let mut s = Scenario::new(&spec);
+        s.limit.told(&told(renewal), s.instant(0.0));
+        let snapshot = s.limit.snapshot(s.instant(0.0));
+        assert_eq!(
+            (snapshot.requests, snapshot.request_window),
+            (Some(requests), Duration::from_secs(seconds)),
+            "{renewal}"
+        );
+    }
 }
