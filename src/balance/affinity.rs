@@ -7,7 +7,7 @@
 //! home      the place to which the key was moved last, else the first in its own order of the endpoints
 //! order     weighted rendezvous hashing: each endpoint scores −weight ÷ ln(hash of key and endpoint), the highest
 //!           first; an endpoint that comes or goes moves only its own keys
-//! bound     an endpoint with more than 1.25 × its fair share of what is under way is passed over
+//! bound     an endpoint with more than 1.25 × its fair share of what is under way, and more than 4, is passed over
 //! yields    to cooldowns, limits and the bound: the key moves to the next in its order, and stays there
 //! ```
 //!
@@ -21,6 +21,9 @@ use super::{EndpointId, SetId};
 
 /// An endpoint takes keys up to so many times its fair share of the requests under way.
 const BOUND: f64 = 1.25;
+/// What an endpoint takes in any case: so few at once are no burden, and where little is under way chance alone is more
+/// than a quarter off the fair share.
+const FREE: f64 = 4.0;
 /// Moved keys that are remembered: 2 MiB at most. A forgotten one goes to the first of its order again.
 const KEPT: usize = 32_768;
 
@@ -87,10 +90,10 @@ impl Affinity {
     pub(super) fn place(&mut self, key: AffinityKey, set: SetId, candidates: &[Candidate]) -> Option<EndpointId> {
         let weights: f64 = candidates.iter().map(|candidate| f64::from(candidate.weight)).sum();
         let under_way: f64 = candidates.iter().map(|candidate| f64::from(candidate.in_flight)).sum();
-        // Somebody always is: not all can have more than their share.
+        // Somebody is always bearable: not all can have more than their share.
         let is_bearable = |candidate: &&Candidate| {
             let fair = (under_way + 1.0) * f64::from(candidate.weight) / weights;
-            f64::from(candidate.in_flight) + 1.0 <= (BOUND * fair).ceil()
+            f64::from(candidate.in_flight) + 1.0 <= (BOUND * fair).ceil().max(FREE)
         };
         let bearable = candidates.iter().filter(is_bearable);
         if let Some(home) = self.moved.get(&(key, set))

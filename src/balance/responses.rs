@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::EndpointId;
 use super::recent::Recent;
 
-/// Responses that are remembered: 1 MiB at most. A request about a forgotten one goes anywhere.
+/// Responses that are remembered, half of them at least: a good MiB at most. A request about a forgotten one goes anywhere.
 const KEPT: usize = 32_768;
 
 /// The id of a response, as a number.
