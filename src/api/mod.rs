@@ -60,6 +60,7 @@ mod priority;
 mod raw;
 mod report;
 mod request;
+pub(crate) mod response_id;
 mod secret;
 mod tool;
 mod tool_call;

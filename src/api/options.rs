@@ -17,7 +17,7 @@ pub(crate) struct Options {
     pub(crate) timeout: Option<Duration>,
     /// Class of the job.
     pub(crate) priority: Priority,
-    /// Requests of the same session are to prefer the same deployment; nobody reads it in this release.
+    /// Requests of the same session prefer the same deployment; an empty one says that there is no such.
     pub(crate) session: Option<Box<str>>,
     /// Headers of this request.
     headers: Option<Box<Headers>>,

@@ -13,6 +13,12 @@ use crate::error::RequestError;
 /// at the end. All other members keep their bytes and their order. To a chat request a deployment's configured defaults are
 /// added where the body leaves them open. A stream brings its usage only where the body asks for it by `stream_options`.
 ///
+/// What the Responses API stores belongs to one resource. A request whose `previous_response_id` came from this blaster,
+/// and one for `responses/{id}`, waits for the deployment that answered then, and fails at once where that one is
+/// disabled. The last 16,384 responses at least are remembered. An id that is not known, or known of a deployment that
+/// does not serve the model asked for, goes to any that does. Such a tie is no matter of preference: no
+/// [`session`](Self::session), strategy or priority changes it.
+///
 /// ```
 /// use azure_openai_blaster::api::{Operation, RawRequest};
 ///
@@ -68,9 +74,12 @@ impl RawRequest {
 
     option_methods!("The model that picks the deployment, in place of the body's own.");
 
-    /// Requests with the same key are to prefer the same deployment. Never sent.
+    /// Requests with the same key prefer the same deployment, whose prompt cache knows how they begin. Never sent.
     ///
-    /// Has no effect in this release; it is there for the next one.
+    /// Without one a JSON body's `prompt_cache_key` serves as the key, else its `user`, of chats, completions and
+    /// responses. A deployment that rests, has no quota left, or has more than its share of what is under way is passed
+    /// over; the conversation then stays where it has gone. An empty key leaves the request free to go anywhere. The
+    /// strategy `failover` knows no such preference.
     #[must_use]
     pub fn session(mut self, key: impl Into<String>) -> Self {
         self.options.session = Some(key.into().into());

@@ -7,7 +7,7 @@
 //! home      the place to which the key was moved last, else the first in its own order of the endpoints
 //! order     weighted rendezvous hashing: each endpoint scores −weight ÷ ln(hash of key and endpoint), the highest
 //!           first; an endpoint that comes or goes moves only its own keys
-//! bound     an endpoint with more than 1.25 × its fair share of what is under way is passed over
+//! bound     an endpoint with more than 1.25 × its fair share of what is under way, and more than 4, is passed over
 //! yields    to cooldowns, limits and the bound: the key moves to the next in its order, and stays there
 //! ```
 //!
@@ -16,11 +16,14 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::EndpointId;
 use super::recent::Recent;
+use super::{EndpointId, SetId};
 
 /// An endpoint takes keys up to so many times its fair share of the requests under way.
 const BOUND: f64 = 1.25;
+/// What an endpoint takes in any case: so few at once are no burden, and where little is under way chance alone is more
+/// than a quarter off the fair share.
+const FREE: f64 = 4.0;
 /// Moved keys that are remembered: 2 MiB at most. A forgotten one goes to the first of its order again.
 const KEPT: usize = 32_768;
 
@@ -30,21 +33,34 @@ pub struct AffinityKey(u64);
 
 impl AffinityKey {
     /// The key of a name: a session, a `prompt_cache_key`, a user. Names of different kinds are kept apart by `kind`.
-    pub fn new(kind: &str, name: &str) -> Self {
+    pub fn new(kind: &str, name: &[u8]) -> Self {
         let mut hasher = DefaultHasher::new();
         (kind, name).hash(&mut hasher);
-        // Zero means "none" where jobs keep it.
-        AffinityKey(hasher.finish() | 1)
+        AffinityKey(hasher.finish())
     }
 
     /// How this key rates an endpoint of this weight; the highest is its home.
     fn score(self, endpoint: EndpointId, weight: u32) -> f64 {
-        let mut hasher = DefaultHasher::new();
-        (self.0, endpoint).hash(&mut hasher);
         // 53 bits, in (0, 1).
-        let uniform = ((hasher.finish() >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+        let uniform = ((mix(self.0 ^ mix(u64::from(endpoint.0) + 1)) >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
         -f64::from(weight) / uniform.ln()
     }
+
+    /// Of endpoints with their weights, the first in the order of this key.
+    fn first_of(self, endpoints: impl Iterator<Item = (EndpointId, u32)>) -> Option<EndpointId> {
+        endpoints
+            .map(|(endpoint, weight)| (self.score(endpoint, weight), endpoint))
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, endpoint)| endpoint)
+    }
+}
+
+/// Spreads the bits of a number: each endpoint of a set is rated under the engine's lock, where a hasher for texts would
+/// be slow. Source: the finaliser of SplitMix64.
+fn mix(number: u64) -> u64 {
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
 }
 
 /// An endpoint that could take a request now.
@@ -58,7 +74,7 @@ pub(super) struct Candidate {
 /// Where conversations are, as far as they are not at the first of their order.
 #[derive(Debug)]
 pub(super) struct Affinity {
-    moved: Recent<AffinityKey, EndpointId>,
+    moved: Recent<(AffinityKey, SetId), EndpointId>,
 }
 
 impl Default for Affinity {
@@ -70,48 +86,51 @@ impl Default for Affinity {
 }
 
 impl Affinity {
-    /// The place for a request with this key, of those that could take it now; none where there are none.
-    /// `everybody` are the endpoints of the set with their weights, ready or not.
-    pub(super) fn place(
-        &mut self,
-        key: AffinityKey,
-        candidates: &[Candidate],
-        everybody: impl Iterator<Item = (EndpointId, u32)>,
-    ) -> Option<EndpointId> {
+    /// The place for a request with this key, of those of the set that could take it now; none where there are none.
+    pub(super) fn place(&mut self, key: AffinityKey, set: SetId, candidates: &[Candidate]) -> Option<EndpointId> {
         let weights: f64 = candidates.iter().map(|candidate| f64::from(candidate.weight)).sum();
         let under_way: f64 = candidates.iter().map(|candidate| f64::from(candidate.in_flight)).sum();
+        // Somebody is always bearable: not all can have more than their share.
         let is_bearable = |candidate: &&Candidate| {
             let fair = (under_way + 1.0) * f64::from(candidate.weight) / weights;
-            f64::from(candidate.in_flight) + 1.0 <= (BOUND * fair).ceil()
+            f64::from(candidate.in_flight) + 1.0 <= (BOUND * fair).ceil().max(FREE)
         };
-        if let Some(home) = self.moved.get(&key)
-            && candidates
-                .iter()
-                .filter(is_bearable)
-                .any(|candidate| candidate.endpoint == home)
+        let bearable = candidates.iter().filter(is_bearable);
+        if let Some(home) = self.moved.get(&(key, set))
+            && bearable.clone().any(|candidate| candidate.endpoint == home)
         {
             return Some(home);
         }
-        let best = |candidates: &mut dyn Iterator<Item = (EndpointId, u32)>| {
-            candidates
-                .map(|(endpoint, weight)| (key.score(endpoint, weight), endpoint))
-                .max_by(|a, b| a.0.total_cmp(&b.0))
-                .map(|(_, endpoint)| endpoint)
-        };
-        let first = best(&mut { everybody });
-        // Somebody is always within the bound: not all can have more than their share.
-        let place = best(
-            &mut candidates
-                .iter()
-                .filter(is_bearable)
-                .map(|candidate| (candidate.endpoint, candidate.weight)),
-        )?;
-        if first == Some(place) {
-            self.moved.remove(&key);
-        } else {
-            self.moved.insert(key, place);
+        key.first_of(bearable.map(|candidate| (candidate.endpoint, candidate.weight)))
+    }
+
+    /// A request with this key goes to `endpoint`: there it is at home from now on. `everybody` are the endpoints of
+    /// the set with their weights, ready or not.
+    pub(super) fn settle_at(
+        &mut self,
+        endpoint: EndpointId,
+        key: AffinityKey,
+        set: SetId,
+        everybody: impl Iterator<Item = (EndpointId, u32)>,
+    ) {
+        if self.moved.get(&(key, set)) == Some(endpoint) {
+            return;
         }
-        Some(place)
+        if key.first_of(everybody) == Some(endpoint) {
+            self.moved.remove(&(key, set));
+        } else {
+            self.moved.insert((key, set), endpoint);
+        }
+    }
+
+    /// Where the key is at home, ready or not.
+    pub(super) fn home(
+        &mut self,
+        key: AffinityKey,
+        set: SetId,
+        everybody: impl Iterator<Item = (EndpointId, u32)>,
+    ) -> Option<EndpointId> {
+        self.moved.get(&(key, set)).or_else(|| key.first_of(everybody))
     }
 }
 
@@ -128,16 +147,17 @@ mod tests {
         loads.iter().enumerate().map(candidate).collect()
     }
 
-    fn everybody(count: usize) -> impl Iterator<Item = (EndpointId, u32)> {
-        (0..count).map(|index| (EndpointId::at(index), 1))
-    }
-
     fn key(number: usize) -> AffinityKey {
-        AffinityKey::new("session", &number.to_string())
+        AffinityKey::new("session", number.to_string().as_bytes())
     }
 
+    /// Sends a request with this key where it is best placed.
     fn place(affinity: &mut Affinity, key: AffinityKey, candidates: &[Candidate], all: usize) -> usize {
-        affinity.place(key, candidates, everybody(all)).unwrap().index()
+        let endpoint = affinity.place(key, SetId::EVERYBODY, candidates).unwrap();
+        let everybody = (0..all).map(|index| (EndpointId::at(index), 1));
+        affinity.settle_at(endpoint, key, SetId::EVERYBODY, everybody.clone());
+        assert_eq!(affinity.home(key, SetId::EVERYBODY, everybody), Some(endpoint));
+        endpoint.index()
     }
 
     #[test]
@@ -156,10 +176,7 @@ mod tests {
         let mut weighted = candidates(&[0, 0]);
         weighted[1].weight = 3;
         let second = (0..4000)
-            .filter(|&number| {
-                let all = weighted.iter().map(|candidate| (candidate.endpoint, candidate.weight));
-                affinity.place(key(number), &weighted, all) == Some(EndpointId::at(1))
-            })
+            .filter(|&number| affinity.place(key(number), SetId::EVERYBODY, &weighted) == Some(EndpointId::at(1)))
             .count();
         assert!((2850..3150).contains(&second), "{second} of 4000, 3000 expected");
     }
@@ -212,6 +229,6 @@ mod tests {
 
     #[test]
     fn nobody_ready_is_no_place() {
-        assert_eq!(Affinity::default().place(key(1), &[], everybody(3)), None);
+        assert_eq!(Affinity::default().place(key(1), SetId::EVERYBODY, &[]), None);
     }
 }

@@ -8,8 +8,9 @@
 //! 3. `verdict`: what becomes of a job
 //! 4. `set` and [`ring`]: who may serve a job, and whose turn it is; `shares`: how many at once
 //! 5. [`outcome`]: what a reply came to
-//! 6. [`size`] and [`estimator`]: how large a request is, and what it will be charged
-//! 7. [`limits`]: how much of its quota an endpoint has left
+//! 6. [`affinity`] and [`responses`]: what is better off, or can only be served, where something went before
+//! 7. [`size`] and [`estimator`]: how large a request is, and what it will be charged
+//! 8. [`limits`]: how much of its quota an endpoint has left
 
 pub use balancer::{Balancer, Need, Pick, ReplyHead, Target, Unavailable};
 pub use change::Change;
@@ -19,7 +20,7 @@ pub use lease::{Lease, Role};
 pub use set::SetId;
 #[cfg(feature = "tiktoken")]
 pub use size::Vocabulary;
-pub use size::{JobSize, Output};
+pub use size::{JobSize, Measured, Names, Output};
 pub use snapshot::Snapshot;
 pub use spec::{BalanceSettings, EndpointSpec, HealthSettings};
 pub use strategy::Strategy;
@@ -44,6 +45,7 @@ pub mod outcome;
 mod pace;
 mod quotas;
 mod recent;
+pub mod responses;
 pub mod retry_after;
 pub mod ring;
 #[cfg(test)]

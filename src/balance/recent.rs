@@ -36,7 +36,9 @@ impl<K: Eq + Hash + Copy, V: Copy> Recent<K, V> {
 
     pub(super) fn insert(&mut self, key: K, value: V) {
         if self.young.len() >= self.half && !self.young.contains_key(&key) {
-            self.old = std::mem::take(&mut self.young);
+            // Their room is used again: to grow takes time under the engine's lock.
+            std::mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
         }
         self.old.remove(&key);
         self.young.insert(key, value);

@@ -9,6 +9,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::affinity::AffinityKey;
 use super::outcome::{Axis, Blame, Outcome, Scope, Throttle};
 use super::{
     BalanceSettings, Balancer, EndpointId, EndpointSpec, HealthSettings, JobSize, JobState, Lease, Need, Output, Pick,
@@ -86,6 +87,17 @@ impl Scenario {
         self
     }
 
+    pub(super) fn failover(mut self) -> Self {
+        self.settings.strategy = Strategy::Failover;
+        self
+    }
+
+    /// Makes an endpoint serve this model too.
+    pub(super) fn serves(mut self, endpoint: EndpointId, model: &str) -> Self {
+        self.specs[endpoint.index()].serves.push(model.into());
+        self
+    }
+
     pub(super) fn weights(mut self, weights: &[u32]) -> Self {
         for (spec, &weight) in self.specs.iter_mut().zip(weights) {
             spec.weight = weight;
@@ -158,22 +170,28 @@ impl World {
     }
 
     pub(super) fn pick(&mut self, job: &JobState, operation: &Operation) -> Pick {
-        self.pick_for(job, operation, None)
+        self.pick_for(job, operation, None, None)
     }
 
     /// Where a job goes that has so much time left.
     pub(super) fn pick_within(&mut self, job: &JobState, time: Duration) -> Pick {
-        self.pick_for(job, &CHAT, Some(self.now() + time))
+        self.pick_for(job, &CHAT, Some(self.now() + time), None)
     }
 
-    fn pick_for(&mut self, job: &JobState, operation: &Operation, deadline: Option<Instant>) -> Pick {
+    fn pick_for(
+        &mut self,
+        job: &JobState,
+        operation: &Operation,
+        deadline: Option<Instant>,
+        affinity: Option<AffinityKey>,
+    ) -> Pick {
         let need = Need {
             set: self.set,
             operation,
             job,
             deadline,
             size: JobSize::new(1000, Output::AtMost(1000)),
-            affinity: None,
+            affinity,
         };
         self.balancer.pick(&need, self.clock.now())
     }
@@ -187,6 +205,25 @@ impl World {
     /// Sends a job that has been tried before.
     pub(super) fn send_again(&mut self, job: JobState) -> Sent {
         match self.pick(&job, &CHAT) {
+            Pick::Send(lease) => Sent { lease, job },
+            other => panic!("nobody takes job {}: {other:?}", job.id()),
+        }
+    }
+
+    /// Where a job goes that is part of a conversation.
+    pub(super) fn pick_of(&mut self, conversation: Option<u64>, job: &JobState) -> Pick {
+        self.pick_for(job, &CHAT, None, conversation.map(key))
+    }
+
+    /// Sends a new job of this conversation, wherever the balancer says.
+    pub(super) fn send_of(&mut self, conversation: u64) -> Sent {
+        let job = self.job();
+        self.send_again_of(conversation, job)
+    }
+
+    /// Sends a job of this conversation that has been tried before.
+    pub(super) fn send_again_of(&mut self, conversation: u64, job: JobState) -> Sent {
+        match self.pick_of(Some(conversation), &job) {
             Pick::Send(lease) => Sent { lease, job },
             other => panic!("nobody takes job {}: {other:?}", job.id()),
         }
@@ -295,6 +332,11 @@ impl World {
             _ => None,
         }
     }
+}
+
+/// What the jobs of a conversation have in common.
+pub(super) fn key(conversation: u64) -> AffinityKey {
+    AffinityKey::new("session", &conversation.to_be_bytes())
 }
 
 /// What a job waits for; times count from `t0`.

@@ -1,4 +1,4 @@
-//! Eligible sets: who serves which model.
+//! Eligible sets: who serves which model, and endpoints that alone can serve what they hold.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,13 +9,14 @@ use super::limits::LimitSpec;
 use super::ring::Ring;
 use super::{EndpointId, EndpointSpec, Strategy};
 
-/// An eligible set: the endpoints that serve one model. Made by [`Balancer::set`](super::Balancer::set).
+/// An eligible set: the endpoints that serve one model, or one that alone can serve a request. Told by
+/// [`Balancer::set`](super::Balancer::set) and [`Balancer::set_for`](super::Balancer::set_for).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SetId(u32);
 
 impl SetId {
     /// All endpoints: the first set that is made.
-    const EVERYBODY: SetId = SetId(0);
+    pub(super) const EVERYBODY: SetId = SetId(0);
 }
 
 /// The endpoints of one set, and whose turn it is.
@@ -31,11 +32,14 @@ pub(super) struct Set {
     grants: Option<u64>,
 }
 
-/// All sets. They are known from the start, so that a request can never make another one.
+/// All sets. The models are known from the start, and so is how many sets of one endpoint there may be: requests cannot
+/// make sets without end.
 #[derive(Debug)]
 pub(super) struct Sets {
     sets: Vec<Set>,
     by_model: HashMap<Arc<str>, SetId>,
+    /// The sets of one endpoint that have been asked for.
+    alone: HashMap<EndpointId, SetId>,
 }
 
 impl Sets {
@@ -43,17 +47,13 @@ impl Sets {
         let mut sets = Sets {
             sets: vec![Set::new(specs, groups, strategy, |_| true, rng)],
             by_model: HashMap::new(),
+            alone: HashMap::new(),
         };
         for model in specs.iter().flat_map(|spec| &spec.serves) {
             if !sets.by_model.contains_key(model) {
                 let id = SetId(sets.sets.len() as u32);
-                sets.sets.push(Set::new(
-                    specs,
-                    groups,
-                    strategy,
-                    |spec| spec.serves.contains(model),
-                    rng,
-                ));
+                let serves = |member: usize| specs[member].serves.contains(model);
+                sets.sets.push(Set::new(specs, groups, strategy, serves, rng));
                 sets.by_model.insert(Arc::clone(model), id);
             }
         }
@@ -66,6 +66,25 @@ impl Sets {
             Some(model) => self.by_model.get(model).copied(),
             None => Some(SetId::EVERYBODY),
         }
+    }
+
+    /// The set of this endpoint alone, made where it has not been asked for before.
+    pub(super) fn alone(
+        &mut self,
+        endpoint: EndpointId,
+        specs: &[EndpointSpec],
+        groups: &[LimitSpec],
+        strategy: Strategy,
+        rng: &mut SmallRng,
+    ) -> SetId {
+        if let Some(&id) = self.alone.get(&endpoint) {
+            return id;
+        }
+        let id = SetId(self.sets.len() as u32);
+        let is_it = |member: usize| member == endpoint.index();
+        self.sets.push(Set::new(specs, groups, strategy, is_it, rng));
+        self.alone.insert(endpoint, id);
+        id
     }
 
     /// Every model name that some endpoint serves, sorted.
@@ -99,11 +118,11 @@ impl Set {
         specs: &[EndpointSpec],
         groups: &[LimitSpec],
         strategy: Strategy,
-        serves: impl Fn(&EndpointSpec) -> bool,
+        serves: impl Fn(usize) -> bool,
         rng: &mut SmallRng,
     ) -> Self {
         let members: Vec<EndpointId> = (0..specs.len())
-            .filter(|&index| serves(&specs[index]))
+            .filter(|&index| serves(index))
             .map(EndpointId::at)
             .collect();
         let weights: Vec<u32> = members

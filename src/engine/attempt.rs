@@ -17,6 +17,7 @@ use super::attempted::{Attempted, Cause, answered, ended_as, failed, problem};
 use super::event::Event;
 use super::job::{Job, Reply, ReplyKind};
 use super::shared::Shared;
+use super::stored::Stored;
 use super::stream::RawPiece;
 use super::streamed::{CHUNK, chat_stream, hand_out, pass_on, raw_stream};
 use super::tail::Tail;
@@ -331,6 +332,9 @@ fn raw(
     if html {
         return Ok(ended_as(bad_reply(format!("{} with a web page", reply.status))));
     }
+    let mut stored = Stored::of(lease);
+    stored.body(&body, streamed);
+    stored.note(shared, lease);
     if job.request.has_sink() {
         let pieces = [
             RawPiece::Head(reply.status, reply.headers.clone()),

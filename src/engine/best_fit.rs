@@ -6,7 +6,8 @@
 //! - Where the oldest fits nowhere, what is left of a window takes the largest that fits.
 //! - Where provisioned deployments stand beside standard ones, they take the smallest, and the standard ones the
 //!   largest: what a request reserves for its answer and does not use is lost on a standard deployment, and given back
-//!   on a provisioned one, so these serve the requests of which it is the larger part.
+//!   on a provisioned one, so these serve the requests of which it is the larger part. What a conversation finds cached
+//!   at its place is worth more than that: it goes there.
 
 use std::time::Instant;
 
@@ -42,7 +43,7 @@ pub(super) fn need<'a>(lanes: &'a Lanes, epoch: Epoch, job: &'a Job, untried: &'
         job: job.known_state().unwrap_or(untried),
         deadline: job.deadline.map(|deadline| epoch.instant(deadline)),
         size: job.request.size,
-        affinity: None,
+        affinity: job.request.affinity(),
     }
 }
 
@@ -56,7 +57,8 @@ pub(super) fn instead(
     now: Instant,
 ) -> Option<Preferred> {
     let (set, _) = lanes.need(oldest.cell.lane);
-    let job = if target.role != Role::Regular || !balancer.is_mixed(set) || !may_pass(lanes, oldest) {
+    let is_free = target.role == Role::Regular && oldest.request.affinity().is_none();
+    let job = if !is_free || !balancer.is_mixed(set) || !may_pass(lanes, oldest) {
         None
     } else if balancer.is_provisioned(target.endpoint) {
         lanes.index(oldest, AMONG_MIXED);

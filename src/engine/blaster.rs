@@ -10,7 +10,7 @@ use crate::api::{
     ChatCompletion, ChatRequest, Delta, EmbeddingRequest, Embeddings, FinishReason, Options, Prepared, RawReply,
     RawRequest,
 };
-use crate::balance::{EndpointId, SetId};
+use crate::balance::{EndpointId, Measured, SetId};
 use crate::clock;
 use crate::config::BlasterConfig;
 use crate::error::{Error, RequestError, Result, SubmitError};
@@ -24,6 +24,7 @@ use super::run_all::RunAll;
 use super::shared::{Patience, Shared};
 use super::state::EndpointState;
 use super::stream::{self, ChatStream, RawStream, Sink};
+use super::ties::Ties;
 
 /// A queue of jobs, a pool of worker threads, and the deployments that they are sent to.
 ///
@@ -363,11 +364,12 @@ impl Blaster {
             body,
             mut options,
         } = prepared;
-        let set = self.set(&options)?;
+        let Measured { size, names } = self.shared.measure(&operation, options.model.as_deref(), &body);
+        let ties = Ties::of(&operation, &options, &names);
+        let set = self.set(&options, &ties)?;
         let headers = options.take_headers();
-        let size = self.shared.measure(&operation, options.model.as_deref(), &body);
         let Options { timeout, priority, .. } = options;
-        let request = Request::new(body, method, reply, size, headers, sink);
+        let request = Request::new(body, method, reply, size, headers, sink).near(ties.affinity);
         self.shared
             .submit(set, &operation, patience, request, timeout, priority)
             .map_err(|why| match why {
@@ -376,9 +378,16 @@ impl Blaster {
             })
     }
 
-    fn set(&self, options: &Options) -> Result<SetId, Refusal> {
+    fn set(&self, options: &Options, ties: &Ties) -> Result<SetId, Refusal> {
         let model = options.model.as_deref();
-        self.shared.with_core(|core| core.balancer.set(model)).ok_or_else(|| {
+        let set = self.shared.with_core(|core| {
+            let set = core.balancer.set(model)?;
+            Some(match ties.response {
+                Some(response) => core.balancer.set_for(response, set),
+                None => set,
+            })
+        });
+        set.ok_or_else(|| {
             let model = model.unwrap_or_default().to_owned();
             Refusal::Unknown(Error::UnknownModel {
                 model,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::api::{ChatCompletion, Embeddings, Headers, Ledger, Priority, RawReply, RequestBody};
+use crate::balance::affinity::AffinityKey;
 use crate::balance::{JobSize, JobState};
 use crate::error::{Error, Trail, Upstream};
 use crate::transport::{Gate, Method};
@@ -92,11 +93,13 @@ pub(crate) struct Request {
 }
 
 /// What few requests have.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Extras {
     headers: Option<Box<Headers>>,
     /// Who is handed the pieces of a stream.
     sink: Option<Sink>,
+    /// By what it is kept at one place.
+    affinity: Option<AffinityKey>,
 }
 
 impl Request {
@@ -109,13 +112,33 @@ impl Request {
         sink: Option<Sink>,
     ) -> Self {
         let has_extras = headers.is_some() || sink.is_some();
+        let affinity = None;
         Request {
             body,
             method,
             reply,
             size,
-            extras: has_extras.then(|| Box::new(Extras { headers, sink })),
+            extras: has_extras.then(|| {
+                Box::new(Extras {
+                    headers,
+                    sink,
+                    affinity,
+                })
+            }),
         }
+    }
+
+    /// The same, kept where others with this key have been.
+    pub(crate) fn near(mut self, key: Option<AffinityKey>) -> Self {
+        if key.is_some() {
+            self.extras.get_or_insert_default().affinity = key;
+        }
+        self
+    }
+
+    /// By what it is kept at one place, if by anything.
+    pub(crate) fn affinity(&self) -> Option<AffinityKey> {
+        self.extras.as_ref()?.affinity
     }
 
     /// Headers that the caller adds.

@@ -52,10 +52,12 @@ mod scenario;
 mod shared;
 mod slot;
 mod state;
+mod stored;
 mod stream;
 mod streamed;
 mod sync;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod ties;
 mod worker;

@@ -10,7 +10,7 @@ use crate::api::{Operation, RequestBody, RequestDefaults};
 #[cfg(feature = "tiktoken")]
 use crate::balance::Vocabulary;
 use crate::balance::outcome::Outcome;
-use crate::balance::{Change, EndpointId, JobSize, Lease, ReplyHead, SetId, Snapshot};
+use crate::balance::{Change, EndpointId, Lease, Measured, ReplyHead, SetId, Snapshot};
 use crate::clock;
 use crate::error::{Error, Trail};
 use crate::transport::Transport;
@@ -136,15 +136,20 @@ impl Shared {
         self
     }
 
-    /// How large a request is. Takes its time where tokens are counted exactly, and must not be asked under the lock.
+    /// How large a request is, and what it belongs to. Takes its time where tokens are counted exactly, and must not be asked under the lock.
     #[cfg_attr(not(feature = "tiktoken"), allow(clippy::unused_self))]
-    pub(crate) fn measure(&self, operation: &Operation, model: Option<&str>, body: &RequestBody) -> JobSize {
+    pub(crate) fn measure<'a>(
+        &self,
+        operation: &Operation,
+        model: Option<&str>,
+        body: &'a RequestBody,
+    ) -> Measured<'a> {
         #[cfg(feature = "tiktoken")]
         if self.counts_exactly {
-            return JobSize::counted(operation, body.bytes(), Vocabulary::of(model));
+            return Measured::counted(operation, body.bytes(), Vocabulary::of(model));
         }
         let _ = model;
-        JobSize::of(operation, body.bytes())
+        Measured::of(operation, body.bytes())
     }
 
     /// This thread, a worker's or the timer's, works for this blaster from now on.

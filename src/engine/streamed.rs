@@ -16,6 +16,7 @@ use super::attempted::{Attempted, Cause, answered, ended_as, failed};
 use super::job::{Job, Reply};
 use super::raw_look::RawLook;
 use super::shared::Shared;
+use super::stored::Stored;
 use super::stream::{Given, RawPiece};
 use super::tail::Tail;
 
@@ -108,6 +109,7 @@ pub(super) fn raw_stream(
     let mut parser = Some(sse::Parser::new());
     let mut held = Vec::new();
     let mut tail = Tail::of(lease.operation());
+    let mut stored = Stored::of(lease);
     let mut buffer = [0; CHUNK];
     loop {
         let read = match body.read(&mut buffer) {
@@ -128,6 +130,7 @@ pub(super) fn raw_stream(
             let parsed = looking.push(&buffer[..read], |event| {
                 if look == RawLook::Preamble {
                     look = RawLook::at(event.name, event.data);
+                    stored.event(event.data);
                 }
             });
             match (parsed, look) {
@@ -137,6 +140,7 @@ pub(super) fn raw_stream(
                 }
                 _ => parser = None,
             }
+            stored.note(shared, lease);
             if let Some(ended) = pass_on(shared, job, RawPiece::Head(status, headers.clone())) {
                 return Ok(ended);
             }

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
+/// Conversations that stay where their prompt is cached, and responses where they are stored.
+#[cfg(feature = "sim")]
+mod affinity;
 /// A callback or an event hook that panics, or that waits for its own worker.
 #[cfg(feature = "sim")]
 mod callbacks;

@@ -69,9 +69,11 @@ impl ChatRequest {
         self
     }
 
-    /// Requests with the same key are to prefer the same deployment, whose prompt cache knows them. Never sent.
+    /// Requests with the same key prefer the same deployment, whose prompt cache knows how they begin. Never sent.
     ///
-    /// Has no effect in this release; it is there for the next one.
+    /// Without one the request's `prompt_cache_key` serves as the key, else its `user`. A deployment that rests, has no
+    /// quota left, or has more than its share of what is under way is passed over; the conversation then stays where it
+    /// has gone. An empty key leaves the request free to go anywhere. The strategy `failover` knows no such preference.
     #[must_use]
     pub fn session(mut self, key: impl Into<String>) -> Self {
         self.options.session = Some(key.into().into());

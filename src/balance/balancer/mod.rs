@@ -10,18 +10,20 @@ use rand::rngs::SmallRng;
 pub use admitted::ReplyHead;
 pub use pick::{Need, Pick, Target, Unavailable};
 
-use super::affinity::Affinity;
+use super::affinity::{Affinity, Candidate};
 use super::backlog::{EndOfBacklog, Finisher, Rest};
 use super::endpoint::Endpoint;
 use super::estimator::Estimator;
 use super::grade::Grade;
 use super::pace::Pace;
 use super::quotas::Quotas;
+use super::responses::Responses;
 use super::set::Sets;
 use super::tiers::Tiers;
 use super::{BalanceSettings, Change, EndpointId, EndpointSpec, Lease, Role, SetId, Snapshot, shares};
 
 mod admitted;
+mod home;
 mod pick;
 mod settle;
 
@@ -42,11 +44,14 @@ pub struct Balancer {
     end: EndOfBacklog,
     tiers: Tiers,
     affinity: Affinity,
+    responses: Responses,
     rng: SmallRng,
     changes: Vec<Change>,
     /// Scratch of `pick`, kept to spare an allocation per decision: for each member of the set in question how good a
     /// place it is.
     grades: Vec<Grade>,
+    /// Likewise: the endpoints that a conversation may go to.
+    candidates: Vec<Candidate>,
 }
 
 impl Balancer {
@@ -64,11 +69,13 @@ impl Balancer {
             end: EndOfBacklog::default(),
             tiers: Tiers::new(&specs),
             affinity: Affinity::default(),
+            responses: Responses::default(),
             rng,
             settings,
             specs,
             changes: Vec::new(),
             grades: Vec::new(),
+            candidates: Vec::new(),
         };
         balancer.share_workers();
         balancer

@@ -7,7 +7,7 @@ use rand::seq::IteratorRandom;
 
 use super::Balancer;
 use crate::api::Operation;
-use crate::balance::affinity::{AffinityKey, Candidate};
+use crate::balance::affinity::AffinityKey;
 use crate::balance::endpoint::{Endpoint, Readiness};
 use crate::balance::grade::{Grade, Record};
 use crate::balance::quotas::Allowed;
@@ -139,6 +139,7 @@ impl Balancer {
         let index = target.endpoint.index();
         let charge = self.estimators[index].charge(&need.size);
         let reserved = self.quotas.reserve(target.endpoint, &charge, now);
+        self.note_place(target, need);
         let subject = &mut self.endpoints[index];
         let before = subject.condition();
         let number = subject.leave(target.role, need.operation, now);
@@ -158,10 +159,18 @@ impl Balancer {
         }
     }
 
-    /// Whether another job could go where one could: its quota has room for it, and it has not failed there.
+    /// Whether another job could go where one could: the quota has room for it, it has not failed there, and it is not
+    /// at home elsewhere and could go there.
     pub fn fits(&mut self, target: Target, need: &Need<'_>, now: Instant) -> bool {
-        let charge = self.estimators[target.endpoint.index()].charge(&need.size);
-        !need.job.has_failed_at(target.endpoint) && self.quotas.allow(target.endpoint, &charge, now) == Allowed::Now
+        !need.job.has_failed_at(target.endpoint)
+            && self.has_room(target.endpoint, need, now)
+            && !self.has_home_elsewhere(target.endpoint, need, now)
+    }
+
+    /// Whether an endpoint's quota has room for a job now.
+    pub(super) fn has_room(&mut self, endpoint: EndpointId, need: &Need<'_>, now: Instant) -> bool {
+        let charge = self.estimators[endpoint.index()].charge(&need.size);
+        self.quotas.allow(endpoint, &charge, now) == Allowed::Now
     }
 
     /// The next member of the set after `after`, in the order of the configuration, that is ready and has something
@@ -256,10 +265,10 @@ impl Balancer {
             return None;
         }
         let strategy = self.settings.strategy;
-        if let Some(key) = need.affinity.filter(|_| strategy != Strategy::Failover)
-            && let Some(home) = self.home(key, need.set, found.best)
+        if let Some(key) = self.key(need)
+            && let Some(place) = self.place(key, need.set, found.best)
         {
-            return Some(home);
+            return Some(place);
         }
         let load = |member: EndpointId| {
             let index = member.index();
@@ -285,22 +294,6 @@ impl Balancer {
             }
         };
         seat.map(|seat| members[seat])
-    }
-
-    /// Where a conversation is at home, of the members with this grade.
-    fn home(&mut self, key: AffinityKey, set: SetId, grade: Grade) -> Option<EndpointId> {
-        let members = self.sets.members(set);
-        let candidate = |(&endpoint, _)| Candidate {
-            endpoint,
-            weight: self.specs[EndpointId::index(endpoint)].weight,
-            in_flight: self.endpoints[EndpointId::index(endpoint)].in_flight(),
-        };
-        let with_grade = members.iter().zip(&self.grades).filter(|(_, other)| **other == grade);
-        let candidates: Vec<Candidate> = with_grade.map(candidate).collect();
-        let everybody = members
-            .iter()
-            .map(|&member| (member, self.specs[member.index()].weight));
-        self.affinity.place(key, &candidates, everybody)
     }
 
     fn unavailable(&self, set: SetId, operation: &Operation) -> Unavailable {

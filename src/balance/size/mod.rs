@@ -29,6 +29,7 @@ use exact::ExactTexts;
 #[cfg(feature = "tiktoken")]
 pub use exact::Vocabulary;
 use text::Texts;
+pub use walk::Names;
 use walk::{Counter, Found, walk};
 
 #[cfg(test)]
@@ -44,6 +45,15 @@ mod walk;
 /// Six bytes, for a million jobs wait: two numbers of 24 bits, which is more than any model takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct JobSize([u16; 3]);
+
+/// What one walk over a request's body finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measured<'a> {
+    /// How large it is.
+    pub size: JobSize,
+    /// What it belongs to.
+    pub names: Names<'a>,
+}
 
 /// How many tokens an answer may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,42 +98,17 @@ impl JobSize {
         ])
     }
 
-    /// Measures a request by its body: the members of a JSON object without its braces, or anything else.
-    ///
-    /// A body that is no JSON, or of an operation that is not known, counts a token for four bytes.
+    /// The size that [`Measured::of`] finds.
     #[must_use]
     pub fn of(operation: &Operation, body: &[u8]) -> Self {
-        Self::by(operation, body, Counter::Classes(Texts::new()))
+        Measured::of(operation, body).size
     }
 
-    /// Measures a request as [`JobSize::of`] does, with its texts counted by a tokeniser. The first call loads its
-    /// vocabulary, which takes 0.3 s: not to be made under a lock.
+    /// The size that [`Measured::counted`] finds.
     #[cfg(feature = "tiktoken")]
     #[must_use]
     pub fn counted(operation: &Operation, body: &[u8], vocabulary: Vocabulary) -> Self {
-        Self::by(operation, body, Counter::Exact(ExactTexts::new(vocabulary)))
-    }
-
-    fn by(operation: &Operation, body: &[u8], counter: Counter) -> Self {
-        let is_known = !matches!(operation, Operation::Other(_)) && body.first() == Some(&b'"');
-        let found = if is_known {
-            walk(operation, body, counter)
-        } else {
-            Found {
-                prompt: body.len() as f64 / 4.0,
-                limit: None,
-                choices: 1,
-            }
-        };
-        let output = match (operation, found.limit) {
-            (Operation::Embeddings, _) => Output::None,
-            (_, Some(limit)) => Output::AtMost(u32::try_from(limit.saturating_mul(found.choices)).unwrap_or(u32::MAX)),
-            (_, None) => Output::Open {
-                choices: u8::try_from(found.choices).unwrap_or(u8::MAX),
-                takes_default: *operation == Operation::ChatCompletions,
-            },
-        };
-        JobSize::new(found.prompt.round() as u32, output)
+        Measured::counted(operation, body, vocabulary).size
     }
 
     /// Estimated tokens of everything that the model reads.
@@ -174,6 +159,50 @@ impl JobSize {
     #[must_use]
     pub fn has_output(self) -> bool {
         self.output() != Output::None
+    }
+}
+
+impl<'a> Measured<'a> {
+    /// Measures a request by its body: the members of a JSON object without its braces, or anything else.
+    ///
+    /// A body that is no JSON, or of an operation that is not known, counts a token for four bytes.
+    #[must_use]
+    pub fn of(operation: &Operation, body: &'a [u8]) -> Self {
+        Self::by(operation, body, Counter::Classes(Texts::new()))
+    }
+
+    /// Measures a request as [`Measured::of`] does, with its texts counted by a tokeniser. The first call loads its
+    /// vocabulary, which takes 0.3 s: not to be made under a lock.
+    #[cfg(feature = "tiktoken")]
+    #[must_use]
+    pub fn counted(operation: &Operation, body: &'a [u8], vocabulary: Vocabulary) -> Self {
+        Self::by(operation, body, Counter::Exact(ExactTexts::new(vocabulary)))
+    }
+
+    fn by(operation: &Operation, body: &'a [u8], counter: Counter) -> Self {
+        let is_known = !matches!(operation, Operation::Other(_)) && body.first() == Some(&b'"');
+        let found = if is_known {
+            walk(operation, body, counter)
+        } else {
+            Found {
+                prompt: body.len() as f64 / 4.0,
+                limit: None,
+                choices: 1,
+                names: Names::default(),
+            }
+        };
+        let output = match (operation, found.limit) {
+            (Operation::Embeddings, _) => Output::None,
+            (_, Some(limit)) => Output::AtMost(u32::try_from(limit.saturating_mul(found.choices)).unwrap_or(u32::MAX)),
+            (_, None) => Output::Open {
+                choices: u8::try_from(found.choices).unwrap_or(u8::MAX),
+                takes_default: *operation == Operation::ChatCompletions,
+            },
+        };
+        Measured {
+            size: JobSize::new(found.prompt.round() as u32, output),
+            names: found.names,
+        }
     }
 }
 

@@ -40,11 +40,24 @@ const DEEPEST: u32 = 24;
 
 /// What was found in a body.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct Found<'a> {
     pub(super) prompt: f64,
     /// Most tokens of each choice.
     pub(super) limit: Option<u64>,
     pub(super) choices: u64,
+    pub(super) names: Names<'a>,
+}
+
+/// Members of a request that name what it belongs to, as they are written (with escapes, where they have any); none
+/// where there are none, or no text, or an empty one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Names<'a> {
+    /// `prompt_cache_key`
+    pub prompt_cache_key: Option<&'a [u8]>,
+    /// `user`
+    pub user: Option<&'a [u8]>,
+    /// `previous_response_id`
+    pub previous_response_id: Option<&'a [u8]>,
 }
 
 /// Who counts the texts.
@@ -84,7 +97,7 @@ enum Reads {
 }
 
 /// Looks into a body, given by its members without the braces.
-pub(super) fn walk(operation: &Operation, members: &[u8], counter: Counter) -> Found {
+pub(super) fn walk<'a>(operation: &Operation, members: &'a [u8], counter: Counter) -> Found<'a> {
     let mut walk = Walk {
         json: members,
         at: 0,
@@ -93,7 +106,7 @@ pub(super) fn walk(operation: &Operation, members: &[u8], counter: Counter) -> F
         tokens: 0,
         ids: 0,
     };
-    let (mut limit, mut choices) = (None, 1);
+    let (mut limit, mut choices, mut names) = (None, 1, Names::default());
     let is_completion = *operation == Operation::Completions;
     if is_completion {
         limit = Some(COMPLETION_DEFAULT);
@@ -111,12 +124,16 @@ pub(super) fn walk(operation: &Operation, members: &[u8], counter: Counter) -> F
         b"response_format" | b"text" => walk.schema(),
         b"max_tokens" | b"max_completion_tokens" | b"max_output_tokens" => limit = walk.number().or(limit),
         b"n" | b"best_of" => choices = walk.number().unwrap_or(1).max(choices),
+        b"prompt_cache_key" => names.prompt_cache_key = walk.name(),
+        b"user" => names.user = walk.name(),
+        b"previous_response_id" => names.previous_response_id = walk.name(),
         _ => walk.skip(),
     });
     Found {
         prompt: (walk.texts.tokens() + walk.tokens as f64).max(0.0) + walk.ids as f64,
         limit,
         choices,
+        names,
     }
 }
 
@@ -228,6 +245,15 @@ impl<'a> Walk<'a> {
         let from = self.at;
         self.skip();
         std::str::from_utf8(&self.json[from..self.at]).ok()?.trim().parse().ok()
+    }
+
+    /// Reads a name; none where there is something else, or nothing in it.
+    fn name(&mut self) -> Option<&'a [u8]> {
+        if self.eat(b'"') {
+            return Some(self.string()).filter(|name| !name.is_empty());
+        }
+        self.skip();
+        None
     }
 
     /// Reads a text whose opening quote has been read.
@@ -407,7 +433,7 @@ mod tests {
 
     const CHAT: Operation = Operation::ChatCompletions;
 
-    fn walk(operation: &Operation, members: &[u8]) -> Found {
+    fn walk<'a>(operation: &Operation, members: &'a [u8]) -> Found<'a> {
         super::walk(operation, members, Counter::Classes(Texts::new()))
     }
 
@@ -571,8 +597,35 @@ mod tests {
     }
 
     #[test]
+    fn names_are_read() {
+        let names = |members: &'static str| {
+            let Names {
+                prompt_cache_key,
+                user,
+                previous_response_id,
+            } = walk(&CHAT, members.as_bytes()).names;
+            [prompt_cache_key, user, previous_response_id].map(|name| name.and_then(|name| str::from_utf8(name).ok()))
+        };
+        for (members, expected) in [
+            (
+                r#""user": "u" ,"prompt_cache_key":"k","previous_response_id":"resp_1""#,
+                [Some("k"), Some("u"), Some("resp_1")],
+            ),
+            (r#""user":null,"prompt_cache_key":"","n":2"#, [None; 3]),
+            (r#""user":{"user":"x"},"metadata":{"user":"y"}"#, [None; 3]),
+            (
+                r#""messages":[{"role":"user","content":"user"}],"user":"a\"b""#,
+                [None, Some(r#"a\"b"#), None],
+            ),
+        ] {
+            assert_eq!(names(members), expected, "{members}");
+        }
+        assert_eq!(walk(&CHAT, br#""user":["u"],"n":3"#).choices, 3, "the walk goes on");
+    }
+
+    #[test]
     fn any_bytes_are_walked_to_their_end() {
-        let whole = r#""messages":[{"role":"user","content":[{"text":"a\u00e4\ud83d\ude00\n","x":[1,{"y":null}]}]}],"tools":[{"name":"f","parameters":{"properties":{"p":{"enum":["a"]}}}}],"response_format":{"a":"é"}"#;
+        let whole = r#""user":"u","messages":[{"role":"user","content":[{"text":"a\u00e4\ud83d\ude00\n","x":[1,{"y":null}]}]}],"tools":[{"name":"f","parameters":{"properties":{"p":{"enum":["a"]}}}}],"response_format":{"a":"é"}"#;
         for operation in [
             CHAT,
             Operation::Completions,

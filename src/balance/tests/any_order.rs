@@ -113,7 +113,9 @@ impl Watched {
 
     fn try_send(&mut self, job: JobState, waits: bool) -> Option<JobState> {
         let before = self.conditions();
-        match self.world.pick(&job, &CHAT) {
+        // Every other job is part of one of eight conversations.
+        let conversation = job.id().is_multiple_of(2).then(|| job.id() % 16);
+        match self.world.pick_of(conversation, &job) {
             Pick::Send(lease) => {
                 self.check_lease(&lease, before[lease.endpoint().index()]);
                 self.sent += 1;

@@ -5,10 +5,12 @@
 //! 2. [`out`]: ejected and disabled endpoints, probes, `enable`, `disable`, `cool_down`
 //! 3. [`blame`]: whose fault a failure is, and what becomes of its job
 //! 4. [`places`]: who may have how many requests under way
-//! 5. [`any_order`]: the properties
+//! 5. [`home`]: conversations that stay where they are, and responses that are stored in one place
+//! 6. [`any_order`]: the properties
 
 mod any_order;
 mod blame;
+mod home;
 mod out;
 mod places;
 mod resting;

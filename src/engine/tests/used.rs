@@ -74,7 +74,7 @@ fn prompts_are_counted_exactly_only_where_that_is_asked_for() {
     let measured = |exact| {
         let builder = Blaster::builder().transport(Scripted::answering(""));
         let blaster = builder.workers(1).exact_token_counts(exact).build().unwrap();
-        blaster.shared().measure(&CHAT, Some("gpt-4o"), &body)
+        blaster.shared().measure(&CHAT, Some("gpt-4o"), &body).size
     };
     let exact = crate::balance::JobSize::counted(&CHAT, body.bytes(), crate::balance::Vocabulary::O200k);
     assert_eq!(measured(true), exact);
