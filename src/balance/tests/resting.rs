@@ -1,7 +1,7 @@
 //! Ready → Cooling → Ready or Trial.
 
 use crate::api::Condition;
-use crate::balance::outcome::Outcome;
+use crate::balance::outcome::{Blame, Outcome};
 use crate::balance::scenario::*;
 use crate::balance::{Role, Verdict};
 
@@ -215,4 +215,40 @@ fn a_ready_endpoint_takes_the_work_of_one_that_rests() {
     }
     world.run(WEST, &throttled(SECOND));
     assert_eq!(world.wait(), Wait::Until(SECOND), "the first that is free");
+}
+
+#[test]
+fn a_server_error_costs_no_rest_where_nine_of_ten_attempts_succeed() {
+    let error = Outcome::Failed {
+        blame: Blame::ServerError,
+        reason: "503".to_owned(),
+    };
+    let after = |successes: usize, outcome: &Outcome| {
+        let mut world = Scenario::of(1).begin();
+        for _ in 0..successes {
+            world.pass(SECOND / 2).run(EAST, &Outcome::SUCCESS);
+        }
+        world.run(EAST, outcome);
+        world
+    };
+    for (successes, outcome, then) in [
+        (19, &error, Condition::Ready),
+        (18, &error, Condition::CoolingDown),
+        (40, &timeout(), Condition::CoolingDown),
+    ] {
+        let mut world = after(successes, outcome);
+        assert_eq!(world.condition(EAST), then, "{successes} successes, {outcome:?}");
+        assert_eq!(world.snapshot(EAST).streak, 1, "it counts all the same");
+    }
+    let mut world = after(60, &error);
+    (0..4).for_each(|_| drop(world.run(EAST, &error)));
+    assert_eq!(
+        world.condition(EAST),
+        Condition::Ejected,
+        "five in a row are no exceptions"
+    );
+    let mut world = after(60, &timeout());
+    let left = world.left(EAST);
+    world.pass(left).run(EAST, &error);
+    assert_eq!(world.condition(EAST), Condition::CoolingDown, "a trial has to succeed");
 }
