@@ -5,23 +5,34 @@
 //! |----------|-------------------------------------------|-------------------------------------------------|
 //! | Ready    | 429, wait named or backed off             | Cooling until then, never shortened             |
 //! | Ready    | failure                                   | Cooling for 1, 2, 4 … 30 s, jittered            |
+//! | Ready    | 5xx while 9 of 10 attempts succeed        | Ready: an exception (see `is_exception`)        |
+//! | Ready    | silence of 12 gaps between heads          | Ready, and given only knocks (see `Silence`)    |
 //! | Cooling  | its time has come                         | Ready; after a failure: Trial                   |
 //! | Trial    | the one request's head has come           | Ready                                           |
 //! | Trial    | failure / 429                             | Cooling, longer / until then                    |
 //! | any      | failures in a row ≥ threshold             | Out (ejected), probed every 5 s                 |
+//! | any      | failure, half of 20 in 30 s have failed   | Out (ejected), probed every 5 s                 |
 //! | any      | 401, 403, 404, named wait > cooldown_max  | Out (disabled), probed every 60 s               |
 //! | any      | `disable(reason)`                         | Out (disabled), not probed                      |
 //! | (start)  | unavailable as it is configured           | Out (disabled), for good                        |
 //! | Out      | its probe is due, or `enable()`           | Probing, with the next request                  |
 //! | Out      | 429 of an older request, `cool_down`      | Out, probed not before then                     |
-//! | Probing  | head of a good reply, or a refused request | Ready                                          |
-//! | Probing  | 429                                       | Cooling until then, Trial after it              |
+//! | Probing  | head of a good reply, or a refused request | Ready, with a `Ramp`                           |
+//! | Probing  | 429                                       | Cooling until then, Trial after it, then a ramp |
 //! | Probing  | failure                                   | Out, until the next probe                       |
 //! ```
 //!
 //! Failures of requests that were under way together count once: a lease remembers the *epoch* in which it was
 //! given, each counted failure begins a new one, and what comes from an older epoch neither counts as a failure,
 //! nor ends a row of failures, nor disables the endpoint: it tells about a time before the last thing known.
+//!
+//! The rate of failures (see `FailureRate`) counts every failure, but it is looked at only where one is counted, and leaves
+//! out the second in which most failed: what happens at one instant ejects nobody.
+//!
+//! A *ramp* lets an endpoint that was out have one request under way, then twice as many with each second and each round of
+//! answers, up to its places. A *knock* is a request that finds out, as a probe does, whether a silent endpoint is there:
+//! 10 s after it has fallen silent, and every 5 s after one in vain. A knock that fails without an answer tells no more
+//! than the silence does, and changes nothing; any head ends the silence.
 //!
 //! A denial (401, 403, …) that is not in the service's own words is the endpoint's where it has not served since it was
 //! last out, or where two jobs in a row meet it (see `Doubts::denies`); else it is a suspicion, as a 500 is.
@@ -85,6 +96,8 @@ pub(super) struct Endpoint {
     /// The epoch since which it is no longer out.
     back_since: u32,
     rate: FailureRate,
+    /// Errors that were taken for exceptions, since the last success.
+    exceptions: u32,
     /// Where it was out not long ago.
     ramp: Option<Ramp>,
     silence: Silence,
@@ -110,6 +123,7 @@ impl Endpoint {
             first_of_streak: None,
             back_since: 0,
             rate: FailureRate::default(),
+            exceptions: 0,
             ramp: None,
             silence: Silence::default(),
             refusals: Refusals::default(),

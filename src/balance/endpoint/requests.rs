@@ -124,6 +124,7 @@ impl Endpoint {
         if self.is_recent(lease.epoch) {
             self.rate.succeeded(now);
         }
+        self.exceptions = 0;
         // What was sent before the last failure, or refusal, does not tell that it is over.
         if lease.epoch == self.epoch {
             self.end_streak();
@@ -230,17 +231,27 @@ impl Endpoint {
             // Under way together with a failure that was counted. A trial cannot be: it is of the newest epoch.
             return false;
         }
+        if failure.answered && self.is_exception(settings, now) {
+            return false;
+        }
         self.epoch = self.epoch.wrapping_add(1);
         if let Some(reason) = self.ejects(reason, settings, now) {
             self.doubts.taken_out();
             self.state = State::Out(Out::ejected(reason, self.after_rest(now + EJECTED_PROBE)));
             return true;
         }
-        if failure.answered && !matches!(self.state, State::Trial) && self.rate.is_good(now) {
-            return false;
-        }
         let until = now + backoff::jittered(self.streak, rng);
         self.rest(until, true, reason.to_owned())
+    }
+
+    /// Whether an error is one of the few that a service answers at random, which cost no rest and count for no row: so
+    /// while nine of ten attempts succeed. Where errors come fast and good answers slowly, the good ones are of an older epoch
+    /// than the latest error and could not end a row of them; so the errors that come with no success between count here.
+    fn is_exception(&mut self, settings: &HealthSettings, now: Instant) -> bool {
+        let exception =
+            !matches!(self.state, State::Trial) && self.exceptions + 1 < settings.threshold && self.rate.is_good(now);
+        self.exceptions += u32::from(exception);
+        exception
     }
 
     /// Counts a failure. Why it takes the endpoint out, if it does.

@@ -231,24 +231,53 @@ fn a_server_error_costs_no_rest_where_nine_of_ten_attempts_succeed() {
         world.run(EAST, outcome);
         world
     };
-    for (successes, outcome, then) in [
-        (19, &error, Condition::Ready),
-        (18, &error, Condition::CoolingDown),
-        (40, &timeout(), Condition::CoolingDown),
-    ] {
+    for (successes, outcome, streak) in [(19, &error, 0), (18, &error, 1), (40, &timeout(), 1)] {
         let mut world = after(successes, outcome);
-        assert_eq!(world.condition(EAST), then, "{successes} successes, {outcome:?}");
-        assert_eq!(world.snapshot(EAST).streak, 1, "it counts all the same");
+        let rests = world.condition(EAST) == Condition::CoolingDown;
+        assert_eq!(
+            (world.snapshot(EAST).streak, rests),
+            (streak, streak > 0),
+            "{successes} successes, {outcome:?}"
+        );
     }
     let mut world = after(60, &error);
-    (0..4).for_each(|_| drop(world.run(EAST, &error)));
+    for _ in 0..4 {
+        assert_eq!(world.condition(EAST), Condition::Ready);
+        world.run(EAST, &error);
+    }
     assert_eq!(
         world.condition(EAST),
-        Condition::Ejected,
+        Condition::CoolingDown,
         "five in a row are no exceptions"
     );
     let mut world = after(60, &timeout());
     let left = world.left(EAST);
     world.pass(left).run(EAST, &error);
     assert_eq!(world.condition(EAST), Condition::CoolingDown, "a trial has to succeed");
+}
+
+#[test]
+fn errors_that_come_fast_among_answers_that_come_slowly_take_no_endpoint_out() {
+    let error = Outcome::Failed {
+        blame: Blame::ServerError,
+        reason: "503".to_owned(),
+    };
+    let mut world = Scenario::of(1).workers(1000).begin();
+    let mut under_way = std::collections::VecDeque::new();
+    for turn in 0..2000 {
+        let sent = world.send();
+        // From the sixth second on every twentieth meets an error at once.
+        if turn > 120 && turn % 20 == 0 {
+            world.settle(sent, &error);
+        } else {
+            under_way.push_back((world.now() + 5 * SECOND, sent));
+        }
+        world.pass(SECOND / 20);
+        while under_way.front().is_some_and(|(due, _)| *due <= world.now()) {
+            let (_, sent) = under_way.pop_front().unwrap();
+            world.head(&sent);
+            world.settle(sent, &Outcome::SUCCESS);
+        }
+    }
+    assert!(!world.balancer.has_changes(), "it never even rested");
 }
