@@ -15,7 +15,7 @@ pub enum Condition {
     Ready,
     /// It rests until a given moment, after a refusal (429) or a failure.
     CoolingDown,
-    /// Too many failures in a row; every 5 s one request tries whether it is back.
+    /// Too many failures, in a row or in half a minute; every 5 s one request tries whether it is back.
     Ejected,
     /// It cannot serve (wrong key, no such deployment, a Retry-After beyond `cooldown_max_s`), or was switched
     /// off; every 60 s one request tries whether it is back, but not where it was switched off by hand.
@@ -46,7 +46,7 @@ pub struct EndpointReport {
     pub model: Arc<str>,
     /// Whether it is given work.
     pub condition: Condition,
-    /// Why it is not given work.
+    /// Why it is not given work: also where it is ready and has fallen silent.
     pub reason: Option<String>,
     /// Time until it is given work, or tried, again; none where it is ready or only `enable()` brings it back.
     #[serde(rename = "left_s", serialize_with = "seconds")]

@@ -54,6 +54,15 @@ pub struct Used {
 impl Outcome {
     /// A good reply that does not tell what it used.
     pub const SUCCESS: Outcome = Outcome::Success(Used::UNTOLD);
+
+    /// Whether something has come from the endpoint for certain.
+    pub(super) fn is_answer(&self) -> bool {
+        match self {
+            Outcome::Success(_) | Outcome::Throttled(_) | Outcome::Unusable { .. } | Outcome::Refused { .. } => true,
+            Outcome::Failed { blame, .. } => !matches!(blame, Blame::Endpoint | Blame::Nobody),
+            Outcome::OutOfTime { .. } | Outcome::Abandoned => false,
+        }
+    }
 }
 
 impl Used {
@@ -104,8 +113,10 @@ pub enum Axis {
 /// Whose fault a failure may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Blame {
-    /// The endpoint's, at once: no connection, a timeout, 408, 409, 424, 502, 503, 504, a cut reply.
+    /// The endpoint's, at once: no connection, a timeout, 408, 409, 424, a cut reply.
     Endpoint,
+    /// The endpoint's, which is there to say so: 501 to 599.
+    ServerError,
     /// The endpoint's or the request's: 500, a reply that makes no sense. Decided by how the job fares elsewhere.
     Unclear,
     /// The endpoint's or the request's: it was denied in words that are not the service's own, as by a firewall that

@@ -20,7 +20,7 @@ fn is_out(condition: Condition) -> bool {
 }
 
 /// Of these requests the first came alone: nobody followed before the head of its reply had gone out.
-fn check_one_first(entries: &[JournalEntry]) {
+pub(crate) fn check_one_first(entries: &[JournalEntry]) {
     let head = entries[0].answered.unwrap();
     let early = entries[1..].iter().filter(|entry| entry.received < head).count();
     assert_eq!(early, 0, "requests beside the first one, of {}", entries.len());

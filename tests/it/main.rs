@@ -43,6 +43,9 @@ mod order;
 /// Requests that every endpoint answers with an error.
 #[cfg(feature = "sim")]
 mod poison;
+/// Endpoints that fail often though not always, or fall silent, and how they come back.
+#[cfg(feature = "sim")]
+mod recovery;
 /// Which deployment a request goes to, and what a deployment is held to.
 #[cfg(feature = "sim")]
 mod routing;

@@ -21,19 +21,16 @@ impl Balancer {
         let index = lease.endpoint.index();
         let endpoint = &mut self.endpoints[index];
         endpoint.tallies.told = head.told;
-        endpoint.doubts.heard();
+        let silent = endpoint.heard(lease, head.admitted, now);
         self.quotas.told(lease.endpoint, &head.told, now);
         if !head.admitted {
-            return false;
+            return silent;
         }
         self.quotas.confirm(lease.endpoint, &lease.reserved, now);
-        endpoint
-            .tallies
-            .first_byte
-            .record(now.saturating_duration_since(lease.at));
-        let changed = endpoint.opened(lease);
+        let ramps = endpoint.may_go_on(now);
+        let changed = endpoint.opened(lease, now);
         self.note(index, changed);
-        lease.role != Role::Regular
+        silent || ramps || lease.role != Role::Regular
     }
 
     /// The request whose lease has this [ticket](Lease::ticket) found no open connection and waits for a new one: until

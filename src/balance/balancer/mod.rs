@@ -179,7 +179,7 @@ impl Balancer {
     /// Copies what a report shows; percentiles and texts are made of it outside the lock.
     pub fn snapshot(&mut self, id: EndpointId, now: Instant) -> Snapshot {
         let index = id.index();
-        if self.endpoints[index].refresh(now) {
+        if self.endpoints[index].refresh(self.caps[index], now) {
             self.note(index, true);
         }
         let strategy = self.settings.strategy;
@@ -189,7 +189,7 @@ impl Balancer {
         Snapshot {
             name: Arc::clone(&spec.name),
             condition: endpoint.condition(),
-            reason: endpoint.reason().map(str::to_owned),
+            reason: endpoint.reason().map(str::to_owned).or_else(|| endpoint.silence(now)),
             left: endpoint.until().map(|until| until.saturating_duration_since(now)),
             in_flight: endpoint.in_flight(),
             max_in_flight: self.caps[index],

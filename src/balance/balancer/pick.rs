@@ -224,12 +224,13 @@ impl Balancer {
             let index = member.index();
             let endpoint = &mut self.endpoints[index];
             // The usual case, found out without the rest: this loop is most of what the engine's lock is held for.
-            let mut readiness = if endpoint.is_at_ease(self.caps[index]) {
+            let mut readiness = if endpoint.is_at_ease(self.caps[index], now) {
                 Readiness::Now(Role::Regular)
             } else {
-                if endpoint.refresh(now) {
+                if endpoint.refresh(self.caps[index], now) {
                     self.changes.push(endpoint.change(&self.specs[index].name));
                 }
+                found.settles |= endpoint.may_go_on(now);
                 endpoint.readiness(need.operation, self.caps[index], now)
             };
             let mut grade = Grade::AWAY;

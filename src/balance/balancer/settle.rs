@@ -4,6 +4,7 @@ use std::mem;
 use std::time::Instant;
 
 use super::Balancer;
+use crate::balance::endpoint::Failure;
 use crate::balance::job::{JobState, Suspect};
 use crate::balance::limits::Settlement;
 use crate::balance::outcome::{Blame, Outcome, Scope, Throttle};
@@ -33,7 +34,7 @@ impl Balancer {
         outcome: &Outcome,
         now: Instant,
     ) -> Verdict {
-        let scout = self.endpoints[lease.endpoint.index()].back(&lease);
+        let scout = self.endpoints[lease.endpoint.index()].back(&lease, outcome.is_answer(), now);
         let reserved = mem::take(&mut lease.reserved);
         let attempt = &Attempt {
             lease,
@@ -50,7 +51,8 @@ impl Balancer {
             Outcome::Unusable { scope, reason } => self.unusable(attempt, job, *scope, reason),
             Outcome::Failed { blame, reason } => match blame {
                 Blame::Nobody => self.nobodys_fault(attempt),
-                Blame::Endpoint => self.endpoints_fault(attempt, job, reason),
+                Blame::Endpoint => self.endpoints_fault(attempt, job, reason, false),
+                Blame::ServerError => self.endpoints_fault(attempt, job, reason, true),
                 Blame::Denied => self.denied(attempt, job, reason),
                 Blame::Unclear => self.unclear(attempt, job, reason),
             },
@@ -100,7 +102,7 @@ impl Balancer {
         endpoint.tallies.totals.succeeded += 1;
         let took = attempt.now.saturating_duration_since(attempt.lease.at);
         endpoint.tallies.latency.record(took);
-        let changed = endpoint.succeeded(&attempt.lease, attempt.scout);
+        let changed = endpoint.succeeded(&attempt.lease, attempt.scout, attempt.now);
         self.note(index, changed);
         self.blame_suspects(attempt, job);
         Verdict::Done
@@ -112,15 +114,13 @@ impl Balancer {
         for suspect in job.take_suspects() {
             if suspect.endpoint != attempt.lease.endpoint {
                 let index = suspect.endpoint.index();
-                let endpoint = &mut self.endpoints[index];
-                let changed = endpoint.failed(
-                    suspect.epoch,
-                    false,
-                    &suspect.reason,
-                    &health,
-                    &mut self.rng,
-                    attempt.now,
-                );
+                let failure = Failure {
+                    epoch: suspect.epoch,
+                    scout: false,
+                    answered: true,
+                    reason: &suspect.reason,
+                };
+                let changed = self.endpoints[index].failed(&failure, &health, &mut self.rng, attempt.now);
                 self.note(index, changed);
             }
         }
@@ -142,7 +142,7 @@ impl Balancer {
         let index = attempt.index();
         let endpoint = &mut self.endpoints[index];
         endpoint.tallies.totals.refused += 1;
-        let changed = endpoint.answered(&attempt.lease, attempt.scout);
+        let changed = endpoint.answered(&attempt.lease, attempt.scout, attempt.now);
         self.note(index, changed);
         Verdict::GiveUp(GiveUp::Refused)
     }
@@ -163,7 +163,7 @@ impl Balancer {
         let reason = format!("no reply in the {} ms that its job had", waited.as_millis());
         endpoint.tallies.failed(&reason);
         endpoint.lacks.unknown(&attempt.lease, attempt.now);
-        self.hold_against(attempt, &reason);
+        self.hold_against(attempt, &reason, false);
         Verdict::GiveUp(GiveUp::Abandoned)
     }
 
@@ -198,9 +198,9 @@ impl Balancer {
         Verdict::RetryAt(attempt.now)
     }
 
-    fn endpoints_fault(&mut self, attempt: &Attempt, job: &mut JobState, reason: &str) -> Verdict {
+    fn endpoints_fault(&mut self, attempt: &Attempt, job: &mut JobState, reason: &str, answered: bool) -> Verdict {
         self.count_failure(attempt, job, reason);
-        self.hold_against(attempt, reason);
+        self.hold_against(attempt, reason, answered);
         after_failure(job, self.settings.max_attempts, attempt.now)
     }
 
@@ -219,7 +219,7 @@ impl Balancer {
         let elsewhere = self.others_serve(attempt);
         let doubts = &mut self.endpoints[attempt.index()].doubts;
         if probe || (!elsewhere && doubts.unclear_again(job.id())) {
-            self.hold_against(attempt, reason);
+            self.hold_against(attempt, reason, true);
         } else {
             self.learn_nothing(attempt);
         }
@@ -249,11 +249,20 @@ impl Balancer {
         job.note_failure(attempt.lease.endpoint, attempt.lease.role != Role::Probe);
     }
 
-    /// The failure is the endpoint's own.
-    fn hold_against(&mut self, attempt: &Attempt, reason: &str) {
+    /// The failure is the endpoint's own; `answered` where it is there to say so.
+    fn hold_against(&mut self, attempt: &Attempt, reason: &str, answered: bool) {
         let Attempt { lease, scout, now, .. } = attempt;
         let (index, health) = (attempt.index(), self.settings.health);
-        let changed = self.endpoints[index].failed(lease.epoch, *scout, reason, &health, &mut self.rng, *now);
+        if !answered && self.endpoints[index].knocked_in_vain(lease, *scout, *now) {
+            return;
+        }
+        let failure = Failure {
+            epoch: lease.epoch,
+            scout: *scout,
+            answered,
+            reason,
+        };
+        let changed = self.endpoints[index].failed(&failure, &health, &mut self.rng, *now);
         self.note(index, changed);
     }
 

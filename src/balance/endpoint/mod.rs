@@ -5,23 +5,34 @@
 //! |----------|-------------------------------------------|-------------------------------------------------|
 //! | Ready    | 429, wait named or backed off             | Cooling until then, never shortened             |
 //! | Ready    | failure                                   | Cooling for 1, 2, 4 … 30 s, jittered            |
+//! | Ready    | 5xx while 9 of 10 attempts succeed        | Ready: an exception (see `is_exception`)        |
+//! | Ready    | silence of 12 gaps between heads          | Ready, and given only knocks (see `Silence`)    |
 //! | Cooling  | its time has come                         | Ready; after a failure: Trial                   |
 //! | Trial    | the one request's head has come           | Ready                                           |
 //! | Trial    | failure / 429                             | Cooling, longer / until then                    |
 //! | any      | failures in a row ≥ threshold             | Out (ejected), probed every 5 s                 |
+//! | any      | failure, half of 20 in 30 s have failed   | Out (ejected), probed every 5 s                 |
 //! | any      | 401, 403, 404, named wait > cooldown_max  | Out (disabled), probed every 60 s               |
 //! | any      | `disable(reason)`                         | Out (disabled), not probed                      |
 //! | (start)  | unavailable as it is configured           | Out (disabled), for good                        |
 //! | Out      | its probe is due, or `enable()`           | Probing, with the next request                  |
 //! | Out      | 429 of an older request, `cool_down`      | Out, probed not before then                     |
-//! | Probing  | head of a good reply, or a refused request | Ready                                          |
-//! | Probing  | 429                                       | Cooling until then, Trial after it              |
+//! | Probing  | head of a good reply, or a refused request | Ready, with a `Ramp`                           |
+//! | Probing  | 429                                       | Cooling until then, Trial after it, then a ramp |
 //! | Probing  | failure                                   | Out, until the next probe                       |
 //! ```
 //!
 //! Failures of requests that were under way together count once: a lease remembers the *epoch* in which it was
 //! given, each counted failure begins a new one, and what comes from an older epoch neither counts as a failure,
 //! nor ends a row of failures, nor disables the endpoint: it tells about a time before the last thing known.
+//!
+//! The rate of failures (see `FailureRate`) counts every failure, but it is looked at only where one is counted, and leaves
+//! out the second in which most failed: what happens at one instant ejects nobody.
+//!
+//! A *ramp* lets an endpoint that was out have one request under way, then twice as many with each second and each round of
+//! answers, up to its places. A *knock* is a request that finds out, as a probe does, whether a silent endpoint is there:
+//! 10 s after it has fallen silent, and every 5 s after one in vain. A knock that fails without an answer tells no more
+//! than the silence does, and changes nothing; any head ends the silence.
 //!
 //! A denial (401, 403, …) that is not in the service's own words is the endpoint's where it has not served since it was
 //! last out, or where two jobs in a row meet it (see `Doubts::denies`); else it is a suspicion, as a 500 is.
@@ -38,26 +49,33 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rand::Rng;
-
 use doubts::Doubts;
+use failure_rate::FailureRate;
 use lacks::Lacks;
 use out::Out;
-pub(super) use out::{DISABLED_PROBE, EJECTED_PROBE, PROBE_FIRST_BYTE};
+pub(super) use out::PROBE_FIRST_BYTE;
+#[cfg(test)]
+pub(super) use out::{DISABLED_PROBE, EJECTED_PROBE};
+use ramp::Ramp;
 use refusals::Refusals;
+pub(super) use requests::Failure;
+use silence::Silence;
 pub(super) use state::Readiness;
 use state::State;
 use tallies::Tallies;
 
-use super::outcome::Throttle;
-use super::{Change, HealthSettings, Lease, Role, backoff};
+use super::{Change, Role};
 use crate::api::{Condition, Operation};
 
 mod by_hand;
 mod doubts;
+mod failure_rate;
 mod lacks;
 mod out;
+mod ramp;
 mod refusals;
+mod requests;
+mod silence;
 mod state;
 mod tallies;
 
@@ -77,6 +95,14 @@ pub(super) struct Endpoint {
     /// Failures in a row.
     streak: u32,
     first_of_streak: Option<String>,
+    /// The epoch since which it is no longer out.
+    back_since: u32,
+    rate: FailureRate,
+    /// Errors that were taken for exceptions, since the last success.
+    exceptions: u32,
+    /// Where it was out not long ago.
+    ramp: Option<Ramp>,
+    silence: Silence,
     refusals: Refusals,
     pub(super) doubts: Doubts,
     pub(super) lacks: Lacks,
@@ -98,6 +124,11 @@ impl Endpoint {
             scout: None,
             streak: 0,
             first_of_streak: None,
+            back_since: 0,
+            rate: FailureRate::default(),
+            exceptions: 0,
+            ramp: None,
+            silence: Silence::default(),
             refusals: Refusals::default(),
             doubts: Doubts::default(),
             lacks: Lacks::default(),
@@ -160,9 +191,17 @@ impl Endpoint {
         }
     }
 
-    /// Lets time pass: a cooldown that is over ends. True where the condition changed.
+    /// Why it is given no work although it is ready, if so.
+    pub(super) fn silence(&self, now: Instant) -> Option<String> {
+        matches!(self.state, State::Ready)
+            .then(|| self.silence.describe(now))
+            .flatten()
+    }
+
+    /// Lets time pass: a cooldown that is over ends, and who came back has room for more. True where the condition changed.
     #[inline]
-    pub(super) fn refresh(&mut self, now: Instant) -> bool {
+    pub(super) fn refresh(&mut self, max_in_flight: u32, now: Instant) -> bool {
+        self.ramp.take_if(|ramp| ramp.is_over(max_in_flight, now));
         match self.state {
             State::Cooling {
                 until, after_failure, ..
@@ -176,16 +215,27 @@ impl Endpoint {
 
     /// Whether any request can go now, as a regular one: [`Endpoint::readiness`] for the endpoint that has nothing.
     #[inline]
-    pub(super) fn is_at_ease(&self, max_in_flight: u32) -> bool {
-        matches!(self.state, State::Ready) && self.in_flight < max_in_flight && self.lacks.is_empty()
+    pub(super) fn is_at_ease(&self, max_in_flight: u32, now: Instant) -> bool {
+        matches!(self.state, State::Ready)
+            && self.in_flight < max_in_flight
+            && self.lacks.is_empty()
+            && self.ramp.is_none()
+            && !self.silence.is_on(now)
+    }
+
+    /// Whether something under way may let requests go sooner than the instant that [`Endpoint::readiness`] names.
+    pub(super) fn may_go_on(&self, now: Instant) -> bool {
+        matches!(self.state, State::Ready) && (self.ramp.is_some() || self.silence.is_on(now))
     }
 
     /// Whether a request for `operation` can go now. Call [`Endpoint::refresh`] first.
     #[inline]
     pub(super) fn readiness(&self, operation: &Operation, max_in_flight: u32, now: Instant) -> Readiness {
-        let readiness = self
-            .state
-            .readiness(self.in_flight < max_in_flight, self.scout.is_none(), now);
+        let lead = self.scout.is_none();
+        let readiness = match self.state.readiness(self.in_flight < max_in_flight, lead, now) {
+            Readiness::Now(Role::Regular) => self.regular(lead, now),
+            readiness => readiness,
+        };
         match self.lacks.of(operation).map(|lack| lack.retry_at) {
             Some(retry_at) if now < retry_at => Readiness::Refuses(match readiness {
                 Readiness::Now(_) | Readiness::OnSettle => Some(retry_at),
@@ -193,6 +243,21 @@ impl Endpoint {
                 Readiness::Refuses(at) => at.map(|at| retry_at.max(at)),
             }),
             _ => readiness,
+        }
+    }
+
+    /// Whether one of many can go where the state and the places allow it; one that goes first could if `lead`.
+    fn regular(&self, lead: bool, now: Instant) -> Readiness {
+        if self.silence.is_on(now) {
+            return match self.silence.knocks_at().filter(|_| lead) {
+                Some(at) if at <= now => Readiness::Now(Role::Probe),
+                Some(at) => Readiness::At(at),
+                None => Readiness::OnSettle,
+            };
+        }
+        match self.ramp.as_ref().and_then(Ramp::full_until) {
+            Some(at) => Readiness::At(at),
+            None => Readiness::Now(Role::Regular),
         }
     }
 
@@ -215,7 +280,7 @@ impl Endpoint {
 
     /// Longest wait for a probe's first byte.
     pub(super) fn probe_first_byte(&self) -> Duration {
-        let failed = self.state.out().map_or(0, |out| out.failed_probes);
+        let failed = self.state.out().map_or(self.silence.knocks(), |out| out.failed_probes);
         out::probe_first_byte(failed).max(self.patience())
     }
 
@@ -223,180 +288,5 @@ impl Endpoint {
     fn patience(&self) -> Duration {
         let usual = self.tallies.first_byte.quantile(0.99);
         PROBE_FIRST_BYTE.max(usual.unwrap_or_default())
-    }
-}
-
-/// What requests come to.
-impl Endpoint {
-    /// A request is about to be sent in `role`. Returns its number.
-    pub(super) fn leave(&mut self, role: Role, operation: &Operation, now: Instant) -> u64 {
-        self.in_flight += 1;
-        self.tallies.totals.sent += 1;
-        let number = self.tallies.totals.sent;
-        if role != Role::Regular {
-            self.scout = Some(number);
-        }
-        if let (Role::Probe, State::Out(out)) = (role, &self.state) {
-            self.state = State::Probing(out.clone());
-        }
-        self.lacks.ask(operation, now);
-        number
-    }
-
-    /// A request is over. True where it went first and the others wait for what it found out.
-    pub(super) fn back(&mut self, lease: &Lease) -> bool {
-        self.in_flight -= 1;
-        self.take_scout(lease)
-    }
-
-    fn take_scout(&mut self, lease: &Lease) -> bool {
-        self.scout.take_if(|number| *number == lease.number).is_some()
-    }
-
-    /// A good reply's head has come: one that went first lets the others follow. True where the condition changed.
-    pub(super) fn opened(&mut self, lease: &Lease) -> bool {
-        self.take_scout(lease) && self.open()
-    }
-
-    fn open(&mut self) -> bool {
-        match &self.state {
-            State::Trial => {
-                self.state = State::Ready;
-                false
-            }
-            State::Probing(_) => {
-                self.state = State::Ready;
-                self.end_streak();
-                self.refusals = Refusals::default();
-                self.doubts.is_back();
-                true
-            }
-            State::Ready | State::Cooling { .. } | State::Out(_) => false,
-        }
-    }
-
-    /// A whole good reply. True where the condition changed.
-    pub(super) fn succeeded(&mut self, lease: &Lease, scout: bool) -> bool {
-        // What was sent before the last failure, or refusal, does not tell that it is over.
-        if lease.epoch == self.epoch {
-            self.end_streak();
-            self.doubts.proved();
-        }
-        self.refusals.served(lease.at);
-        self.doubts.succeeded();
-        self.answered(lease, scout)
-    }
-
-    /// The endpoint refused the request for what it holds, and is not to blame: that it is there is good news for
-    /// a trial or a probe, and that it knows the operation for one that it lacked. True where the condition changed.
-    pub(super) fn answered(&mut self, lease: &Lease, scout: bool) -> bool {
-        self.lacks.remove(&lease.operation);
-        scout && self.open()
-    }
-
-    /// It has been found again that this deployment lacks the operation of `lease`. True where the condition changed.
-    pub(super) fn lacks(&mut self, lease: &Lease, scout: bool, reason: &str, now: Instant) -> bool {
-        self.lacks.add(&lease.operation, reason, now);
-        scout && self.open()
-    }
-
-    fn end_streak(&mut self) {
-        self.streak = 0;
-        self.first_of_streak = None;
-    }
-
-    /// Nothing was learnt: another request may take the place of one that went first. True where the condition
-    /// changed.
-    pub(super) fn abandoned(&mut self, lease: &Lease, scout: bool, now: Instant) -> bool {
-        self.lacks.unknown(lease, now);
-        if let (true, State::Probing(out)) = (scout, &self.state) {
-            self.state = State::Out(out.probed_at(now));
-            return true;
-        }
-        false
-    }
-
-    /// A request has ended with its job's time, after it had `waited`. True where that is the endpoint's fault and not
-    /// the job's haste: it has been silent for longer than it needs, or to so many jobs in a row as take it out, or to
-    /// one that went first, which another would follow in vain.
-    pub(super) fn let_down(&mut self, scout: bool, silent: bool, waited: Duration, settings: &HealthSettings) -> bool {
-        let silences = self.doubts.out_of_time(silent);
-        scout || silent && (waited >= self.patience() || silences >= settings.threshold)
-    }
-
-    /// A refusal for want of quota. True where the condition changed.
-    pub(super) fn throttled(
-        &mut self,
-        sent_at: Instant,
-        throttle: &Throttle,
-        settings: &HealthSettings,
-        now: Instant,
-    ) -> bool {
-        let Throttle { wait, axis, reason } = throttle;
-        self.refusals.add(sent_at, now);
-        // The service's wait alone decides: our own back-off is short, and what it adds is no reason to give up.
-        if let Some(named) = *wait
-            && named > settings.cooldown_max
-        {
-            let reason = format!("asked to wait {} s: {reason}", named.as_secs());
-            return self.disable(reason, Some(self.after_rest(now + DISABLED_PROBE)));
-        }
-        self.rest(now + self.refusals.rest(*wait, *axis), false, reason.clone())
-    }
-
-    /// A failure that is this endpoint's own, of a request given in `epoch`. True where the condition changed.
-    pub(super) fn failed(
-        &mut self,
-        epoch: u32,
-        scout: bool,
-        reason: &str,
-        settings: &HealthSettings,
-        rng: &mut impl Rng,
-        now: Instant,
-    ) -> bool {
-        if let (true, State::Probing(out)) = (scout, &self.state) {
-            self.state = State::Out(out.probe_failed(now));
-            self.epoch = self.epoch.wrapping_add(1);
-            return true;
-        }
-        if epoch != self.epoch || self.is_out() {
-            // Under way together with a failure that was counted. A trial cannot be: it is of the newest epoch.
-            return false;
-        }
-        self.epoch = self.epoch.wrapping_add(1);
-        self.streak += 1;
-        let first = self.first_of_streak.get_or_insert_with(|| reason.to_owned());
-        if self.streak >= settings.threshold {
-            let reason = if *first == reason {
-                format!("{} failures in a row: {reason}", self.streak)
-            } else {
-                format!("{} failures in a row; first: {first}; last: {reason}", self.streak)
-            };
-            self.doubts.taken_out();
-            self.state = State::Out(Out::ejected(reason, self.after_rest(now + EJECTED_PROBE)));
-            return true;
-        }
-        let until = now + backoff::jittered(self.streak, rng);
-        self.rest(until, true, reason.to_owned())
-    }
-
-    /// Takes the endpoint out for what a request given in `epoch` met. True where the condition changed.
-    pub(super) fn unusable(&mut self, epoch: u32, scout: bool, reason: &str, now: Instant) -> bool {
-        if epoch != self.epoch && !scout {
-            return false;
-        }
-        let probe_at = self.after_rest(now + DISABLED_PROBE);
-        self.disable(reason.to_owned(), Some(probe_at))
-    }
-
-    /// Rests until `until`, or longer where it rests longer already. True where the condition changed.
-    fn rest(&mut self, until: Instant, after_failure: bool, reason: String) -> bool {
-        self.state = self.state.rested(until, after_failure, reason);
-        !self.is_out()
-    }
-
-    /// `at`, or, where the endpoint is to be left alone for longer, then.
-    fn after_rest(&self, at: Instant) -> Instant {
-        self.until().map_or(at, |until| at.max(until))
     }
 }

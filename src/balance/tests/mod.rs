@@ -3,14 +3,18 @@
 //!
 //! 1. [`resting`]: refusals, failures and the request that goes first afterwards
 //! 2. [`out`]: ejected and disabled endpoints, probes, `enable`, `disable`, `cool_down`
-//! 3. [`blame`]: whose fault a failure is, and what becomes of its job
-//! 4. [`places`]: who may have how many requests under way
-//! 5. [`home`]: conversations that stay where they are, and responses that are stored in one place
-//! 6. [`any_order`]: the properties
+//! 3. [`back`]: how endpoints come back, and what else takes them out
+//! 4. [`silent`]: endpoints that fall silent
+//! 5. [`blame`]: whose fault a failure is, and what becomes of its job
+//! 6. [`places`]: who may have how many requests under way
+//! 7. [`home`]: conversations that stay where they are, and responses that are stored in one place
+//! 8. [`any_order`]: the properties
 
 mod any_order;
+mod back;
 mod blame;
 mod home;
 mod out;
 mod places;
 mod resting;
+mod silent;

@@ -75,7 +75,17 @@ fn the_head_of_a_probe_lets_the_others_go() {
     assert!(world.head(&probe));
     assert_eq!(world.condition(EAST), Condition::Ready);
     assert_eq!(world.snapshot(EAST).streak, 0);
-    assert_eq!(world.send_all().len(), 63);
+    let mut under_way = Vec::new();
+    for sent in [1, 1, 2, 4, 8, 16, 31] {
+        let all = world.send_all();
+        assert_eq!(
+            all.len(),
+            sent,
+            "twice as many under way each second, until all 64 places are taken"
+        );
+        under_way.extend(all);
+        world.pass(SECOND);
+    }
 }
 
 #[test]

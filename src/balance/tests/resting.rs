@@ -1,7 +1,7 @@
 //! Ready → Cooling → Ready or Trial.
 
 use crate::api::Condition;
-use crate::balance::outcome::Outcome;
+use crate::balance::outcome::{Blame, Outcome};
 use crate::balance::scenario::*;
 use crate::balance::{Role, Verdict};
 
@@ -215,4 +215,69 @@ fn a_ready_endpoint_takes_the_work_of_one_that_rests() {
     }
     world.run(WEST, &throttled(SECOND));
     assert_eq!(world.wait(), Wait::Until(SECOND), "the first that is free");
+}
+
+#[test]
+fn a_server_error_costs_no_rest_where_nine_of_ten_attempts_succeed() {
+    let error = Outcome::Failed {
+        blame: Blame::ServerError,
+        reason: "503".to_owned(),
+    };
+    let after = |successes: usize, outcome: &Outcome| {
+        let mut world = Scenario::of(1).begin();
+        for _ in 0..successes {
+            world.pass(SECOND / 2).run(EAST, &Outcome::SUCCESS);
+        }
+        world.run(EAST, outcome);
+        world
+    };
+    for (successes, outcome, streak) in [(19, &error, 0), (18, &error, 1), (40, &timeout(), 1)] {
+        let mut world = after(successes, outcome);
+        let rests = world.condition(EAST) == Condition::CoolingDown;
+        assert_eq!(
+            (world.snapshot(EAST).streak, rests),
+            (streak, streak > 0),
+            "{successes} successes, {outcome:?}"
+        );
+    }
+    let mut world = after(60, &error);
+    for _ in 0..4 {
+        assert_eq!(world.condition(EAST), Condition::Ready);
+        world.run(EAST, &error);
+    }
+    assert_eq!(
+        world.condition(EAST),
+        Condition::CoolingDown,
+        "five in a row are no exceptions"
+    );
+    let mut world = after(60, &timeout());
+    let left = world.left(EAST);
+    world.pass(left).run(EAST, &error);
+    assert_eq!(world.condition(EAST), Condition::CoolingDown, "a trial has to succeed");
+}
+
+#[test]
+fn errors_that_come_fast_among_answers_that_come_slowly_take_no_endpoint_out() {
+    let error = Outcome::Failed {
+        blame: Blame::ServerError,
+        reason: "503".to_owned(),
+    };
+    let mut world = Scenario::of(1).workers(1000).begin();
+    let mut under_way = std::collections::VecDeque::new();
+    for turn in 0..2000 {
+        let sent = world.send();
+        // From the sixth second on every twentieth meets an error at once.
+        if turn > 120 && turn % 20 == 0 {
+            world.settle(sent, &error);
+        } else {
+            under_way.push_back((world.now() + 5 * SECOND, sent));
+        }
+        world.pass(SECOND / 20);
+        while under_way.front().is_some_and(|(due, _)| *due <= world.now()) {
+            let (_, sent) = under_way.pop_front().unwrap();
+            world.head(&sent);
+            world.settle(sent, &Outcome::SUCCESS);
+        }
+    }
+    assert!(!world.balancer.has_changes(), "it never even rested");
 }

@@ -1,0 +1,302 @@
+//! What requests come to, for their endpoint.
+
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+
+use super::out::{DISABLED_PROBE, EJECTED_PROBE, Out};
+use super::ramp::Ramp;
+use super::refusals::Refusals;
+use super::state::State;
+use super::{Endpoint, FailureRate};
+use crate::api::Operation;
+use crate::balance::outcome::Throttle;
+use crate::balance::{HealthSettings, Lease, Role, backoff};
+
+/// A failure that is an endpoint's own.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::balance) struct Failure<'a> {
+    /// The epoch in which the request was given.
+    pub(in crate::balance) epoch: u32,
+    /// Whether the request went first.
+    pub(in crate::balance) scout: bool,
+    /// Whether the endpoint is there: it has answered, with an error.
+    pub(in crate::balance) answered: bool,
+    pub(in crate::balance) reason: &'a str,
+}
+
+impl Endpoint {
+    /// A request is about to be sent in `role`. Returns its number.
+    pub(in crate::balance) fn leave(&mut self, role: Role, operation: &Operation, now: Instant) -> u64 {
+        self.in_flight += 1;
+        self.tallies.totals.sent += 1;
+        let number = self.tallies.totals.sent;
+        if role != Role::Regular {
+            self.scout = Some(number);
+        }
+        if let (Role::Probe, State::Out(out)) = (role, &self.state) {
+            self.state = State::Probing(out.clone());
+        }
+        self.lacks.ask(operation, now);
+        self.silence.sent(number, now);
+        if let Some(ramp) = &mut self.ramp {
+            ramp.sent();
+        }
+        number
+    }
+
+    /// A request is over, `answered` where something has come of it. True where it went first and the others wait for what it found out.
+    pub(in crate::balance) fn back(&mut self, lease: &Lease, answered: bool, now: Instant) -> bool {
+        self.in_flight -= 1;
+        self.silence.back(lease.number, answered, now);
+        if let Some(ramp) = &mut self.ramp {
+            ramp.back(lease.number);
+        }
+        self.take_scout(lease)
+    }
+
+    fn take_scout(&mut self, lease: &Lease) -> bool {
+        self.scout.take_if(|number| *number == lease.number).is_some()
+    }
+
+    /// The head of a reply has come, whatever it is. True where others may go now that had to wait because nothing came.
+    pub(in crate::balance) fn heard(&mut self, lease: &Lease, admitted: bool, now: Instant) -> bool {
+        self.doubts.heard();
+        let latency = now.saturating_duration_since(lease.at);
+        if admitted {
+            self.tallies.first_byte.record(latency);
+        }
+        self.silence.heard(lease.number, admitted.then_some(latency), now)
+    }
+
+    /// A good reply's head has come: one that went first lets the others follow. True where the condition changed.
+    pub(in crate::balance) fn opened(&mut self, lease: &Lease, now: Instant) -> bool {
+        if let Some(ramp) = &mut self.ramp {
+            ramp.heard(lease.number);
+        }
+        if !self.take_scout(lease) {
+            return false;
+        }
+        if lease.role == Role::Probe && matches!(self.state, State::Ready) {
+            // It has asked an endpoint that was silent.
+            self.ramp = Some(Ramp::new(self.tallies.totals.sent, now));
+        }
+        self.open(now)
+    }
+
+    fn open(&mut self, now: Instant) -> bool {
+        match &self.state {
+            State::Trial => {
+                self.state = State::Ready;
+                if self.ramp.is_some() {
+                    // What was under way when it failed again tells nothing about what it bears now.
+                    self.ramp = Some(Ramp::new(self.tallies.totals.sent, now));
+                }
+                false
+            }
+            State::Probing(_) => {
+                self.state = State::Ready;
+                self.end_streak();
+                self.refusals = Refusals::default();
+                self.doubts.is_back();
+                self.is_back(now);
+                true
+            }
+            State::Ready | State::Cooling { .. } | State::Out(_) => false,
+        }
+    }
+
+    /// It is no longer out: what was sent before says nothing more about it, and it is given work little by little.
+    fn is_back(&mut self, now: Instant) {
+        self.back_since = self.epoch;
+        self.rate = FailureRate::default();
+        self.ramp = Some(Ramp::new(self.tallies.totals.sent, now));
+        self.silence.forget(now);
+    }
+
+    /// Whether a request given in `epoch` was sent since the endpoint was last out.
+    fn is_recent(&self, epoch: u32) -> bool {
+        // Epochs wrap around: the older of two is the one that the other is less than half of all before.
+        epoch.wrapping_sub(self.back_since) < u32::MAX / 2
+    }
+
+    /// A whole good reply. True where the condition changed.
+    pub(in crate::balance) fn succeeded(&mut self, lease: &Lease, scout: bool, now: Instant) -> bool {
+        if self.is_recent(lease.epoch) {
+            self.rate.succeeded(now);
+        }
+        self.exceptions = 0;
+        // What was sent before the last failure, or refusal, does not tell that it is over.
+        if lease.epoch == self.epoch {
+            self.end_streak();
+            self.doubts.proved();
+        }
+        self.refusals.served(lease.at);
+        self.doubts.succeeded();
+        self.answered(lease, scout, now)
+    }
+
+    /// The endpoint refused the request for what it holds, and is not to blame: that it is there is good news for
+    /// a trial or a probe, and that it knows the operation for one that it lacked. True where the condition changed.
+    pub(in crate::balance) fn answered(&mut self, lease: &Lease, scout: bool, now: Instant) -> bool {
+        self.lacks.remove(&lease.operation);
+        scout && self.open(now)
+    }
+
+    /// It has been found again that this deployment lacks the operation of `lease`. True where the condition changed.
+    pub(in crate::balance) fn lacks(&mut self, lease: &Lease, scout: bool, reason: &str, now: Instant) -> bool {
+        self.lacks.add(&lease.operation, reason, now);
+        scout && self.open(now)
+    }
+
+    pub(super) fn end_streak(&mut self) {
+        self.streak = 0;
+        self.first_of_streak = None;
+    }
+
+    /// Nothing was learnt: another request may take the place of one that went first. True where the condition
+    /// changed.
+    pub(in crate::balance) fn abandoned(&mut self, lease: &Lease, scout: bool, now: Instant) -> bool {
+        self.lacks.unknown(lease, now);
+        if let (true, State::Probing(out)) = (scout, &self.state) {
+            self.state = State::Out(out.probed_at(now));
+            return true;
+        }
+        false
+    }
+
+    /// A request has ended with its job's time, after it had `waited`. True where that is the endpoint's fault and not
+    /// the job's haste: it has been silent for longer than it needs, or to so many jobs in a row as take it out, or to
+    /// one that went first, which another would follow in vain.
+    pub(in crate::balance) fn let_down(
+        &mut self,
+        scout: bool,
+        silent: bool,
+        waited: Duration,
+        settings: &HealthSettings,
+    ) -> bool {
+        let silences = self.doubts.out_of_time(silent);
+        scout || silent && (waited >= self.patience() || silences >= settings.threshold)
+    }
+
+    /// A refusal for want of quota. True where the condition changed.
+    pub(in crate::balance) fn throttled(
+        &mut self,
+        sent_at: Instant,
+        throttle: &Throttle,
+        settings: &HealthSettings,
+        now: Instant,
+    ) -> bool {
+        let Throttle { wait, axis, reason } = throttle;
+        self.refusals.add(sent_at, now);
+        // The service's wait alone decides: our own back-off is short, and what it adds is no reason to give up.
+        if let Some(named) = *wait
+            && named > settings.cooldown_max
+        {
+            let reason = format!("asked to wait {} s: {reason}", named.as_secs());
+            return self.disable(reason, Some(self.after_rest(now + DISABLED_PROBE)));
+        }
+        if matches!(self.state, State::Probing(_)) {
+            // It is there, if only to refuse.
+            self.is_back(now);
+        }
+        self.rest(now + self.refusals.rest(*wait, *axis), false, reason.clone())
+    }
+
+    /// Its own failure. True where the condition changed.
+    pub(in crate::balance) fn failed(
+        &mut self,
+        failure: &Failure<'_>,
+        settings: &HealthSettings,
+        rng: &mut impl Rng,
+        now: Instant,
+    ) -> bool {
+        let Failure {
+            epoch, scout, reason, ..
+        } = *failure;
+        if let (true, State::Probing(out)) = (scout, &self.state) {
+            self.state = State::Out(out.probe_failed(now));
+            self.epoch = self.epoch.wrapping_add(1);
+            return true;
+        }
+        if self.is_out() {
+            return false;
+        }
+        if self.is_recent(epoch) {
+            self.rate.failed(reason, now);
+        }
+        if let Some(ramp) = &mut self.ramp {
+            ramp.failed(now);
+        }
+        if epoch != self.epoch {
+            // Under way together with a failure that was counted. A trial cannot be: it is of the newest epoch.
+            return false;
+        }
+        if failure.answered && self.is_exception(settings, now) {
+            return false;
+        }
+        self.epoch = self.epoch.wrapping_add(1);
+        if let Some(reason) = self.ejects(reason, settings, now) {
+            self.doubts.taken_out();
+            self.state = State::Out(Out::ejected(reason, self.after_rest(now + EJECTED_PROBE)));
+            return true;
+        }
+        let until = now + backoff::jittered(self.streak, rng);
+        self.rest(until, true, reason.to_owned())
+    }
+
+    /// Whether an error is one of the few that a service answers at random, which cost no rest and count for no row: so
+    /// while nine of ten attempts succeed. Where errors come fast and good answers slowly, the good ones are of an older epoch
+    /// than the latest error and could not end a row of them; so the errors that come with no success between count here.
+    fn is_exception(&mut self, settings: &HealthSettings, now: Instant) -> bool {
+        let exception =
+            !matches!(self.state, State::Trial) && self.exceptions + 1 < settings.threshold && self.rate.is_good(now);
+        self.exceptions += u32::from(exception);
+        exception
+    }
+
+    /// Counts a failure. Why it takes the endpoint out, if it does.
+    fn ejects(&mut self, reason: &str, settings: &HealthSettings, now: Instant) -> Option<String> {
+        self.streak += 1;
+        let first = self.first_of_streak.get_or_insert_with(|| reason.to_owned());
+        if self.streak < settings.threshold {
+            return self.rate.verdict(reason, now);
+        }
+        Some(if *first == reason {
+            format!("{} failures in a row: {reason}", self.streak)
+        } else {
+            format!("{} failures in a row; first: {first}; last: {reason}", self.streak)
+        })
+    }
+
+    /// Who asked a silent endpoint whether it is there has had no answer. True where it was such a request; it tells no
+    /// more than the silence does.
+    pub(in crate::balance) fn knocked_in_vain(&mut self, lease: &Lease, scout: bool, now: Instant) -> bool {
+        let asked = scout && lease.role == Role::Probe && matches!(self.state, State::Ready);
+        if asked && self.silence.is_on(now) {
+            self.silence.knocked_in_vain(now);
+            return true;
+        }
+        false
+    }
+
+    /// Takes the endpoint out for what a request given in `epoch` met. True where the condition changed.
+    pub(in crate::balance) fn unusable(&mut self, epoch: u32, scout: bool, reason: &str, now: Instant) -> bool {
+        if epoch != self.epoch && !scout {
+            return false;
+        }
+        let probe_at = self.after_rest(now + DISABLED_PROBE);
+        self.disable(reason.to_owned(), Some(probe_at))
+    }
+
+    /// Rests until `until`, or longer where it rests longer already. True where the condition changed.
+    pub(super) fn rest(&mut self, until: Instant, after_failure: bool, reason: String) -> bool {
+        self.state = self.state.rested(until, after_failure, reason);
+        !self.is_out()
+    }
+
+    /// `at`, or, where the endpoint is to be left alone for longer, then.
+    fn after_rest(&self, at: Instant) -> Instant {
+        self.until().map_or(at, |until| at.max(until))
+    }
+}

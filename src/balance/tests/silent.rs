@@ -1,0 +1,93 @@
+//! Endpoints that fall silent.
+
+use crate::api::Condition;
+use crate::balance::outcome::Outcome;
+use crate::balance::scenario::*;
+use crate::balance::{Role, Verdict};
+
+/// `EAST`, whose requests take 1 s, has just fallen silent with twenty under way.
+fn silent(endpoints: usize) -> (World, Vec<Sent>) {
+    let mut world = Scenario::of(endpoints).workers(100).begin();
+    for _ in 0..20 {
+        let sent = world.send_to(EAST);
+        world.pass(SECOND).head(&sent);
+        world.settle(sent, &Outcome::SUCCESS);
+    }
+    let sent = (0..20).map(|_| world.send_to(EAST)).collect();
+    // The time of an answer, and two seconds.
+    world.pass(3 * SECOND - NANO);
+    assert_eq!(world.reason(EAST), "");
+    world.pass(NANO);
+    (world, sent)
+}
+
+#[test]
+fn a_silent_endpoint_is_given_nothing_until_something_comes() {
+    let (mut world, mut sent) = silent(2);
+    assert_eq!(world.reason(EAST), "silent for 2 s with 20 requests under way");
+    assert_eq!(world.condition(EAST), Condition::Ready);
+    assert!(!world.balancer.has_changes(), "no news is made of it");
+    for _ in 0..10 {
+        let elsewhere = world.send();
+        assert_eq!(elsewhere.lease.endpoint(), WEST);
+        world.settle(elsewhere, &Outcome::SUCCESS);
+    }
+    assert!(world.head(&sent[0]), "others may go now");
+    assert_eq!(world.reason(EAST), "");
+    let again = world.send_to(EAST);
+    world.settle(again, &Outcome::Abandoned);
+    assert!(!world.head(&sent.remove(1)), "it is not silent any more");
+}
+
+#[test]
+fn what_an_attempt_comes_to_ends_a_silence_if_something_has_come() {
+    for (outcome, ends) in [
+        (Outcome::SUCCESS, true),
+        (refused(), true),
+        (server_error(), true),
+        (Outcome::Abandoned, false),
+        (Outcome::OutOfTime { silent: false }, false),
+    ] {
+        let (mut world, mut sent) = silent(2);
+        world.settle(sent.remove(0), &outcome);
+        assert_eq!(world.reason(EAST).is_empty(), ends, "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_silent_endpoint_is_asked_by_one_request_from_time_to_time() {
+    let (mut world, _under_way) = silent(1);
+    let mut due = world.now() - world.t0 + 10 * SECOND;
+    for limit in [5, 10, 20] {
+        assert_eq!(world.wait(), Wait::Until(due));
+        let knock = world.at(due).send();
+        assert_eq!(knock.lease.role(), Role::Probe);
+        assert_eq!(world.balancer.first_byte_limit(&knock.lease), Some(limit * SECOND));
+        assert_eq!(world.wait(), Wait::Settle);
+        let (verdict, job) = world.settle(knock, &timeout());
+        assert_eq!((verdict, job.failures()), (Verdict::RetryAt(world.now()), 0));
+        assert_eq!(world.snapshot(EAST).streak, 0, "that it is silent is known");
+        due += 5 * SECOND;
+    }
+    let knock = world.at(due).send();
+    assert!(world.head(&knock), "others may go now");
+    assert_eq!(world.reason(EAST), "");
+    assert_eq!(world.send_all().len(), 1, "as where it had been out");
+}
+
+#[test]
+fn an_endpoint_that_is_back_is_not_silent_for_what_was_sent_before() {
+    let mut world = Scenario::of(1).threshold(1).begin();
+    for _ in 0..20 {
+        let sent = world.send();
+        world.pass(5 * SECOND).head(&sent);
+        world.settle(sent, &Outcome::SUCCESS);
+    }
+    let mut lost: Vec<_> = (0..20).map(|_| world.send()).collect();
+    world.settle(lost.remove(0), &timeout());
+    let left = world.left(EAST);
+    world.pass(left).run(EAST, &Outcome::SUCCESS);
+    let _first = world.send();
+    world.pass(10 * SECOND);
+    assert_eq!(world.reason(EAST), "", "one request says little");
+}
