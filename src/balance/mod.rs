@@ -11,11 +11,13 @@
 //! 6. [`size`] and [`estimator`]: how large a request is, and what it will be charged
 //! 7. [`limits`]: how much of its quota an endpoint has left
 
+pub use advice::WorkerAdvice;
 pub use balancer::{Balancer, Need, Pick, ReplyHead, Target, Unavailable};
 pub use change::Change;
-pub use estimator::{Estimator, LimitAdvice, PromptError};
+pub use estimator::{Estimator, LimitAdvice};
 pub use job::JobState;
 pub use lease::{Lease, Role};
+pub use remark::Remark;
 pub use set::SetId;
 #[cfg(feature = "tiktoken")]
 pub use size::Vocabulary;
@@ -25,11 +27,13 @@ pub use spec::{BalanceSettings, EndpointSpec, HealthSettings};
 pub use strategy::Strategy;
 pub use verdict::{GiveUp, Verdict};
 
+pub mod advice;
 pub mod affinity;
 pub mod backoff;
 pub mod balancer;
 mod change;
 pub mod classify;
+mod contradictions;
 mod endpoint;
 pub mod estimator;
 mod grade;
@@ -42,6 +46,7 @@ pub mod limits;
 pub mod outcome;
 mod quotas;
 mod recent;
+mod remark;
 pub mod retry_after;
 pub mod ring;
 #[cfg(test)]
