@@ -180,7 +180,8 @@ impl Estimator {
     #[must_use]
     pub fn limit_advice(&self) -> Option<LimitAdvice> {
         let Limits { limit, answers, .. } = self.limits;
-        let enough = self.limits.used.quantile(0.99)?.as_millis();
+        // More than what they use: a fraction of a token is none.
+        let enough = self.limits.used.quantile(0.99)?.as_millis() + 1;
         let enough = u32::try_from(enough).unwrap_or(u32::MAX);
         let is_worth_it = answers >= ENOUGH_ANSWERS && enough.saturating_mul(TOO_HIGH) <= limit;
         is_worth_it.then_some(LimitAdvice { limit, enough, answers })

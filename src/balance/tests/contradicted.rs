@@ -83,7 +83,11 @@ fn a_quota_that_is_kept_is_no_news() {
     let mut world = Scenario::of(1).workers(4).limit(EAST, limit(40_000)).begin();
     assert_eq!(minutes(&mut world, 5, 21), []);
     let report = world.snapshot(EAST).limit.unwrap();
-    assert_eq!((report.quota_tpm, report.contradicted_tpm), (Some(40_000), None), "{report}");
+    assert_eq!(
+        (report.quota_tpm, report.contradicted_tpm),
+        (Some(40_000), None),
+        "{report}"
+    );
     // It takes one to tell windows from a bucket.
     assert!(report.refusals <= 1, "{report}");
 }
