@@ -322,26 +322,45 @@ fn failover_takes_the_first_while_it_is_ready_and_returns_to_it() {
     assert_eq!(arrived(&fleet, "third").len(), 0);
 }
 
+/// Endpoint and group, what was told and what is believed.
+fn contradiction(event: &Event) -> Option<(String, Option<String>, u64, u64)> {
+    match event {
+        Event::LimitContradicted {
+            endpoint,
+            group,
+            told_tpm,
+            believed_tpm,
+        } => Some((
+            endpoint.to_string(),
+            group.as_deref().map(str::to_owned),
+            *told_tpm,
+            *believed_tpm,
+        )),
+        _ => None,
+    }
+}
+
 #[test]
 fn a_quota_lower_than_told_is_followed_reported_with_both_figures_and_told_once() {
     // A quarter of what is told, which no header corrects.
     let limits = Limits::new().tpm(30_000).window_s(2.0);
     let fleet = fleet([terse("gpt").limits(limits).rate_headers(RateHeaders::Off)]);
     let (blaster, events) = listened(told_tpm(&fleet, 120_000, WINDOW));
-    let handles = submit(&blaster, (0..60).map(|id| sized(id, 100)));
-    let contradicted = |event: &Event| match event {
-        Event::LimitContradicted {
-            endpoint,
-            group: None,
-            told_tpm,
-            believed_tpm,
-        } => Some((endpoint.to_string(), *told_tpm, *believed_tpm)),
-        _ => None,
-    };
-    let (endpoint, told, believed) = events.until(contradicted);
-    assert_eq!((endpoint.as_str(), told), ("gpt", 120_000));
-    assert!(believed < 114_000, "{believed}");
+    let handles = submit(&blaster, (0..40).map(|id| sized(id, 100)));
+    let (endpoint, group, told, first) = events.until(contradiction);
+    assert_eq!((endpoint.as_str(), group, told), ("gpt", None, 120_000));
+    assert!(first < 114_000, "{first}");
     assert!(wait_all(handles).iter().all(Result::is_ok));
+    // Told again only where it has moved by more than a fifth.
+    let further = events.so_far(|event| contradiction(&event));
+    let mut last = first as f64;
+    for (_, _, _, believed) in &further {
+        assert!(
+            (*believed as f64 - last).abs() > 0.199 * last,
+            "{first}, then {further:?}"
+        );
+        last = *believed as f64;
+    }
     let report = state(&blaster, "gpt").report();
     let limit = report.limit.clone().unwrap();
     assert_eq!(limit.configured_tpm, Some(120_000), "{report}");
@@ -353,6 +372,32 @@ fn a_quota_lower_than_told_is_followed_reported_with_both_figures_and_told_once(
     );
     assert_eq!(limit.refusals as usize, refused(&fleet), "{report}");
     assert!(limit.form != Some(QuotaForm::Bucket), "{report}");
+}
+
+#[test]
+fn a_groups_quota_lower_than_told_is_told_with_the_groups_name() {
+    let (_fleet, config) = grouped(
+        [
+            terse("east").rate_headers(RateHeaders::Off),
+            terse("west").rate_headers(RateHeaders::Off),
+        ],
+        Limits::new().tpm(10_000).phase_s(600.0),
+        QuotaGroup::new("shared").tpm_limit(100_000),
+    );
+    let (blaster, events) = listened(config);
+    let _waiting = submit(&blaster, (0..40).map(|id| sized(id, 1_100)));
+    let (_, group, told, believed) = events.until(contradiction);
+    assert_eq!((group.as_deref(), told), (Some("shared"), 100_000));
+    assert!(believed < 95_000, "{believed}");
+    for name in ["east", "west"] {
+        let report = state(&blaster, name).report();
+        let group = report.group_limit.clone().unwrap();
+        assert_eq!(
+            (group.configured_tpm, group.contradicted_tpm),
+            (Some(100_000), Some(100_000)),
+            "{report}"
+        );
+    }
 }
 
 #[test]
