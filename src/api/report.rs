@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::limit_report::{LimitReport, PromptError};
+
 /// Whether an endpoint is given work, and if not, why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -57,6 +59,8 @@ pub struct EndpointReport {
     pub max_in_flight: u32,
     /// `weight` of the deployment.
     pub weight: u32,
+    /// `priority` of the deployment: its tier, of which lower ones come first.
+    pub tier: u32,
     /// Its part of the weights of all deployments, 0 to 1.
     pub share: f64,
     /// What its requests came to.
@@ -71,6 +75,14 @@ pub struct EndpointReport {
     pub latency_p99: Option<Duration>,
     /// The service's own figures, as its latest reply told them.
     pub told: Told,
+    /// Its own limit; none where it only draws from its group's.
+    pub limit: Option<LimitReport>,
+    /// The limit of its quota group, where it is in one: the group's use, by all members together.
+    pub group_limit: Option<LimitReport>,
+    /// How far the estimates of prompts were off; none before the first answer.
+    pub prompt_error: Option<PromptError>,
+    /// What would make better use of it, in words.
+    pub advice: Vec<String>,
     /// The newest errors, oldest first, at most eight.
     pub errors: Vec<String>,
 }
@@ -156,7 +168,7 @@ impl fmt::Display for EndpointReport {
                 write!(f, ", {word} {count}")?;
             }
         }
-        write!(f, "; share {:.0} %", self.share * 100.0)?;
+        write!(f, "; tier {}, share {:.0} %", self.tier, self.share * 100.0)?;
         if let (Some(p50), Some(p99)) = (self.latency_p50, self.latency_p99) {
             write!(f, "; p50 {:.3} s, p99 {:.3} s", p50.as_secs_f64(), p99.as_secs_f64())?;
         }
@@ -166,6 +178,17 @@ impl fmt::Display for EndpointReport {
         if let Some(utilization) = self.told.utilization {
             write!(f, "; told {utilization:.1} % utilised")?;
         }
+        for (limit, whose) in [(&self.limit, "limit"), (&self.group_limit, "group's limit")] {
+            if let Some(limit) = limit.as_ref().filter(|limit| limit.is_telling()) {
+                write!(f, "; {whose} {limit}")?;
+            }
+        }
+        if let Some(error) = self.prompt_error {
+            write!(f, "; {error}")?;
+        }
+        for advice in &self.advice {
+            write!(f, "; advice: {advice}")?;
+        }
         if let Some(error) = self.errors.last() {
             write!(f, "; last error: {error}")?;
         }
@@ -173,6 +196,107 @@ impl fmt::Display for EndpointReport {
     }
 }
 
-fn seconds<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn seconds<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     time.map(|time| time.as_secs_f64()).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> EndpointReport {
+        EndpointReport {
+            name: "east".into(),
+            model: "gpt-4o".into(),
+            condition: Condition::Ready,
+            reason: None,
+            left: None,
+            in_flight: 3,
+            max_in_flight: 16,
+            weight: 1,
+            tier: 2,
+            share: 0.25,
+            totals: Totals {
+                sent: 10,
+                succeeded: 7,
+                ..Totals::default()
+            },
+            failure_streak: 0,
+            latency_p50: None,
+            latency_p99: None,
+            told: Told::default(),
+            limit: None,
+            group_limit: None,
+            prompt_error: None,
+            advice: Vec::new(),
+            errors: Vec::new(),
+        }
+    }
+
+    fn limit(quota_tpm: Option<u64>, configured_tpm: Option<u64>) -> LimitReport {
+        LimitReport {
+            quota_tpm,
+            configured_tpm,
+            contradicted_tpm: configured_tpm.filter(|_| quota_tpm < configured_tpm),
+            form: None,
+            used_tokens: 500,
+            window_requests: None,
+            request_window: Duration::from_secs(10),
+            blocked: None,
+            refusals: 0,
+        }
+    }
+
+    const USUAL: &str =
+        "east: ready; 3 of 16 in flight; sent 10, answered 7, throttled 0, failed 0; tier 2, share 25 %";
+
+    #[track_caller]
+    fn check(change: impl Fn(&mut EndpointReport), end: &str) {
+        let mut report = report();
+        change(&mut report);
+        assert_eq!(report.to_string(), format!("{USUAL}{end}"));
+    }
+
+    #[test]
+    fn a_report_is_one_line_with_what_there_is_to_say() {
+        check(|_| (), "");
+        // A deployment of which no limit is known has one all the same, to be learnt.
+        check(|report| report.limit = Some(limit(None, None)), "");
+        check(
+            |report| {
+                report.limit = Some(limit(Some(900), Some(1000)));
+                report.group_limit = Some(limit(Some(5000), Some(5000)));
+            },
+            "; limit 900 tpm instead of the 1000 that were told, 500 used; group's limit 5000 tpm, 500 used",
+        );
+        check(
+            |report| {
+                report.prompt_error = Some(PromptError {
+                    ratio: 1.0 / 0.96,
+                    deviation: 0.06 / 0.96,
+                    answers: 200,
+                });
+                report.advice = vec!["max_completion_tokens 4096, 99 % of answers use under 310".to_owned()];
+                report.errors = vec!["older".to_owned(), "429".to_owned()];
+            },
+            "; prompt estimates 4 % low ± 6 %; advice: max_completion_tokens 4096, 99 % of answers use under 310; last \
+             error: 429",
+        );
+    }
+
+    #[test]
+    fn monitoring_reads_limits_and_tier() {
+        let report = EndpointReport {
+            limit: Some(limit(Some(900), Some(1000))),
+            left: Some(Duration::from_millis(1500)),
+            ..report()
+        };
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!((&json["tier"], &json["left_s"]), (&2.into(), &1.5.into()));
+        assert_eq!(json["limit"]["contradicted_tpm"], 1000);
+        assert_eq!(
+            (&json["group_limit"], &json["advice"]),
+            (&serde_json::Value::Null, &serde_json::json!([]))
+        );
+    }
 }

@@ -13,6 +13,7 @@ use super::histogram::Histogram;
 use super::limits::Charge;
 use super::outcome::Used;
 use super::{JobSize, Output};
+use crate::api::PromptError;
 
 /// Variance of actual ÷ estimated prompt tokens that is assumed before anything is known; its root is 6 %.
 const FIRST_SPREAD: f64 = 0.0033;
@@ -75,17 +76,6 @@ struct Limits {
     answers: u32,
     /// Tokens of answers, a millisecond for each.
     used: Histogram,
-}
-
-/// How far the estimates of prompts were off.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PromptError {
-    /// Actual ÷ estimated, on average.
-    pub ratio: f64,
-    /// Standard deviation of that.
-    pub deviation: f64,
-    /// Answers that it was learnt from.
-    pub answers: u32,
 }
 
 /// That a limit on answers is much higher than they need: on a standard deployment all of it is charged.
@@ -190,10 +180,19 @@ impl Estimator {
     #[must_use]
     pub fn limit_advice(&self) -> Option<LimitAdvice> {
         let Limits { limit, answers, .. } = self.limits;
-        let enough = self.limits.used.quantile(0.99)?.as_millis();
+        // More than what they use: a fraction of a token is none.
+        let enough = self.limits.used.quantile(0.99)?.as_millis() + 1;
         let enough = u32::try_from(enough).unwrap_or(u32::MAX);
         let is_worth_it = answers >= ENOUGH_ANSWERS && enough.saturating_mul(TOO_HIGH) <= limit;
         is_worth_it.then_some(LimitAdvice { limit, enough, answers })
+    }
+
+    /// Whether it is worth the time to look for advice: with the first answers that suffice, then with ever more.
+    #[must_use]
+    pub fn is_time_for_advice(&self) -> bool {
+        self.limits.answers >= ENOUGH_ANSWERS
+            && (self.limits.answers / ENOUGH_ANSWERS).is_power_of_two()
+            && self.limits.answers.is_multiple_of(ENOUGH_ANSWERS)
     }
 
     /// Most tokens of the answer, if there is a limit.
@@ -285,19 +284,6 @@ impl Limits {
     }
 }
 
-impl fmt::Display for PromptError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let percent = (1.0 - 1.0 / self.ratio) * 100.0;
-        let side = if percent < 0.0 { "high" } else { "low" };
-        write!(
-            f,
-            "prompt estimates are {:.0} % {side} ± {:.0} %",
-            percent.abs(),
-            self.deviation / self.ratio * 100.0
-        )
-    }
-}
-
 impl fmt::Display for LimitAdvice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -358,7 +344,7 @@ mod tests {
         about(charge.variance.sqrt(), 200.0);
         let error = estimator.prompt_error().unwrap();
         assert_eq!(error.answers, 2_000);
-        assert_eq!(error.to_string(), "prompt estimates are 17 % low ± 8 %");
+        assert_eq!(error.to_string(), "prompt estimates 17 % low ± 8 %");
         // The first answers move it by one part in 21, 22, …
         let mut estimator = Estimator::new(None);
         estimator.learn(&size(1000, 300), used(2000, 10));

@@ -12,11 +12,13 @@
 //! 7. [`size`] and [`estimator`]: how large a request is, and what it will be charged
 //! 8. [`limits`]: how much of its quota an endpoint has left
 
+pub use advice::WorkerAdvice;
 pub use balancer::{Balancer, Need, Pick, ReplyHead, Target, Unavailable};
 pub use change::Change;
-pub use estimator::{Estimator, LimitAdvice, PromptError};
+pub use estimator::{Estimator, LimitAdvice};
 pub use job::JobState;
 pub use lease::{Lease, Role};
+pub use remark::Remark;
 pub use set::SetId;
 #[cfg(feature = "tiktoken")]
 pub use size::Vocabulary;
@@ -26,12 +28,14 @@ pub use spec::{BalanceSettings, EndpointSpec, HealthSettings};
 pub use strategy::Strategy;
 pub use verdict::{GiveUp, Verdict};
 
+pub mod advice;
 pub mod affinity;
 pub mod backlog;
 pub mod backoff;
 pub mod balancer;
 mod change;
 pub mod classify;
+mod contradictions;
 mod endpoint;
 pub mod estimator;
 mod grade;
@@ -45,6 +49,7 @@ pub mod outcome;
 mod pace;
 mod quotas;
 mod recent;
+mod remark;
 pub mod responses;
 pub mod retry_after;
 pub mod ring;

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::limits::{Admission, Charge, Limit, LimitSnapshot, LimitSpec, Mode, Reservation, Settlement};
+use super::contradictions::Contradictions;
+use super::limits::{Admission, Charge, Contradiction, Limit, LimitSnapshot, LimitSpec, Mode, Reservation, Settlement};
 use super::outcome::{Axis, Throttle};
 use super::{EndpointId, EndpointSpec};
 use crate::api::Told;
@@ -15,6 +16,8 @@ pub(super) struct Quotas {
     limits: Vec<Limit>,
     /// By endpoint.
     of: Vec<Places>,
+    /// What was said of those that were told and are not kept.
+    contradictions: Contradictions,
 }
 
 /// Where the limits of an endpoint are among all.
@@ -64,7 +67,12 @@ impl Quotas {
         let of = of.collect();
         // Nobody is asked unless a request is waiting.
         limits.iter_mut().for_each(|limit| limit.set_backlog(true));
-        Quotas { limits, of }
+        let contradictions = Contradictions::new(limits.len());
+        Quotas {
+            limits,
+            of,
+            contradictions,
+        }
     }
 
     /// Whether the limits of `endpoint` admit a request with this charge.
@@ -231,6 +239,26 @@ impl Quotas {
             .chain(group)
             .filter_map(|index| self.limits[index].used_share(now));
         shares.max_by(f64::total_cmp)
+    }
+
+    /// What is news about a limit of `endpoint` that was told and is not kept; with it, whether it is the group's.
+    pub(super) fn contradicted(&mut self, endpoint: EndpointId) -> Option<(bool, Contradiction)> {
+        let Places { own, group } = self.of[endpoint.index()];
+        let mut news = |place: Option<usize>| {
+            let index = place?;
+            let stands = self.limits[index].contradiction();
+            self.contradictions.news(index, stands)
+        };
+        let (own, group) = (news(own), news(group));
+        group.map(|limit| (true, limit)).or(own.map(|limit| (false, limit)))
+    }
+
+    /// Requests a second that are admitted at `endpoint` for as long as work lasts, each charged so many tokens: by its own
+    /// limit, and by its group's, with the group's position.
+    pub(super) fn pace(&self, endpoint: EndpointId, charge: f64) -> (f64, Option<(usize, f64)>) {
+        let Places { own, group } = self.of[endpoint.index()];
+        let pace = |index: usize| self.limits[index].pace(charge);
+        (own.map_or(f64::INFINITY, pace), group.map(|index| (index, pace(index))))
     }
 
     /// How the endpoint's own limit stands, and its group's.

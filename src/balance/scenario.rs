@@ -10,6 +10,7 @@
 use std::time::{Duration, Instant};
 
 use super::affinity::AffinityKey;
+use super::limits::LimitSpec;
 use super::outcome::{Axis, Blame, Outcome, Scope, Throttle};
 use super::{
     BalanceSettings, Balancer, EndpointId, EndpointSpec, HealthSettings, JobSize, JobState, Lease, Need, Output, Pick,
@@ -82,8 +83,34 @@ impl Scenario {
         self
     }
 
-    pub(super) fn round_robin(mut self) -> Self {
-        self.settings.strategy = Strategy::RoundRobin;
+    pub(super) fn round_robin(self) -> Self {
+        self.strategy(Strategy::RoundRobin)
+    }
+
+    pub(super) fn strategy(mut self, strategy: Strategy) -> Self {
+        self.settings.strategy = strategy;
+        self
+    }
+
+    pub(super) fn tiers(mut self, tiers: &[u32]) -> Self {
+        for (spec, &tier) in self.specs.iter_mut().zip(tiers) {
+            spec.tier = tier;
+        }
+        self
+    }
+
+    pub(super) fn limit(mut self, endpoint: EndpointId, limit: LimitSpec) -> Self {
+        self.specs[endpoint.index()].limit = Some(limit);
+        self
+    }
+
+    /// The first so many endpoints draw from one quota.
+    pub(super) fn group(mut self, members: usize, limit: LimitSpec) -> Self {
+        self.settings.groups.push(limit);
+        let group = self.settings.groups.len() - 1;
+        self.specs[..members]
+            .iter_mut()
+            .for_each(|spec| spec.group = Some(group));
         self
     }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Estimator;
 use super::histogram::Histogram;
-use crate::api::{Condition, Told, Totals};
+use crate::api::{Condition, LimitReport, Told, Totals};
 
 /// Raw material of an [`EndpointReport`](crate::api::EndpointReport).
 #[derive(Clone, Debug)]
@@ -17,10 +18,16 @@ pub struct Snapshot {
     pub in_flight: u32,
     pub max_in_flight: u32,
     pub weight: u32,
+    pub tier: u32,
     pub share: f64,
     pub totals: Totals,
     pub streak: u32,
     pub latency: Histogram,
     pub told: Told,
+    pub limit: Option<LimitReport>,
+    pub group_limit: Option<LimitReport>,
+    pub estimator: Estimator,
     pub errors: Vec<String>,
+    /// What is used is charged there, not what might have been.
+    pub is_provisioned: bool,
 }

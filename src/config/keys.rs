@@ -229,7 +229,7 @@ keys! { DEPLOYMENT:
     TPM_LIMIT = "tpm_limit", Form::Whole { min: 1, max: COUNT_MAX }, "none", Works + null,
         "Tokens a minute, prompt and longest answer together.";
     PRIORITY = "priority", Form::Whole { min: 1, max: COUNT_MAX }, "1", Works,
-        "Tier; lower ones come first where the strategy goes by it (say 1 for reserved throughput and 2 for pay as you go).";
+        "Tier; lower ones come first, whatever the strategy (say 1 for reserved throughput and 2 for pay as you go).";
     SKU = "sku", Form::OneOf(&SKUS), "\"standard\"", Works,
         "How the service accounts for use: `standard` charges an estimate on admission, `provisioned` (PTU) what was \
          used on completion.";

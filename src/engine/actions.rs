@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::balance::{Change, GiveUp, Lease, Unavailable};
+use crate::balance::{Change, GiveUp, Lease, Remark, Unavailable};
 
 use super::job::Job;
 
@@ -13,6 +13,7 @@ pub(crate) struct Actions {
     pub(crate) assignments: Vec<Assignment>,
     pub(crate) endings: Vec<Ending>,
     pub(crate) changes: Vec<Change>,
+    pub(crate) remarks: Vec<Remark>,
     /// Changes have been added to the news, and are to be told.
     pub(crate) news: bool,
     /// There is more to do than one hold of the lock allows.

@@ -255,6 +255,18 @@ impl Blaster {
             .collect()
     }
 
+    /// What would make better use of the quotas, in words: more workers, and for each deployment what its
+    /// [report](EndpointReport::advice) says. The same is logged once, at level info.
+    #[must_use]
+    pub fn advice(&self) -> Vec<String> {
+        let workers = self.shared.with_core(|core| core.balancer.worker_advice());
+        let mut advice: Vec<String> = workers.iter().map(ToString::to_string).collect();
+        for report in self.states().iter().map(EndpointState::report) {
+            advice.extend(report.advice.iter().map(|own| format!("{}: {own}", report.name)));
+        }
+        advice
+    }
+
     /// The model names that requests may ask for, sorted.
     #[must_use]
     pub fn models(&self) -> Vec<Arc<str>> {

@@ -258,6 +258,7 @@ fn info(deployment: &DeploymentConfig) -> EndpointInfo {
     EndpointInfo {
         name: deployment.name.as_str().into(),
         model: deployment.model.as_str().into(),
+        group: deployment.quota_group.as_deref().map(Into::into),
         defaults: RequestDefaults {
             temperature: deployment.temperature,
             max_completion_tokens: deployment.max_completion_tokens,

@@ -280,7 +280,23 @@ impl Core {
         if self.idle == 0 {
             self.end_hopeless(now, actions);
         }
+        if self.idle == 0 {
+            self.look_for_room(moment, now);
+        }
         actions.changes.append(&mut self.balancer.take_changes());
+        actions.remarks.append(&mut self.balancer.take_remarks());
+    }
+
+    /// With every worker busy it is seen now and then whether the next job waits for more than a worker, for advice.
+    fn look_for_room(&mut self, moment: Moment, now: Instant) {
+        if self.lanes.waiting() == 0 || !self.balancer.all_busy() {
+            return;
+        }
+        if let Some(job) = self.lanes.take_next(moment) {
+            let untried = JobState::new(job.id());
+            self.balancer.look(&need(&self.lanes, self.epoch, &job, &untried), now);
+            self.lanes.put_back(job);
+        }
     }
 
     /// Another job goes before this one, which goes back to its place.

@@ -41,6 +41,18 @@ pub enum Event {
         /// Time until it is given work, or tried, again, where that is known.
         left: Option<Duration>,
     },
+    /// The service grants less than the limit of tokens that was told, by the configuration or by its own headers. Told
+    /// once, and again when what is believed has moved by a fifth, or the limit had been kept in between.
+    LimitContradicted {
+        /// The endpoint where it showed.
+        endpoint: Arc<str>,
+        /// The quota group whose limit it is; none where it is the endpoint's own.
+        group: Option<Arc<str>>,
+        /// Tokens a minute that were told.
+        told_tpm: u64,
+        /// Tokens a minute that are believed to be granted.
+        believed_tpm: u64,
+    },
 }
 
 /// The user's listener.
@@ -73,6 +85,23 @@ pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("a panic without a message").to_owned()
+}
+
+/// Writes to the log that a limit is not what was told: the configuration wants a look, or others use the quota too.
+pub(crate) fn log_contradiction(event: &Event) {
+    if let Event::LimitContradicted {
+        endpoint,
+        group,
+        told_tpm,
+        believed_tpm,
+    } = event
+    {
+        let whose = match group {
+            Some(group) => format!("quota group {group} (by endpoint {endpoint})"),
+            None => format!("endpoint {endpoint}"),
+        };
+        log::warn!("{whose} grants about {believed_tpm} tokens a minute instead of the {told_tpm} that were told");
+    }
 }
 
 /// Writes a change of condition to the log: going out of service is a warning, everything else information.

@@ -102,6 +102,7 @@ impl Model {
         let info = |number| EndpointInfo {
             name: format!("e{number}").into(),
             model: "m".into(),
+            group: None,
             defaults: RequestDefaults::default(),
             timeout: None,
         };

@@ -1,37 +1,44 @@
-//! Changes of endpoints, on their way to the log and the listener.
+//! Changes of endpoints and remarks, on their way to the log and the listener.
 
 use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 
-use crate::balance::Change;
+use crate::balance::{Change, Remark};
 
-/// Changes in the order in which they happened.
+/// Something to be told.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    Change(Change),
+    Remark(Remark),
+}
+
+/// News in the order in which they happened.
 ///
 /// They are added under the engine's lock and told without it, by whichever thread comes first; another that brings
 /// more meanwhile leaves them to that one. So the listener hears one change at a time, and never an older one after a
 /// newer one. A listener that changes an endpoint itself hears of it when it has returned.
 #[derive(Debug, Default)]
 pub(crate) struct News {
-    waiting: Mutex<VecDeque<Change>>,
+    waiting: Mutex<VecDeque<Piece>>,
     telling: Mutex<()>,
 }
 
 impl News {
     /// Adds what has changed; to be called under the lock under which it did.
-    pub(crate) fn add(&self, changes: &mut Vec<Change>) {
-        self.waiting.lock().extend(changes.drain(..));
+    pub(crate) fn add(&self, pieces: impl IntoIterator<Item = Piece>) {
+        self.waiting.lock().extend(pieces);
     }
 
     /// Tells what waits, unless another thread is at it.
-    pub(crate) fn tell(&self, each: impl Fn(Change)) {
+    pub(crate) fn tell(&self, each: impl Fn(Piece)) {
         loop {
             let Some(telling) = self.telling.try_lock() else { return };
             loop {
                 // In a statement of its own, so that the queue is free while somebody listens.
                 let next = self.waiting.lock().pop_front();
-                let Some(change) = next else { break };
-                each(change);
+                let Some(piece) = next else { break };
+                each(piece);
             }
             drop(telling);
             // What was added after the last look was left to this thread.
@@ -47,12 +54,19 @@ mod tests {
     use super::*;
     use crate::api::Condition;
 
-    fn change(number: usize) -> Change {
-        Change {
+    fn change(number: usize) -> Piece {
+        Piece::Change(Change {
             endpoint: number.to_string().into(),
             condition: Condition::Ready,
             reason: None,
             until: None,
+        })
+    }
+
+    fn name(piece: &Piece) -> &str {
+        match piece {
+            Piece::Change(change) => &change.endpoint,
+            Piece::Remark(remark) => panic!("only changes are told here: {remark:?}"),
         }
     }
 
@@ -61,13 +75,13 @@ mod tests {
         let news = News::default();
         let heard = Mutex::new(Vec::new());
         let hear = |heard: &Mutex<Vec<String>>, what: &str| heard.lock().push(what.to_owned());
-        news.add(&mut vec![change(1), change(2)]);
+        news.add([change(1), change(2)]);
         news.tell(|first| {
-            if &*first.endpoint == "1" {
-                news.add(&mut vec![change(3)]);
+            if name(&first) == "1" {
+                news.add([change(3)]);
                 news.tell(|_| hear(&heard, "inside"));
             }
-            hear(&heard, &first.endpoint);
+            hear(&heard, name(&first));
         });
         assert_eq!(*heard.lock(), ["1", "2", "3"]);
     }
@@ -84,9 +98,9 @@ mod tests {
                         {
                             let mut next = next.lock();
                             *next += 1;
-                            news.add(&mut vec![change(*next)]);
+                            news.add([change(*next)]);
                         }
-                        news.tell(|change| heard.lock().push(change.endpoint.parse::<usize>().unwrap()));
+                        news.tell(|change| heard.lock().push(name(&change).parse::<usize>().unwrap()));
                     }
                 });
             }

@@ -10,7 +10,7 @@ use crate::api::{Operation, RequestBody, RequestDefaults};
 #[cfg(feature = "tiktoken")]
 use crate::balance::Vocabulary;
 use crate::balance::outcome::Outcome;
-use crate::balance::{Change, EndpointId, Lease, Measured, ReplyHead, SetId, Snapshot};
+use crate::balance::{Change, EndpointId, Lease, Measured, Remark, ReplyHead, SetId, Snapshot};
 use crate::clock;
 use crate::error::{Error, Trail};
 use crate::transport::Transport;
@@ -20,7 +20,7 @@ use super::core::{Core, NotTaken, Phase};
 use super::event::{self, Event, Hook};
 use super::job::{Job, JobCell, Reply, Request};
 use super::moment::{Epoch, Moment};
-use super::news::News;
+use super::news::{News, Piece};
 use super::sync::{Condvar, Mutex, MutexGuard, queue, thread_local};
 use super::worker;
 
@@ -36,6 +36,8 @@ pub(crate) enum Message {
 pub(crate) struct EndpointInfo {
     pub(crate) name: Arc<str>,
     pub(crate) model: Arc<str>,
+    /// The quota group that it draws from.
+    pub(crate) group: Option<Arc<str>>,
     /// Sent where the request sets none.
     pub(crate) defaults: RequestDefaults,
     /// Limit of an attempt here, instead of the general one.
@@ -221,9 +223,11 @@ impl Shared {
             guarded.timer_sleeps_until = next;
         }
         let quiet = guarded.core.phase() > Phase::Open && guarded.core.is_idle();
-        actions.news = !actions.changes.is_empty();
+        actions.news = !actions.changes.is_empty() || !actions.remarks.is_empty();
         if actions.news {
-            self.news.add(&mut actions.changes);
+            let changes = actions.changes.drain(..).map(Piece::Change);
+            self.news
+                .add(changes.chain(actions.remarks.drain(..).map(Piece::Remark)));
         }
         drop(guarded);
         if sooner {
@@ -244,8 +248,11 @@ impl Shared {
                 self.hand_on(Box::new(assignment));
             }
             if actions.news {
-                self.news.tell(|change| {
-                    event::contain("a listener", || self.announce(change));
+                self.news.tell(|piece| {
+                    event::contain("a listener", || match piece {
+                        Piece::Change(change) => self.announce(change),
+                        Piece::Remark(remark) => self.remark(remark),
+                    });
                 });
             }
             for ending in actions.endings.drain(..) {
@@ -267,20 +274,49 @@ impl Shared {
     fn announce(&self, change: Change) {
         let left = change.until.map(|until| until.saturating_duration_since(clock::now()));
         event::log_change(&change, left);
-        let Some(hook) = &self.hook else { return };
         let Change {
             endpoint,
             condition,
             reason,
             ..
         } = change;
-        let changed = Event::EndpointChanged {
+        self.tell_listener(&Event::EndpointChanged {
             endpoint,
             condition,
             reason,
             left,
-        };
-        if let Err(panic) = event::tell(hook, &changed) {
+        });
+    }
+
+    fn remark(&self, remark: Remark) {
+        let of = |id: EndpointId| &self.endpoints[id.index()];
+        match remark {
+            Remark::Contradicted {
+                endpoint,
+                is_groups,
+                limit,
+            } => {
+                let endpoint = of(endpoint);
+                // Tokens a minute, which no cast can spoil.
+                let contradicted = Event::LimitContradicted {
+                    endpoint: Arc::clone(&endpoint.name),
+                    group: endpoint.group.clone().filter(|_| is_groups),
+                    told_tpm: limit.told.round() as u64,
+                    believed_tpm: limit.believed.round() as u64,
+                };
+                event::log_contradiction(&contradicted);
+                self.tell_listener(&contradicted);
+            }
+            Remark::Answers(endpoint, advice) => log::info!("advice for endpoint {}: {advice}", of(endpoint).name),
+            Remark::Workers(advice) => log::info!("advice: {advice}"),
+        }
+    }
+
+    /// Tells the listener, if there is one, of what concerns no job: its panic ends none.
+    fn tell_listener(&self, event: &Event) {
+        if let Some(hook) = &self.hook
+            && let Err(panic) = event::tell(hook, event)
+        {
             log::error!("the event hook panicked: {panic}");
         }
     }

@@ -31,7 +31,8 @@ impl EndpointState {
     #[must_use]
     pub fn report(&self) -> EndpointReport {
         let snapshot = self.shared.snapshot(self.id);
-        // Percentiles are made here, not under the lock.
+        // Percentiles and texts are made here, not under the lock.
+        let advice = snapshot.estimator.limit_advice().filter(|_| !snapshot.is_provisioned);
         EndpointReport {
             name: snapshot.name,
             model: Arc::clone(&self.shared.endpoints[self.id.index()].model),
@@ -41,12 +42,17 @@ impl EndpointState {
             in_flight: snapshot.in_flight,
             max_in_flight: snapshot.max_in_flight,
             weight: snapshot.weight,
+            tier: snapshot.tier,
             share: snapshot.share,
             totals: snapshot.totals,
             failure_streak: snapshot.streak,
             latency_p50: snapshot.latency.quantile(0.5),
             latency_p99: snapshot.latency.quantile(0.99),
             told: snapshot.told,
+            limit: snapshot.limit,
+            group_limit: snapshot.group_limit,
+            prompt_error: snapshot.estimator.prompt_error(),
+            advice: advice.iter().map(ToString::to_string).collect(),
             errors: snapshot.errors,
         }
     }

@@ -31,6 +31,9 @@ mod failures;
 /// Endpoints that fail, hang and die, and come back.
 #[cfg(feature = "sim")]
 mod health;
+/// Quotas: who waits for them, who does not, and what is said of them.
+#[cfg(feature = "sim")]
+mod limits;
 /// Tens of thousands of jobs among endpoints that fail at random, audited against the journal.
 #[cfg(feature = "sim")]
 mod load;

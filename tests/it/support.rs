@@ -138,6 +138,11 @@ impl Told {
         }
     }
 
+    /// What `find` finds in what has been told and not been looked at.
+    pub(crate) fn so_far<T>(&self, find: impl FnMut(Event) -> Option<T>) -> Vec<T> {
+        self.0.try_iter().filter_map(find).collect()
+    }
+
     /// Waits until an endpoint comes into this condition, and returns the reason.
     pub(crate) fn until_condition(&self, name: &str, wanted: Condition) -> Option<String> {
         self.until(|event| match event {
@@ -153,12 +158,11 @@ impl Told {
 
     /// The conditions that endpoints came into, of what has been told and not been looked at.
     pub(crate) fn conditions(&self) -> Vec<(Arc<str>, Condition)> {
-        let changes = self.0.try_iter().filter_map(|event| match event {
+        self.so_far(|event| match event {
             Event::EndpointChanged {
                 endpoint, condition, ..
             } => Some((endpoint, condition)),
             _ => None,
-        });
-        changes.collect()
+        })
     }
 }

@@ -23,6 +23,9 @@ impl Balancer {
         endpoint.tallies.told = head.told;
         let silent = endpoint.heard(lease, head.admitted, now);
         self.quotas.told(lease.endpoint, &head.told, now);
+        // A word of the service ends a contradiction, too.
+        self.note_limits(lease.endpoint);
+        let endpoint = &mut self.endpoints[index];
         if !head.admitted {
             return silent;
         }

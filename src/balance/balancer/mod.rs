@@ -10,6 +10,7 @@ use rand::rngs::SmallRng;
 pub use admitted::ReplyHead;
 pub use pick::{Need, Pick, Target, Unavailable};
 
+use super::advice::{Advisor, Capacity, WorkerAdvice};
 use super::affinity::{Affinity, Candidate};
 use super::backlog::{EndOfBacklog, Finisher, Rest};
 use super::endpoint::Endpoint;
@@ -20,7 +21,7 @@ use super::quotas::Quotas;
 use super::responses::Responses;
 use super::set::Sets;
 use super::tiers::Tiers;
-use super::{BalanceSettings, Change, EndpointId, EndpointSpec, Lease, Role, SetId, Snapshot, shares};
+use super::{BalanceSettings, Change, EndpointId, EndpointSpec, Lease, Remark, Role, SetId, Snapshot, shares};
 
 mod admitted;
 mod home;
@@ -47,6 +48,8 @@ pub struct Balancer {
     responses: Responses,
     rng: SmallRng,
     changes: Vec<Change>,
+    remarks: Vec<Remark>,
+    advisor: Advisor,
     /// Scratch of `pick`, kept to spare an allocation per decision: for each member of the set in question how good a
     /// place it is.
     grades: Vec<Grade>,
@@ -71,9 +74,11 @@ impl Balancer {
             affinity: Affinity::default(),
             responses: Responses::default(),
             rng,
+            advisor: Advisor::new(specs.len()),
             settings,
             specs,
             changes: Vec::new(),
+            remarks: Vec::new(),
             grades: Vec::new(),
             candidates: Vec::new(),
         };
@@ -166,6 +171,57 @@ impl Balancer {
         !self.changes.is_empty()
     }
 
+    /// What is worth saying once, since the last call.
+    pub fn take_remarks(&mut self) -> Vec<Remark> {
+        std::mem::take(&mut self.remarks)
+    }
+
+    /// Every worker is busy while jobs wait. Whether to look, by [`Balancer::look`], if a quota has room for the next one.
+    pub fn all_busy(&mut self) -> bool {
+        self.advisor.all_busy()
+    }
+
+    /// Looks whether the quotas have room for a job that waits for a worker.
+    pub fn look(&mut self, need: &Need<'_>, now: Instant) {
+        let has_room = self.anybody_has_room(need, now);
+        self.advisor.looked(has_room);
+        if let Some(advice) = self.worker_advice().filter(|advice| self.advisor.is_news(*advice)) {
+            self.remarks.push(Remark::Workers(advice));
+        }
+    }
+
+    /// Whether the workers are too few for the quotas.
+    pub fn worker_advice(&self) -> Option<WorkerAdvice> {
+        self.advisor.workers(self.settings.workers, || self.capacities())
+    }
+
+    /// What the endpoints that are in use could take; nothing is said of those that have not answered yet.
+    fn capacities(&self) -> Vec<Capacity> {
+        let used = (0..self.specs.len()).filter(|&index| !self.endpoints[index].is_out());
+        let capacity = |index: usize| {
+            let load = self.advisor.load(index)?;
+            let (own, group) = self.quotas.pace(EndpointId::at(index), load.charge);
+            Some(Capacity {
+                own,
+                group,
+                seconds: load.seconds,
+                most: self.specs[index].max_in_flight,
+            })
+        };
+        used.filter_map(capacity).collect()
+    }
+
+    /// Whether some limit of an endpoint shows to be another than was told.
+    fn note_limits(&mut self, endpoint: EndpointId) {
+        if let Some((is_groups, limit)) = self.quotas.contradicted(endpoint) {
+            self.remarks.push(Remark::Contradicted {
+                endpoint,
+                is_groups,
+                limit,
+            });
+        }
+    }
+
     /// The name of an endpoint.
     pub fn name(&self, id: EndpointId) -> &Arc<str> {
         &self.specs[id.index()].name
@@ -186,6 +242,8 @@ impl Balancer {
         let total: u64 = self.specs.iter().map(|spec| u64::from(spec.turns(strategy))).sum();
         let (spec, endpoint) = (&self.specs[index], &self.endpoints[index]);
         let tallies = &endpoint.tallies;
+        let limits = self.quotas.snapshots(id, now);
+        let [limit, group_limit] = limits.map(|limit| limit.map(|limit| limit.report(now)));
         Snapshot {
             name: Arc::clone(&spec.name),
             condition: endpoint.condition(),
@@ -194,11 +252,16 @@ impl Balancer {
             in_flight: endpoint.in_flight(),
             max_in_flight: self.caps[index],
             weight: spec.weight,
+            tier: spec.tier,
             share: f64::from(spec.turns(strategy)) / total as f64,
             totals: tallies.totals,
             streak: endpoint.streak(),
             latency: tallies.latency.clone(),
             told: tallies.told,
+            limit,
+            group_limit,
+            estimator: self.estimators[index].clone(),
+            is_provisioned: spec.is_provisioned(),
             errors: tallies.errors().cloned().collect(),
         }
     }

@@ -173,6 +173,19 @@ impl Balancer {
         self.quotas.allow(endpoint, &charge, now) == Allowed::Now
     }
 
+    /// Whether the quota of some endpoint that is ready has room for a job, wherever the workers are.
+    pub(super) fn anybody_has_room(&mut self, need: &Need<'_>, now: Instant) -> bool {
+        let members = self.sets.members(need.set).iter();
+        members.copied().any(|member| {
+            let index = member.index();
+            let most = self.specs[index].max_in_flight.unwrap_or(u32::MAX);
+            let readiness = self.endpoints[index].readiness(need.operation, most, now);
+            let charge = self.estimators[index].charge(&need.size);
+            matches!(readiness, Readiness::Now(Role::Regular))
+                && self.quotas.allow(member, &charge, now) == Allowed::Now
+        })
+    }
+
     /// The next member of the set after `after`, in the order of the configuration, that is ready and has something
     /// left of a window, with the tokens that fit.
     pub fn gap(&mut self, need: &Need<'_>, after: Option<EndpointId>, now: Instant) -> Option<(Target, f64)> {

@@ -11,7 +11,7 @@ use crate::balance::outcome::{Blame, Outcome, Scope, Throttle};
 use crate::balance::quotas::Reserved;
 use crate::balance::set::SetId;
 use crate::balance::verdict::{GiveUp, Verdict, after_failure, after_unclear};
-use crate::balance::{EndpointId, Lease, Role};
+use crate::balance::{EndpointId, Lease, Remark, Role};
 
 /// An attempt that is over, whatever it came to.
 struct Attempt {
@@ -73,17 +73,17 @@ impl Balancer {
                 let until = endpoint.until().unwrap_or(*now);
                 self.quotas
                     .refuse(id, reserved, throttle, &endpoint.tallies.told, until, *now);
+                self.note_limits(id);
                 return;
             }
             Outcome::Success(used) => {
                 let charged_output = estimator.output_charge(&lease.size);
                 let took = now.saturating_duration_since(lease.at);
                 self.paces[index].learn(took, *used);
-                self.end.learn(
-                    used.output.map_or(charged_output, f64::from),
-                    estimator.standing(&lease.size, *used),
-                );
+                let standing = estimator.standing(&lease.size, *used);
+                self.end.learn(used.output.map_or(charged_output, f64::from), standing);
                 estimator.learn(&lease.size, *used);
+                self.note_load(attempt, standing);
                 Settlement::Answered {
                     prompt: used.prompt.map(u64::from),
                     output: used.output.map(u64::from),
@@ -94,6 +94,22 @@ impl Balancer {
             _ => Settlement::Kept,
         };
         self.quotas.settle(id, reserved, end, *now);
+        self.note_limits(id);
+    }
+
+    /// What an answered request was like, for advice; whether limits on answers are too high is looked at ever more rarely.
+    fn note_load(&mut self, attempt: &Attempt, charged: f64) {
+        let (id, index) = (attempt.lease.endpoint, attempt.index());
+        let took = attempt.now.saturating_duration_since(attempt.lease.at);
+        self.advisor.answered(index, charged, took);
+        let estimator = &self.estimators[index];
+        if estimator.is_time_for_advice()
+            && !self.specs[index].is_provisioned()
+            && let Some(advice) = estimator.limit_advice()
+            && self.advisor.is_news_of(index, advice)
+        {
+            self.remarks.push(Remark::Answers(id, advice));
+        }
     }
 
     fn succeeded(&mut self, attempt: &Attempt, job: &mut JobState) -> Verdict {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::belief::Form;
 use super::limit::Limit;
 use super::sku::Sku;
+use crate::api::{LimitReport, QuotaForm};
 
 /// A limit at one moment, in tokens and requests as people know them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,20 +55,16 @@ impl Limit {
         let quota = Some(self.quota.tokens())
             .filter(|tokens| tokens.is_finite())
             .map(per_minute);
-        let told = Some(self.quota.ceiling())
-            .filter(|tokens| tokens.is_finite())
-            .map(per_minute);
-        let contradicted = match (told, quota) {
-            (Some(told), Some(believed)) if !self.quota.is_trusted() && believed < told => {
-                Some(Contradiction { told, believed })
-            }
-            _ => None,
-        };
         let boundary = self.window.boundary();
         let used = match boundary {
-            Some(boundary) if now >= boundary.reset => 0.0,
-            Some(_) if self.belief.form == Form::Window => self.window.used(),
-            _ => self.sent.tokens(),
+            Some(boundary) if self.belief.form == Form::Window => {
+                if now < boundary.reset {
+                    self.window.used()
+                } else {
+                    0.0
+                }
+            }
+            _ => self.sent.tokens_after(now - self.length),
         };
         LimitSnapshot {
             quota,
@@ -79,8 +76,26 @@ impl Limit {
             request_window: Duration::from_secs_f64(self.requests.span()),
             blocked_until: (self.block > now).then(|| self.instant(self.block)),
             refusals: self.refusals,
-            contradicted,
+            contradicted: self.contradiction(),
         }
+    }
+
+    /// What was told and is not kept, if so.
+    pub fn contradiction(&self) -> Option<Contradiction> {
+        let (told, believed) = (self.quota.ceiling(), self.quota.tokens());
+        let per_minute = |tokens: f64| tokens * 60.0 / self.length;
+        (!self.quota.is_trusted() && told.is_finite() && believed < told).then(|| Contradiction {
+            told: per_minute(told),
+            believed: per_minute(believed),
+        })
+    }
+
+    /// Requests a second that are admitted for as long as work lasts, where each is charged so many tokens; infinite while
+    /// nothing is known.
+    pub fn pace(&self, charge: f64) -> f64 {
+        let by_tokens = self.quota.tokens() / self.length / charge.max(1.0);
+        let requests = self.requests.limit().unwrap_or(f64::INFINITY);
+        by_tokens.min(requests / self.requests.span())
     }
 
     /// The form, once something has shown it.
@@ -90,5 +105,27 @@ impl Limit {
             || self.belief.bucket_is_proven
             || self.belief.evidence >= self.tuning.proof;
         is_shown.then_some(self.belief.form)
+    }
+}
+
+impl LimitSnapshot {
+    /// The same for a report that is made now.
+    pub fn report(&self, now: Instant) -> LimitReport {
+        // What the cast cannot hold, no limit is.
+        let whole = |number: f64| number.round() as u64;
+        LimitReport {
+            quota_tpm: self.quota.map(whole),
+            configured_tpm: self.configured.map(whole),
+            contradicted_tpm: self.contradicted.map(|contradiction| whole(contradiction.told)),
+            form: self.form.map(|form| match form {
+                Form::Bucket => QuotaForm::Bucket,
+                Form::Window => QuotaForm::Window,
+            }),
+            used_tokens: whole(self.used),
+            window_requests: self.requests.map(whole),
+            request_window: self.request_window,
+            blocked: self.blocked_until.map(|until| until.saturating_duration_since(now)),
+            refusals: self.refusals,
+        }
     }
 }

@@ -8,13 +8,17 @@
 //! 5. [`blame`]: whose fault a failure is, and what becomes of its job
 //! 6. [`places`]: who may have how many requests under way
 //! 7. [`home`]: conversations that stay where they are, and responses that are stored in one place
-//! 8. [`any_order`]: the properties
+//! 8. [`strategies`]: the order in which endpoints are tried
+//! 9. [`contradicted`]: limits that the service does not keep
+//! 10. [`any_order`]: the properties
 
 mod any_order;
 mod back;
 mod blame;
+mod contradicted;
 mod home;
 mod out;
 mod places;
 mod resting;
 mod silent;
+mod strategies;

@@ -55,6 +55,7 @@ fn written(faults: &[(FaultKind, Phase)]) -> bool {
     let endpoint = EndpointInfo {
         name: "e0".into(),
         model: "m".into(),
+        group: None,
         defaults: RequestDefaults::default(),
         timeout: None,
     };

@@ -38,11 +38,11 @@ mod view;
 mod watch;
 mod words;
 
-/// Watch a backlog go through a simulated fleet, with 429s, failures and a death on the way
+/// Watch a backlog go through a simulated fleet, with a quota, failures and a death on the way
 ///
 /// Four unequal deployments are simulated in this process, on loopback ports: no key, no network, nothing is spent.
-/// One has a small quota and answers 429 when it is used up, one fails now and then, one dies on the way and comes
-/// back. Every prompt is answered all the same, and every answer is checked against its prompt.
+/// One has a small quota, which is kept to, one fails now and then, one dies on the way and comes back. Every prompt
+/// is answered all the same, and every answer is checked against its prompt.
 ///
 /// Progress goes to stderr (on a terminal as a live view, else as a line every few seconds), the summary to stdout.
 /// Ctrl-C finishes what is under way and sums up what happened so far.
@@ -109,8 +109,9 @@ fn start_fleet(arguments: &Arguments) -> Result<SimFleet, Failure> {
 }
 
 fn configuration(fleet: &SimFleet, arguments: &Arguments) -> Result<BlasterConfig, Failure> {
-    let config = BlasterConfig::from_json(&fleet.blaster_config_json())
+    let mut config = BlasterConfig::from_json(&fleet.blaster_config_json())
         .map_err(|error| Failure::of("reading the fleet's configuration", &error))?;
+    story::tell_limits(&mut config);
     Ok(config
         .num_workers(arguments.workers.into())
         .auto_disable_threshold(story::EJECTED_AFTER))

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use azure_openai_blaster::config::BlasterConfig;
 use azure_openai_blaster::sim::{
     Death, FaultKind, FleetError, Latency, Limits, SimConfig, SimDeployment, SimFault, SimFleet, Spread,
 };
@@ -11,6 +12,11 @@ use super::words;
 
 /// The deployment that dies.
 pub(super) const VICTIM: &str = "virginia";
+
+/// The deployment with a small quota: so many requests a minute, counted in windows of this length.
+const SMALL: &str = "paris";
+const SMALL_RPM: u32 = 900;
+const SMALL_WINDOW: Duration = Duration::from_secs(2);
 
 /// When it dies, and when it lives again, since the start.
 const DIES: Duration = Duration::from_secs(6);
@@ -72,7 +78,9 @@ pub(super) fn fleet(seed: u64) -> SimConfig {
             .tokens_per_s(speed)
             .jitter(Spread::Lognormal, 0.25)
     };
-    let small = Limits::new().rpm(900).request_window_s(2.0);
+    let small = Limits::new()
+        .rpm(SMALL_RPM.into())
+        .request_window_s(SMALL_WINDOW.as_secs_f64());
     SimConfig::new([
         SimDeployment::new("sweden")
             .region("Sweden Central")
@@ -82,7 +90,7 @@ pub(super) fn fleet(seed: u64) -> SimConfig {
             .region("East US 2")
             .weight(3)
             .latency(pace(210.0, 120.0)),
-        SimDeployment::new("paris")
+        SimDeployment::new(SMALL)
             .region("France Central")
             .weight(2)
             .limits(small)
@@ -97,13 +105,21 @@ pub(super) fn fleet(seed: u64) -> SimConfig {
     .seed(seed)
 }
 
+/// Tells the blaster the limits, as a team knows its own.
+pub(super) fn tell_limits(config: &mut BlasterConfig) {
+    for deployment in config.deployments.iter_mut().filter(|one| one.name == SMALL) {
+        deployment.rpm_limit = Some(SMALL_RPM);
+        deployment.request_window = SMALL_WINDOW;
+    }
+}
+
 /// What is told before it begins.
 pub(super) fn introduction(requests: u32) -> String {
     format!(
         "{} for 4 simulated deployments: no key, no network, nothing spent.\n  \
          sweden    weight 4  large and steady\n  \
          virginia  weight 3  dies after {} s and lives again after {} s\n  \
-         paris     weight 2  a small quota, hence 429s with Retry-After\n  \
+         paris     weight 2  a small quota, which is kept to\n  \
          tokyo     weight 1  slow; now and then a 500 or a reset connection\n",
         words::several(requests.into(), "prompt"),
         DIES.as_secs(),
