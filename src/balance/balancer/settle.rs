@@ -10,7 +10,7 @@ use crate::balance::outcome::{Blame, Outcome, Scope, Throttle};
 use crate::balance::quotas::Reserved;
 use crate::balance::set::SetId;
 use crate::balance::verdict::{GiveUp, Verdict, after_failure, after_unclear};
-use crate::balance::{EndpointId, Lease, Role};
+use crate::balance::{EndpointId, Lease, Role, backoff};
 
 /// An attempt that is over, whatever it came to.
 struct Attempt {
@@ -50,6 +50,7 @@ impl Balancer {
             Outcome::Unusable { scope, reason } => self.unusable(attempt, job, *scope, reason),
             Outcome::Failed { blame, reason } => match blame {
                 Blame::Nobody => self.nobodys_fault(attempt),
+                Blame::Here => self.lacked_here(attempt, job),
                 Blame::Endpoint => self.endpoints_fault(attempt, job, reason),
                 Blame::Denied => self.denied(attempt, job, reason),
                 Blame::Unclear => self.unclear(attempt, job, reason),
@@ -190,6 +191,13 @@ impl Balancer {
         self.endpoints[attempt.index()].tallies.totals.failed += 1;
         self.learn_nothing(attempt);
         Verdict::RetryAt(attempt.now)
+    }
+
+    /// The request never left. The job rests for a moment: what is lacking comes back as connections are closed.
+    fn lacked_here(&mut self, attempt: &Attempt, job: &mut JobState) -> Verdict {
+        self.endpoints[attempt.index()].tallies.totals.failed += 1;
+        self.learn_nothing(attempt);
+        Verdict::RetryAt(attempt.now + backoff::short(job.note_lack(), backoff::SHORT_CAP, &mut self.rng))
     }
 
     fn endpoints_fault(&mut self, attempt: &Attempt, job: &mut JobState, reason: &str) -> Verdict {
