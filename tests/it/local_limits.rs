@@ -1,6 +1,8 @@
 //! A machine that lacks what connections take. Each test is a process of its own, with a limit of its own.
 
 use std::fs::File;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::Mutex;
 
 use azure_openai_blaster::Blaster;
@@ -8,7 +10,7 @@ use azure_openai_blaster::api::Condition;
 use azure_openai_blaster::config::BlasterConfig;
 
 use crate::child;
-use crate::support::{ask, eventually, fleet, is_answer, terse, wait_all};
+use crate::support::{PATIENCE, ask, eventually, fleet, is_answer, terse, wait_all};
 
 /// What was warned of in this process.
 static WARNED: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -103,4 +105,34 @@ fn where_files_run_out_jobs_wait_and_no_endpoint_is_blamed() {
     assert!(of_lack[0].contains("64 files open"), "{warned:?}");
     // One in five seconds.
     assert!(of_lack.len() < 20, "{warned:?}");
+}
+
+/// Here client and simulator share the files, and the client takes all that it can get: connections that nobody can
+/// accept any more. Each is served all the same, one after another.
+#[test]
+fn a_fleet_serves_more_connections_than_it_has_files_for() {
+    if child::role().is_none() {
+        let test = "local_limits::a_fleet_serves_more_connections_than_it_has_files_for";
+        return child::run(test, "ulimit -n 64");
+    }
+    let fleet = fleet([terse("east")]);
+    let (address, key) = (fleet.url("east").unwrap(), &fleet.endpoints()[0].key);
+    let body = r#"{"messages": [{"role": "user", "content": "hello"}]}"#;
+    let request = format!(
+        "POST /openai/deployments/east/chat/completions?api-version=2024-10-21 HTTP/1.1\r\nhost: localhost\r\n\
+         api-key: {key}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut connections = Vec::new();
+    while let Ok(connection) = TcpStream::connect(address.trim_start_matches("http://")) {
+        connections.push(connection);
+    }
+    assert!(connections.len() >= 24, "{}", connections.len());
+    for connection in &mut connections {
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        connection.write_all(request.as_bytes()).unwrap();
+        let mut reply = [0; 12];
+        connection.read_exact(&mut reply).unwrap();
+        assert_eq!(&reply, b"HTTP/1.1 200");
+    }
 }
