@@ -104,6 +104,38 @@ fn a_callback_sees_each_piece_and_can_have_enough() {
     assert!(completion.text().unwrap().starts_with(&seen[0]));
 }
 
+/// All pieces of a scripted answer are there at once: what has been read is not handed out after the end.
+#[test]
+fn a_callback_that_closes_or_cancels_is_not_called_again() {
+    for (cancels, at, kind) in [
+        (false, 1, ErrorKind::ShutDown),
+        (false, 4, ErrorKind::ShutDown),
+        (true, 2, ErrorKind::Cancelled),
+    ] {
+        let blaster = blaster(&Scripted::answering("one two three four"), &["east"]);
+        let (closing, (tell, told)) = (blaster.clone(), mpsc::channel());
+        let (give, canceller) = mpsc::channel::<azure_openai_blaster::Canceller>();
+        let mut calls = 0;
+        let handle = blaster
+            .submit_streaming(ChatRequest::from("count"), move |_| {
+                calls += 1;
+                tell.send(calls).unwrap();
+                match (calls == at, cancels) {
+                    (true, true) => canceller.recv().unwrap().cancel(),
+                    (true, false) => closing.close(),
+                    _ => {}
+                }
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        give.send(handle.canceller()).unwrap();
+        let error = handle.wait().unwrap_err();
+        assert_eq!((error.kind(), told.iter().count()), (kind, at), "{error}");
+        let report = blaster.states()[0].report();
+        assert_eq!((report.condition, report.totals.failed), (Condition::Ready, 0));
+    }
+}
+
 #[test]
 fn a_panic_in_a_callback_fails_its_job_alone() {
     let blaster = blaster(&Scripted::answering("yes"), &["east"]);
