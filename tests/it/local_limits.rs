@@ -62,15 +62,15 @@ fn where_files_run_out_jobs_wait_and_no_endpoint_is_blamed() {
         taken.push(file);
     }
     let handles: Vec<_> = (0..JOBS).map(|id| blaster.submit(ask(id)).unwrap()).collect();
-    let failed = || {
+    let turned_back = || {
         blaster
             .states()
             .iter()
-            .map(|state| state.report().totals.failed)
+            .map(|state| state.report().totals.not_sent)
             .sum::<u64>()
     };
     // Each of them, and some of them again.
-    eventually("a lack for every job", || failed() > 2 * JOBS as u64);
+    eventually("a lack for every job", || turned_back() > 2 * JOBS as u64);
     assert_eq!(blaster.in_flight() + blaster.waiting(), JOBS);
     drop(taken);
 

@@ -142,6 +142,8 @@ impl Balancer {
             size: need.size,
             reserved,
             written: true,
+            sent: 0,
+            not_sent: 0,
         }
     }
 

@@ -195,7 +195,6 @@ impl Balancer {
 
     /// The request never left. The job rests for a moment: what is lacking comes back as connections are closed.
     fn lacked_here(&mut self, attempt: &Attempt, job: &mut JobState) -> Verdict {
-        self.endpoints[attempt.index()].tallies.totals.failed += 1;
         self.learn_nothing(attempt);
         Verdict::RetryAt(attempt.now + backoff::short(job.note_lack(), backoff::SHORT_CAP, &mut self.rng))
     }

@@ -71,6 +71,8 @@ pub(super) struct Endpoint {
     epoch: u32,
     /// The number of the lease that went first, while its head has not come.
     scout: Option<u64>,
+    /// Leases given so far; the newest has this number.
+    leases: u64,
     /// Failures in a row.
     streak: u32,
     first_of_streak: Option<String>,
@@ -92,6 +94,7 @@ impl Endpoint {
             in_flight: 0,
             epoch: 0,
             scout: None,
+            leases: 0,
             streak: 0,
             first_of_streak: None,
             refusals: Refusals::default(),
@@ -222,8 +225,8 @@ impl Endpoint {
     /// A request is about to be sent in `role`. Returns its number.
     pub(super) fn leave(&mut self, role: Role, operation: &Operation, now: Instant) -> u64 {
         self.in_flight += 1;
-        self.tallies.totals.sent += 1;
-        let number = self.tallies.totals.sent;
+        self.leases += 1;
+        let number = self.leases;
         if role != Role::Regular {
             self.scout = Some(number);
         }
@@ -237,6 +240,8 @@ impl Endpoint {
     /// A request is over. True where it went first and the others wait for what it found out.
     pub(super) fn back(&mut self, lease: &Lease) -> bool {
         self.in_flight -= 1;
+        self.tallies.totals.sent += u64::from(lease.sent);
+        self.tallies.totals.not_sent += u64::from(lease.not_sent);
         self.take_scout(lease)
     }
 
