@@ -345,6 +345,42 @@ fn a_dot_env_file_is_read_beneath_the_environment() {
     );
 }
 
+/// The blaster and the fleet share 64 files here, which the connections of either would use up.
+#[cfg(unix)]
+#[test]
+fn a_demo_ends_where_there_are_few_files() {
+    let output = limited("ulimit -n 64", &["demo", "--quiet", "--requests", "200"]);
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{stdout}{}", text(&output.stderr));
+    assert!(stdout.contains("200"), "{stdout}");
+}
+
+/// The limit is on addresses, of which each thread takes some for its stack.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_fleet_that_gets_no_threads_says_so() {
+    let output = limited("ulimit -v 400000", &["sim", "--threads", "1000"]);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("starting 1000 threads for the simulator") && !stderr.contains("panicked"),
+        "{stderr}"
+    );
+}
+
+/// Runs the command within a limit of the shell's.
+#[cfg(unix)]
+fn limited(limit: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &format!(r#"{limit}; exec "$0" "$@""#)])
+        .arg(env!("CARGO_BIN_EXE_blaster"))
+        .args(arguments)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null());
+    command.output().unwrap()
+}
+
 #[cfg(unix)]
 #[test]
 fn a_fleet_goes_on_when_nobody_reads_what_it_says() {

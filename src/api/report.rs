@@ -91,8 +91,10 @@ pub struct EndpointReport {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Totals {
-    /// Requests given to the endpoint, those under way included.
+    /// Requests that left the machine and are over, as the jobs' ledgers have them (`Ledger::len`).
     pub sent: u64,
+    /// Tries of which nothing left the machine, as in `Ledger::not_sent`: connection refused, name not resolved.
+    pub not_sent: u64,
     /// Answered well.
     pub succeeded: u64,
     /// Refused for want of quota or capacity (429).
@@ -160,6 +162,7 @@ impl fmt::Display for EndpointReport {
             self.in_flight, self.max_in_flight, totals.sent, totals.succeeded, totals.throttled, totals.failed
         )?;
         for (count, word) in [
+            (totals.not_sent, "not sent"),
             (totals.refused, "refused"),
             (totals.unusable, "unusable"),
             (totals.abandoned, "abandoned"),

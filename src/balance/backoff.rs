@@ -1,4 +1,4 @@
-//! How long an endpoint rests when nobody has named a time.
+//! How long an endpoint, or a job, rests when nobody has named a time.
 
 use std::time::Duration;
 
@@ -21,6 +21,19 @@ pub fn doubled(row: u32) -> Duration {
 /// [`doubled`], shortened by up to a quarter at random, so that many clients do not come back at one moment.
 pub fn jittered(row: u32, rng: &mut impl Rng) -> Duration {
     doubled(row).mul_f64(1.0 - 0.25 * rng.random::<f64>())
+}
+
+/// Shortest rest of a job that this machine had no connection for.
+pub const SHORT_BASE: Duration = Duration::from_millis(50);
+
+/// Longest one: another worker may have a connection for it.
+pub const SHORT_CAP: Duration = Duration::from_millis(400);
+
+/// 50, 100, 200 ms … up to `cap` after the first, second, third … lack (`count` starts at 1), shortened by up to a half
+/// at random: hundreds meet it in the same moment.
+pub fn short(count: u32, cap: Duration, rng: &mut impl Rng) -> Duration {
+    let doubled = SHORT_BASE.saturating_mul(1u32.checked_shl(count.saturating_sub(1)).unwrap_or(u32::MAX));
+    doubled.min(cap).mul_f64(1.0 - 0.5 * rng.random::<f64>())
 }
 
 #[cfg(test)]

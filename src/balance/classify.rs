@@ -9,6 +9,7 @@
 //! | 404 otherwise, 405, `OperationNotSupported`, an api-version that is refused | this operation is unusable on this deployment |
 //! | 404 for something that the request names (`previous_response_not_found`, …), 400, 411, 413, 414, 415, 422, 431, other 4xx | the request is refused; no other endpoint would do better |
 //! | 408, 409, 421, 424, 425, 502, 503, 504, other 5xx; no connection, timeout, cut reply | failed, the endpoint is to blame |
+//! | no connection for want of files, ports or memory on this machine | failed, the endpoint has nothing to do with it |
 //! | 500, 499, an empty or senseless 2xx, a reply too large | failed, nobody knows who is to blame |
 //!
 //! A 500 is unclear because Azure answers malformed bodies with it. A 503 that names a delay still counts as a
@@ -104,6 +105,7 @@ pub fn classify_fault(fault: &Fault) -> Outcome {
         | FaultKind::Protocol => Blame::Endpoint,
         FaultKind::TooLarge => Blame::Unclear,
         FaultKind::Stale => Blame::Nobody,
+        FaultKind::Local => Blame::Here,
         FaultKind::Cancelled => return Outcome::Abandoned,
     };
     Outcome::Failed {
@@ -577,6 +579,7 @@ mod tests {
             (FaultKind::Protocol, Blamed(Blame::Endpoint)),
             (FaultKind::TooLarge, Blamed(Blame::Unclear)),
             (FaultKind::Stale, Blamed(Blame::Nobody)),
+            (FaultKind::Local, Blamed(Blame::Here)),
             (FaultKind::Cancelled, Abandoned),
         ];
         for (fault, expected) in rows {

@@ -14,6 +14,8 @@ pub struct JobState {
 struct History {
     /// Failed attempts that count against `max_job_retry`.
     failures: u32,
+    /// Times that this machine lacked a connection for it.
+    lacks: u32,
     /// Where it failed.
     failed_at: Vec<EndpointId>,
     /// Attempts answered by a 500 or a senseless reply, with the epoch of the endpoint then: whose fault it was
@@ -76,6 +78,13 @@ impl JobState {
                 .all(|other| other.endpoint != suspects[index].endpoint)
         };
         (0..suspects.len()).filter(|&index| first(index)).count()
+    }
+
+    /// This machine had no connection for it. Returns how many times that is by now.
+    pub(super) fn note_lack(&mut self) -> u32 {
+        let history = self.history.get_or_insert_default();
+        history.lacks = history.lacks.saturating_add(1);
+        history.lacks
     }
 
     pub(super) fn note_failure(&mut self, endpoint: EndpointId, counts: bool) {

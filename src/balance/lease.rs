@@ -25,6 +25,10 @@ pub struct Lease {
     pub(super) reserved: Reserved,
     /// Whether a byte of the request may have left the machine.
     pub(super) written: bool,
+    /// Requests that left the machine on it; a stale connection makes them two.
+    pub(super) sent: u32,
+    /// Tries of which nothing left.
+    pub(super) not_sent: u32,
 }
 
 /// What a request is to its endpoint.
@@ -67,6 +71,15 @@ impl Lease {
     /// Whether the service may have seen anything of the request: so unless the opposite is known.
     pub fn is_written(&self) -> bool {
         self.written
+    }
+
+    /// A try on it is over, and is in its job's ledger: among what was sent, or apart.
+    pub fn tried(&mut self, sent: bool) {
+        if sent {
+            self.sent += 1;
+        } else {
+            self.not_sent += 1;
+        }
     }
 
     /// Nothing of the request has left the machine, or nothing of its last try: the service cannot have counted it.

@@ -124,6 +124,8 @@ pub enum Blame {
     Denied,
     /// Nobody's: a reused connection that had been closed meanwhile.
     Nobody,
+    /// This machine's: it lacked what a connection takes. The job is tried again after a short rest.
+    Here,
 }
 
 /// What a reply takes out.

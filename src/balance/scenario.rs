@@ -305,7 +305,8 @@ impl World {
     }
 
     pub(super) fn settle(&mut self, sent: Sent, outcome: &Outcome) -> (Verdict, JobState) {
-        let Sent { lease, mut job } = sent;
+        let Sent { mut lease, mut job } = sent;
+        lease.tried(true);
         let verdict = self
             .balancer
             .settle(lease, &mut job, self.set, outcome, self.clock.now());

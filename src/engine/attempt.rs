@@ -106,12 +106,14 @@ pub(crate) fn run(
             log::debug!("job {}: attempt at {} failed: {problem}", job.id(), endpoint.name);
         }
         if phase == Phase::NotWritten {
+            lease.tried(false);
             job.ledger().push_not_sent(attempt);
         } else {
             let told = shared.tell(|| Event::AttemptEnded {
                 job: job.id(),
                 attempt: attempt.clone(),
             });
+            lease.tried(true);
             job.ledger().push(attempt);
             if let Err(what) = told {
                 return Attempted {

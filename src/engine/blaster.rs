@@ -316,8 +316,9 @@ impl Blaster {
         report
     }
 
-    /// Ends everything now: every handle that has no result yet ends as [`Error::ShutDown`], submitters that wait for
-    /// room get their requests back, connections are shut down. Waits neither for sockets nor for cooldowns; worker
+    /// Ends everything now: every handle that has no result yet ends as [`Error::ShutDown`], but for those whose whole
+    /// answer is about to be told; streams hand nothing out any more, submitters that wait for room get their requests
+    /// back, connections are shut down. Waits neither for sockets nor for cooldowns; worker
     /// threads end by themselves. Further calls do nothing.
     pub fn close(&self) {
         self.shared.close();

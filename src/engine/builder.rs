@@ -18,6 +18,7 @@ use super::blaster::Blaster;
 use super::connections::Connections;
 use super::core::Core;
 use super::event::{Event, Hook};
+use super::local_limits::warn_of_few_files;
 use super::shared::{EndpointInfo, Shared, Timeouts};
 use super::worker;
 
@@ -129,7 +130,10 @@ impl Builder {
         let workers = config.workers();
         let transport = match self.transport {
             Some(transport) => transport,
-            None => Box::new(wire(&config, workers)?),
+            None => {
+                warn_of_few_files(workers);
+                Box::new(wire(&config, workers)?)
+            }
         };
         let names: Vec<Arc<str>> = config
             .deployments

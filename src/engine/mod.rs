@@ -40,6 +40,7 @@ mod job;
 mod job_set;
 mod lanes;
 mod line;
+mod local_limits;
 #[cfg(all(test, model_check))]
 mod model;
 mod moment;

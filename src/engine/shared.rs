@@ -19,6 +19,7 @@ use super::actions::{Actions, Assignment, Ending, Settled, Why};
 use super::core::{Core, NotTaken, Phase};
 use super::event::{self, Event, Hook};
 use super::job::{Job, JobCell, Reply, Request};
+use super::local_limits::LackWarning;
 use super::moment::{Epoch, Moment};
 use super::news::{News, Piece};
 use super::sync::{Condvar, Mutex, MutexGuard, queue, thread_local};
@@ -73,6 +74,7 @@ pub(crate) struct Shared {
     pub(crate) timeouts: Timeouts,
     hook: Option<Hook>,
     news: News,
+    pub(super) lack_warning: LackWarning,
     epoch: Epoch,
     /// Tells this blaster's worker threads from others.
     identity: u64,
@@ -125,6 +127,7 @@ impl Shared {
             timeouts,
             hook,
             news: News::default(),
+            lack_warning: LackWarning::new(),
             identity: IDENTITIES.fetch_add(1, Ordering::Relaxed),
             #[cfg(feature = "tiktoken")]
             counts_exactly: false,
@@ -334,27 +337,38 @@ impl Shared {
     }
 
     /// Takes a lease back and, under the same lock, finds the worker its next job: the most urgent. The others go to
-    /// their workers at once; the rest of what follows is returned, to be performed.
+    /// their workers at once; the rest of what follows is returned, to be performed. A worker that rests gets no `next`.
     pub(crate) fn settle(
         &self,
         job: Box<Job>,
         lease: Lease,
         outcome: &Outcome,
         now: Instant,
-        next: &mut Option<Box<Assignment>>,
+        next: Option<&mut Option<Box<Assignment>>>,
     ) -> (Settled, Actions) {
         let mut actions = Actions::default();
         let settled = self.locked(|mut guarded| {
             let settled = guarded.core.settle(job, lease, outcome, now);
-            guarded.core.worker_idles();
+            if next.is_some() {
+                guarded.core.worker_idles();
+            }
             guarded.core.go_on(now, &mut actions);
             self.release(guarded, &mut actions);
             settled
         });
         let mut assignments = actions.assignments.drain(..).map(Box::new);
-        *next = assignments.next();
+        if let Some(next) = next {
+            *next = assignments.next();
+        }
         assignments.for_each(|assignment| self.hand_on(assignment));
         (settled, actions)
+    }
+
+    /// Waits for `time`, or until the blaster is closed.
+    pub(crate) fn pause(&self, time: Duration) {
+        let until = clock::now() + time;
+        let mut guarded = self.core.lock();
+        while guarded.core.phase() != Phase::Closed && !self.quiet.wait_until(&mut guarded, until).timed_out() {}
     }
 
     /// Hands an assignment to another worker.

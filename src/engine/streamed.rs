@@ -190,6 +190,9 @@ fn given_up(
     so_far: impl FnOnce() -> ChatCompletion,
 ) -> Option<Attempted> {
     let cause = match given {
+        // What more has been read is not handed out any more, nor does it make an answer: the reader itself may have
+        // closed the blaster.
+        Given::Taken if gate.is_cancelled() => Cause::Cancelled,
         Given::Taken => return None,
         Given::Panicked(what) => Cause::Panicked(what),
         // What the reader says after a cancel is about the cancel.

@@ -1,9 +1,10 @@
 //! The worker threads: each takes a job with the endpoint picked for it, sends it, and settles it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::balance::outcome::Outcome;
-use crate::balance::{GiveUp, Lease};
+use crate::balance::outcome::{Blame, Outcome};
+use crate::balance::{GiveUp, Lease, backoff};
 use crate::clock;
 use crate::error::{Error, Upstream};
 
@@ -15,28 +16,43 @@ use super::event::{caught, contain, log_panic};
 use super::job::{Job, Reply};
 use super::shared::{Message, Shared};
 
+/// Longest rest of a worker for which this machine has no connection. Where there are more workers than there can be
+/// connections, those that have one go on, and the others are out of their way.
+const LONGEST_REST: Duration = Duration::from_millis(1600);
+
+/// What a worker does when it has settled a job.
+#[derive(Default)]
+struct Next {
+    assignment: Option<Box<Assignment>>,
+    /// It is not idle, and has to rest before it is.
+    rests: bool,
+    /// How often in a row this machine had no connection for it.
+    lacks: u32,
+}
+
 /// The life of a worker thread.
 pub(crate) fn run(shared: &Arc<Shared>) {
     shared.mark_worker();
     let mut buffers = attempt::Buffers::default();
+    let mut next = Next::default();
     shared.act(|core, _, _| core.worker_idles());
     while let Ok(Message::Work(assignment)) = shared.queue().recv() {
-        let mut next = Some(assignment);
-        while let Some(assignment) = next.take() {
+        next.assignment = Some(assignment);
+        while let Some(assignment) = next.assignment.take() {
             // Whatever happens over one job, the thread lives, and the job that it was given next is not lost.
             contain("a worker", || work(shared, *assignment, &mut buffers, &mut next));
+        }
+        if next.rests {
+            next.rests = false;
+            shared.pause(backoff::short(next.lacks, LONGEST_REST, &mut rand::rng()));
+            contain("a worker", || shared.act(|core, _, _| core.worker_idles()));
         }
     }
     shared.with_core(|core| core.worker_left());
 }
 
 /// Works on one assignment, and finds the next one where there is one for this worker.
-fn work(
-    shared: &Arc<Shared>,
-    assignment: Assignment,
-    buffers: &mut attempt::Buffers,
-    next: &mut Option<Box<Assignment>>,
-) {
+fn work(shared: &Arc<Shared>, assignment: Assignment, buffers: &mut attempt::Buffers, next: &mut Next) {
     let Assignment { job, lease, first_byte } = assignment;
     let mut flight = InFlight {
         shared,
@@ -64,7 +80,7 @@ struct InFlight<'a> {
 }
 
 impl InFlight<'_> {
-    fn settle(mut self, attempted: Attempted, next: &mut Option<Box<Assignment>>) {
+    fn settle(mut self, attempted: Attempted, next: &mut Next) {
         let (job, lease) = self.held.take().expect("settled once");
         settle(self.shared, job, lease, attempted, next);
     }
@@ -88,16 +104,16 @@ pub(crate) fn give_up(shared: &Shared, assignment: Assignment) {
 
 /// Settles what came to nothing, on a thread that takes no further assignment.
 fn settle_for_others(shared: &Shared, job: Box<Job>, lease: Lease, cause: Cause) {
-    let mut next = None;
+    let mut next = Next::default();
     settle(shared, job, lease, Attempted::ended(cause), &mut next);
-    if let Some(next) = next {
+    if let Some(next) = next.assignment {
         shared.hand_on(next);
     }
 }
 
 /// Hands the lease back and ends the job, or lets it wait again. Its handle is told before anything else is done.
 #[inline(never)] // so that its frame is no part of the stack of those who wait for a reply
-fn settle(shared: &Shared, mut job: Box<Job>, lease: Lease, attempted: Attempted, next: &mut Option<Box<Assignment>>) {
+fn settle(shared: &Shared, mut job: Box<Job>, lease: Lease, attempted: Attempted, next: &mut Next) {
     let Attempted {
         outcome,
         reply,
@@ -107,7 +123,20 @@ fn settle(shared: &Shared, mut job: Box<Job>, lease: Lease, attempted: Attempted
     if let Some(reason) = reason(&outcome) {
         job.note_problem(reason.to_owned(), upstream);
     }
-    let (settled, rest) = shared.settle(job, lease, &outcome, clock::now(), next);
+    next.lacks = match &outcome {
+        Outcome::Failed {
+            blame: Blame::Here,
+            reason,
+        } => {
+            let workers = shared.with_core(|core| core.workers);
+            shared.lack_warning.warn(reason, workers, clock::now());
+            next.lacks.saturating_add(1)
+        }
+        _ => 0,
+    };
+    next.rests = next.lacks > 0;
+    let assignment = (!next.rests).then_some(&mut next.assignment);
+    let (settled, rest) = shared.settle(job, lease, &outcome, clock::now(), assignment);
     match settled {
         Settled::Answered(mut job) => {
             let age = shared.age(&job);

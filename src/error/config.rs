@@ -6,8 +6,9 @@ use std::io;
 /// A configuration that cannot be used.
 ///
 /// `Display` gives one line per problem, each with file, line and column, where they are known. Keys, header values
-/// and the credentials in a URL never appear in it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// and the credentials in a URL never appear in it. `Debug` gives the same, for it is what a `main` shows that returns
+/// the error.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file could not be opened or read to its end.
@@ -56,6 +57,12 @@ impl ConfigError {
             ConfigError::Unreadable { .. } => &[],
             ConfigError::Invalid { problems, .. } => problems,
         }
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

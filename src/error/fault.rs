@@ -23,6 +23,9 @@ pub enum FaultKind {
     Refused,
     /// The connection could not be made for another reason, a proxy's refusal among them.
     Connect,
+    /// This machine lacked what a connection takes (open files, free ports, memory): nobody's fault but ours. The
+    /// engine tries again a little later, as often as need be.
+    Local,
     /// The TLS handshake failed, e.g. for a certificate that is not trusted.
     Tls,
     /// One of the time limits ran out.
@@ -89,6 +92,7 @@ impl fmt::Display for FaultKind {
             FaultKind::Dns => "name not resolved",
             FaultKind::Refused => "connection refused",
             FaultKind::Connect => "no connection",
+            FaultKind::Local => "no connection for want of resources on this machine",
             FaultKind::Tls => "TLS failed",
             FaultKind::Timeout(TimeoutKind::Connect) => "timeout while connecting",
             FaultKind::Timeout(TimeoutKind::FirstByte) => "timeout before the first byte",

@@ -27,7 +27,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// [`Error::kind`] tells the kinds apart without matching; [`Error::ledger`] tells what was tried,
 /// [`Error::upstream`] what the service said last.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The configuration cannot be used. Nothing was started.
@@ -322,6 +322,30 @@ impl Error {
     }
 }
 
+impl fmt::Debug for Error {
+    /// The message comes first, for this is what a `main` shows that returns the error.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Error::Config(error) = self {
+            return fmt::Debug::fmt(error, f);
+        }
+        let mut shown = f.debug_tuple(&format!("{:?}", self.kind()));
+        shown.field(&format_args!("{self}"));
+        if let Some(trail) = self.trail() {
+            shown.field(trail);
+        }
+        if let Error::NoText { completion, .. } = self {
+            shown.field(completion);
+        }
+        if let Error::StreamBroken {
+            partial: Some(partial), ..
+        } = self
+        {
+            shown.field(partial);
+        }
+        shown.finish()
+    }
+}
+
 /// The last problem behind a colon; a job whose time was over at once had none.
 fn because(trail: &Trail) -> String {
     match trail.reason.as_str() {
@@ -383,6 +407,29 @@ mod tests {
             };
             assert_eq!(error.to_string(), said);
         }
+    }
+
+    /// What the standard library shows of an error that `main` returns.
+    #[test]
+    fn a_main_that_returns_an_error_shows_its_message() {
+        let text = r#"{"deployments": [{"name": "a", "endpoint": "https://a.example", "api_key": "k", "weigth": 2}]}"#;
+        let config = crate::config::BlasterConfig::from_json(text).unwrap_err();
+        let said = config.to_string();
+        assert!(said.lines().count() > 1, "{said}");
+        assert_eq!(format!("{config:?}"), said);
+        assert_eq!(format!("{:?}", Error::Config(config)), said);
+        let setup = Error::Setup("no such file".to_owned());
+        assert_eq!(format!("{setup:?}"), "Setup(no such file)");
+        let trail = Trail {
+            reason: "503".to_owned(),
+            failures: 2,
+            ..Trail::default()
+        };
+        let shown = format!("{:?}", Error::Exhausted(Box::new(trail)));
+        assert!(
+            shown.starts_with("Exhausted(gave up after 2 failed attempts; last: 503, Trail {"),
+            "{shown}"
+        );
     }
 
     #[test]

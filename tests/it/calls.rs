@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use azure_openai_blaster::api::{ChatMessage, ChatRequest, Condition};
 use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig};
+use azure_openai_blaster::error::fault::FaultKind;
 use azure_openai_blaster::error::{Error, ErrorKind, SubmitError};
 use azure_openai_blaster::testing::{Scripted, ScriptedReply};
-use azure_openai_blaster::{Blaster, JobSet, Operation, RawRequest};
+use azure_openai_blaster::{Blaster, JobSet, Ledger, Operation, RawRequest};
 
 fn blaster(transport: &Scripted, names: &[&str]) -> Blaster {
     let deployments = names
@@ -102,6 +103,68 @@ fn a_callback_sees_each_piece_and_can_have_enough() {
     let seen: Vec<String> = pieces.iter().collect();
     assert_eq!(seen.len(), 1);
     assert!(completion.text().unwrap().starts_with(&seen[0]));
+}
+
+/// All pieces of a scripted answer are there at once: what has been read is not handed out after the end.
+#[test]
+fn a_callback_that_closes_or_cancels_is_not_called_again() {
+    for (cancels, at, kind) in [
+        (false, 1, ErrorKind::ShutDown),
+        (false, 4, ErrorKind::ShutDown),
+        (true, 2, ErrorKind::Cancelled),
+    ] {
+        let blaster = blaster(&Scripted::answering("one two three four"), &["east"]);
+        let (closing, (tell, told)) = (blaster.clone(), mpsc::channel());
+        let (give, canceller) = mpsc::channel::<azure_openai_blaster::Canceller>();
+        let mut calls = 0;
+        let handle = blaster
+            .submit_streaming(ChatRequest::from("count"), move |_| {
+                calls += 1;
+                tell.send(calls).unwrap();
+                match (calls == at, cancels) {
+                    (true, true) => canceller.recv().unwrap().cancel(),
+                    (true, false) => closing.close(),
+                    _ => {}
+                }
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        give.send(handle.canceller()).unwrap();
+        let error = handle.wait().unwrap_err();
+        assert_eq!((error.kind(), told.iter().count()), (kind, at), "{error}");
+        let report = blaster.states()[0].report();
+        assert_eq!((report.condition, report.totals.failed), (Condition::Ready, 0));
+    }
+}
+
+/// Of three jobs one is refused a connection first, one finds its connection stale, and a transport panics over one.
+#[test]
+fn an_endpoint_counts_what_its_jobs_ledgers_hold() {
+    let transport = Scripted::new(|call| match call.body["messages"][0]["content"].as_str() {
+        Some("panic") => panic!("the transport's own"),
+        _ => ScriptedReply::text("yes"),
+    });
+    let transport = transport.script(
+        "east",
+        [
+            ScriptedReply::fault(FaultKind::Refused),
+            ScriptedReply::text("after a refusal"),
+            ScriptedReply::fault(FaultKind::Stale),
+        ],
+    );
+    let blaster = blaster(&transport, &["east"]);
+    let ledgers = ["refused", "stale", "panic"].map(|text| match blaster.chat(ChatRequest::from(text)) {
+        Ok(completion) => completion.ledger().clone(),
+        Err(error) => {
+            assert_eq!((text, error.kind()), ("panic", ErrorKind::Panicked));
+            error.ledger().unwrap().clone()
+        }
+    });
+    let totals = blaster.states()[0].report().totals;
+    let sent: usize = ledgers.iter().map(Ledger::len).sum();
+    let not_sent: usize = ledgers.iter().map(|ledger| ledger.not_sent().len()).sum();
+    assert_eq!((sent, not_sent), (3, 1));
+    assert_eq!((totals.sent, totals.not_sent), (sent as u64, not_sent as u64));
 }
 
 #[test]

@@ -37,6 +37,9 @@ mod limits;
 /// Tens of thousands of jobs among endpoints that fail at random, audited against the journal.
 #[cfg(feature = "sim")]
 mod load;
+/// A machine that lacks what connections take.
+#[cfg(all(feature = "sim", target_os = "linux"))]
+mod local_limits;
 /// What must not grow, however long it goes on.
 #[cfg(feature = "sim")]
 mod memory;

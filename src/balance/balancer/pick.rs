@@ -156,6 +156,8 @@ impl Balancer {
             size: need.size,
             reserved,
             written: true,
+            sent: 0,
+            not_sent: 0,
         }
     }
 

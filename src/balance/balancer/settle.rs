@@ -11,7 +11,7 @@ use crate::balance::outcome::{Blame, Outcome, Scope, Throttle};
 use crate::balance::quotas::Reserved;
 use crate::balance::set::SetId;
 use crate::balance::verdict::{GiveUp, Verdict, after_failure, after_unclear};
-use crate::balance::{EndpointId, Lease, Remark, Role};
+use crate::balance::{EndpointId, Lease, Remark, Role, backoff};
 
 /// An attempt that is over, whatever it came to.
 struct Attempt {
@@ -51,6 +51,7 @@ impl Balancer {
             Outcome::Unusable { scope, reason } => self.unusable(attempt, job, *scope, reason),
             Outcome::Failed { blame, reason } => match blame {
                 Blame::Nobody => self.nobodys_fault(attempt),
+                Blame::Here => self.lacked_here(attempt, job),
                 Blame::Endpoint => self.endpoints_fault(attempt, job, reason, false),
                 Blame::ServerError => self.endpoints_fault(attempt, job, reason, true),
                 Blame::Denied => self.denied(attempt, job, reason),
@@ -212,6 +213,12 @@ impl Balancer {
         self.endpoints[attempt.index()].tallies.totals.failed += 1;
         self.learn_nothing(attempt);
         Verdict::RetryAt(attempt.now)
+    }
+
+    /// The request never left. The job rests for a moment: what is lacking comes back as connections are closed.
+    fn lacked_here(&mut self, attempt: &Attempt, job: &mut JobState) -> Verdict {
+        self.learn_nothing(attempt);
+        Verdict::RetryAt(attempt.now + backoff::short(job.note_lack(), backoff::SHORT_CAP, &mut self.rng))
     }
 
     fn endpoints_fault(&mut self, attempt: &Attempt, job: &mut JobState, reason: &str, answered: bool) -> Verdict {

@@ -92,6 +92,8 @@ pub(super) struct Endpoint {
     epoch: u32,
     /// The number of the lease that went first, while its head has not come.
     scout: Option<u64>,
+    /// Leases given so far; the newest has this number.
+    leases: u64,
     /// Failures in a row.
     streak: u32,
     first_of_streak: Option<String>,
@@ -122,6 +124,7 @@ impl Endpoint {
             rests_by_hand_until: None,
             epoch: 0,
             scout: None,
+            leases: 0,
             streak: 0,
             first_of_streak: None,
             back_since: 0,

@@ -29,8 +29,8 @@ impl Endpoint {
     /// A request is about to be sent in `role`. Returns its number.
     pub(in crate::balance) fn leave(&mut self, role: Role, operation: &Operation, now: Instant) -> u64 {
         self.in_flight += 1;
-        self.tallies.totals.sent += 1;
-        let number = self.tallies.totals.sent;
+        self.leases += 1;
+        let number = self.leases;
         if role != Role::Regular {
             self.scout = Some(number);
         }
@@ -48,6 +48,8 @@ impl Endpoint {
     /// A request is over, `answered` where something has come of it. True where it went first and the others wait for what it found out.
     pub(in crate::balance) fn back(&mut self, lease: &Lease, answered: bool, now: Instant) -> bool {
         self.in_flight -= 1;
+        self.tallies.totals.sent += u64::from(lease.sent);
+        self.tallies.totals.not_sent += u64::from(lease.not_sent);
         self.silence.back(lease.number, answered, now);
         if let Some(ramp) = &mut self.ramp {
             ramp.back(lease.number);

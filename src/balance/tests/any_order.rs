@@ -61,6 +61,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         1 => Just(Outcome::Abandoned),
         2 => any::<bool>().prop_map(|silent| Outcome::OutOfTime { silent }),
         1 => Just(Outcome::Failed { blame: Blame::Nobody, reason: "stale".to_owned() }),
+        1 => Just(Outcome::Failed { blame: Blame::Here, reason: "no file".to_owned() }),
     ]
 }
 

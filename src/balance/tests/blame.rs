@@ -3,7 +3,7 @@
 use crate::api::Condition;
 use crate::balance::outcome::{Blame, Outcome};
 use crate::balance::scenario::*;
-use crate::balance::{EndpointId, GiveUp, JobState, Pick, Verdict};
+use crate::balance::{EndpointId, GiveUp, JobState, Pick, Verdict, backoff};
 
 /// Sends `job` again and again, each time with what `answer` says for the endpoint, until it ends. Returns where it
 /// was, and its end.
@@ -223,6 +223,56 @@ fn a_connection_that_went_stale_is_nobodys_fault() {
     };
     let (verdict, job) = world.run(EAST, &nobody);
     assert_eq!((verdict, job.failures()), (Verdict::RetryAt(world.t0), 0));
+    assert_eq!(world.condition(EAST), Condition::Ready);
+}
+
+/// However often: neither endpoint nor job is charged, and the job rests for longer each time, within bounds.
+#[test]
+fn what_this_machine_lacks_harms_no_endpoint_and_costs_no_attempt() {
+    let here = Outcome::Failed {
+        blame: Blame::Here,
+        reason: "too many open files".to_owned(),
+    };
+    let mut world = Scenario::of(1).threshold(1).max_attempts(1).begin();
+    let mut job = world.job();
+    let mut rests = Vec::new();
+    for _ in 0..20 {
+        let Pick::Send(lease) = world.pick(&job, &CHAT) else {
+            panic!("it is given no work");
+        };
+        let set = world.set;
+        let now = world.now();
+        let Verdict::RetryAt(at) = world.balancer.settle(lease, &mut job, set, &here, now) else {
+            panic!("it is given up");
+        };
+        rests.push(at - now);
+        assert_eq!((job.failures(), world.condition(EAST)), (0, Condition::Ready));
+        assert_eq!(world.snapshot(EAST).streak, 0);
+    }
+    let longest = |row: usize| (backoff::SHORT_BASE * (1 << row)).min(backoff::SHORT_CAP);
+    for (row, rest) in rests.into_iter().enumerate() {
+        assert!(
+            rest > longest(row.min(8)) / 2 && rest <= longest(row.min(8)),
+            "{row}: {rest:?}"
+        );
+    }
+}
+
+/// A probe that could not be sent has found nothing out, and the next one is not put off for longer and longer.
+#[test]
+fn a_probe_that_this_machine_could_not_send_leaves_the_endpoint_out() {
+    let here = Outcome::Failed {
+        blame: Blame::Here,
+        reason: "too many open files".to_owned(),
+    };
+    let mut world = Scenario::of(1).threshold(1).begin();
+    world.run(EAST, &timeout());
+    assert_eq!(world.condition(EAST), Condition::Ejected);
+    world.pass(5 * SECOND);
+    world.run(EAST, &here);
+    assert_eq!(world.condition(EAST), Condition::Ejected);
+    world.pass(5 * SECOND);
+    world.run(EAST, &Outcome::SUCCESS);
     assert_eq!(world.condition(EAST), Condition::Ready);
 }
 

@@ -56,6 +56,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         2 => Just(failed(Blame::Endpoint)),
         2 => Just(failed(Blame::Unclear)),
         1 => Just(failed(Blame::Nobody)),
+        1 => Just(failed(Blame::Here)),
         2 => (1u64..20_000).prop_map(|ms| throttled(Duration::from_millis(ms))),
         1 => Just(unusable(Scope::Operation)),
         1 => Just(unusable(Scope::Deployment)),

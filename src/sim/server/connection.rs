@@ -130,7 +130,15 @@ impl<M: Model> Connection<M> {
                     }
                 }
             }
-            if self.read().await.is_err() {
+            // A client that has had its answer loses nothing: it makes another connection.
+            let idle = self.requests > 0 && self.inbox.len() == 0;
+            let shared = Arc::clone(&self.shared);
+            let read = tokio::select! {
+                biased;
+                read = self.read() => read,
+                () = shared.spare.run_out(), if idle => return Ok(None),
+            };
+            if read.is_err() {
                 return Ok(None);
             }
         }
@@ -149,7 +157,7 @@ impl<M: Model> Connection<M> {
     async fn answer(&mut self, request: Request) -> Option<Close> {
         let (plan, received) = self.ask(&request);
         let framing = Framing::of(&plan, &request.head);
-        let keep = request.head.keep_alive && framing != Framing::UntilClose;
+        let keep = request.head.keep_alive && framing != Framing::UntilClose && !self.shared.spare.are_short();
         let said = connection_header(&request.head, &plan, keep);
         let dead = self.begin(request, &plan, received);
         let played = match dead {
@@ -365,6 +373,7 @@ impl<M: Model> Connection<M> {
             }
         }
         drop(self.socket);
+        self.shared.spare.refill();
         let line = self.exchange.as_ref().map(|exchange| &exchange.line);
         self.shared.journal.disconnected(line, self.shared.now());
     }

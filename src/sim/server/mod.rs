@@ -10,8 +10,10 @@
 //! One tokio runtime on threads of its own carries it all; nothing of it shows outside.
 
 use std::fmt;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -24,12 +26,17 @@ use super::plan::{Ask, Plan};
 use super::settings::FleetSettings;
 use crate::clock;
 use port::Port;
+use spare::SpareFiles;
 
 mod chunks;
 mod connection;
 mod port;
 mod reply;
 pub(crate) mod request;
+mod spare;
+
+/// Stack of a thread, in bytes: the runtime's own default.
+const STACK: usize = 2 * 1024 * 1024;
 
 /// Longest wait for the server's threads when it is dropped.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
@@ -82,6 +89,7 @@ struct Shared<M> {
     /// Whether and how each deployment is dead.
     deaths: Vec<watch::Sender<Option<Death>>>,
     max_body: usize,
+    spare: SpareFiles,
 }
 
 impl<M: Model> Server<M> {
@@ -93,9 +101,12 @@ impl<M: Model> Server<M> {
         settings: &FleetSettings,
     ) -> Result<Self, FleetError> {
         let threads = settings.threads.max(1);
+        // The runtime panics where it gets none.
+        try_threads(threads).map_err(|source| FleetError::Threads { threads, source })?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("blaster-sim")
+            .thread_stack_size(STACK)
             .enable_io()
             .enable_time()
             .build()
@@ -107,6 +118,7 @@ impl<M: Model> Server<M> {
             epoch: clock::now(),
             deaths: sites.iter().map(|_| watch::Sender::new(None)).collect(),
             max_body: settings.max_body,
+            spare: SpareFiles::new(),
         });
         let ports = {
             // Sockets register with the runtime of the thread that makes them.
@@ -199,6 +211,26 @@ impl<M> Drop for Server<M> {
             runtime.shutdown_timeout(SHUTDOWN_PATIENCE);
         }
     }
+}
+
+/// Finds out whether so many threads can be had at once, by having them.
+fn try_threads(threads: usize) -> io::Result<()> {
+    let (release, held) = mpsc::channel::<()>();
+    let held = Arc::new(Mutex::new(held));
+    let tried: io::Result<Vec<_>> = (0..threads)
+        .map(|_| {
+            let held = Arc::clone(&held);
+            // It waits for the sender to be dropped.
+            thread::Builder::new().stack_size(STACK).spawn(move || {
+                let _ = held.lock().recv();
+            })
+        })
+        .collect();
+    drop(release);
+    for thread in tried? {
+        let _ = thread.join();
+    }
+    Ok(())
 }
 
 impl<M> Shared<M> {

@@ -3,12 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{mpsc, watch};
 
 use super::{Model, Shared, connection};
+use crate::clock;
 
 /// Connections that the kernel completes before they are accepted, so that a burst of them does not time out. Linux
 /// cuts it to `net.core.somaxconn`, 4096 by default.
@@ -16,6 +17,9 @@ const BACKLOG: u32 = 4096;
 
 /// Rest after a failed accept, which mostly means that the process is out of file descriptors for now.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// Least time between two warnings of failed accepts.
+const WARNING_PAUSE: Duration = Duration::from_secs(5);
 
 /// The handle to a port's task, which ends when this is dropped.
 #[derive(Debug)]
@@ -71,6 +75,7 @@ async fn run<M: Model>(
 ) {
     // A change tells the connections accepted so far to end.
     let lives = watch::Sender::new(());
+    let mut warned = None;
     loop {
         let order = match &door {
             Door::Closed(_) => orders.recv().await,
@@ -83,8 +88,10 @@ async fn run<M: Model>(
                             tokio::spawn(connection::serve(Arc::clone(&shared), resource, socket, life));
                         }
                         Err(error) => {
-                            log::warn!("simulator: accepting a connection on {address}: {error}");
-                            tokio::time::sleep(ACCEPT_PAUSE).await;
+                            if !shared.spare.lend(&error) {
+                                warn_of(&error, address, &mut warned);
+                                tokio::time::sleep(ACCEPT_PAUSE).await;
+                            }
                         }
                     }
                     continue;
@@ -99,6 +106,15 @@ async fn run<M: Model>(
         }
         // Nobody waits any more where the fleet is being dropped.
         let _ = order.done.send(result);
+    }
+}
+
+/// Warns of a failed accept, once in a while: they come fifty times a second.
+fn warn_of(error: &io::Error, address: SocketAddr, warned: &mut Option<Instant>) {
+    let now = clock::now();
+    if warned.is_none_or(|last| now >= last + WARNING_PAUSE) {
+        *warned = Some(now);
+        log::warn!("simulator: accepting connections on {address}: {error}");
     }
 }
 

@@ -52,6 +52,7 @@ impl ScriptedReply {
             FaultKind::Dns
             | FaultKind::Refused
             | FaultKind::Connect
+            | FaultKind::Local
             | FaultKind::Tls
             | FaultKind::Timeout(TimeoutKind::Connect) => Phase::NotWritten,
             _ => Phase::Written,

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use ureq::http::Uri;
 
 use super::call::CurrentCall;
+use super::lack;
 use super::names::{Names, NoAddress};
 use crate::clock;
 use crate::error::fault::{Fault, FaultKind, TimeoutKind};
@@ -54,7 +55,10 @@ pub(super) fn dial(names: &Arc<Names>, uri: &Uri, call: &Arc<CurrentCall>) -> Re
     if let Some(address) = place.loopback() {
         match TcpStream::connect_timeout(&address, LOOPBACK.min(until - now)) {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
-            result => return ready(result.map_err(|error| place.failure(1, &error)), call),
+            result => {
+                let connected = result.map_err(|error| place.failure(1, &lack::told_apart(error, address)));
+                return ready(connected, call);
+            }
         }
     }
     let result = Arc::new(Mutex::new(None));
@@ -113,6 +117,7 @@ impl Place {
     fn failure(&self, addresses: usize, error: &io::Error) -> Undialled {
         let Place { host, port } = self;
         let kind = match error.kind() {
+            _ if lack::was_told_apart(error) => FaultKind::Local,
             io::ErrorKind::ConnectionRefused => FaultKind::Refused,
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => FaultKind::Timeout(TimeoutKind::Connect),
             _ => FaultKind::Connect,
@@ -140,18 +145,24 @@ fn connect(names: &Names, place: &Place, until: Instant) -> Result<TcpStream, Un
             kind: FaultKind::Timeout(TimeoutKind::Connect),
             words: format!("{host}: no answer from the name service"),
         },
+        NoAddress::Lacking(words) => Undialled {
+            kind: FaultKind::Local,
+            words: format!("{host}: {words}"),
+        },
     })?;
     first_that_answers(&addresses, until, |address, wait| {
-        TcpStream::connect_timeout(&address, wait)
+        TcpStream::connect_timeout(&address, wait).map_err(|error| lack::told_apart(error, address))
     })
     .map_err(|error| {
-        names.doubt(host, *port);
+        if !lack::was_told_apart(&error) {
+            names.doubt(host, *port);
+        }
         place.failure(addresses.len(), &error)
     })
 }
 
 /// Tries `addresses` in turn. Each is given an equal share of the time that is left, so that one that never answers
-/// (a broken IPv6 route, usually the first) leaves time for the others.
+/// (a broken IPv6 route, usually the first) leaves time for the others. What this machine lacks ends it.
 fn first_that_answers<T>(
     addresses: &[SocketAddr],
     until: Instant,
@@ -166,6 +177,8 @@ fn first_that_answers<T>(
         let others = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
         match connect(*address, (left / others).max(LEAST_PER_ADDRESS.min(left))) {
             Ok(stream) => return Ok(stream),
+            // The others would lack it too.
+            Err(error) if lack::was_told_apart(&error) => return Err(error),
             Err(error) => last = error,
         }
     }

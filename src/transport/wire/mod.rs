@@ -8,7 +8,7 @@
 //! 1. [`headers`]: what is sent besides the body
 //! 2. `call`: the call in progress, its limits and its cancel
 //! 3. `socket`: reads and writes that end in time; who may close a socket
-//! 4. `connect`, `dial`, `names`: new connections, through a proxy and TLS where need be
+//! 4. `connect`, `dial`, `names`, `lack`: new connections, through a proxy and TLS where need be, and what they take
 //! 5. `tls`, `fault`: whom we trust, and what went wrong
 //!
 //! # What is logged
@@ -47,6 +47,7 @@ mod connect;
 mod dial;
 mod fault;
 mod headers;
+mod lack;
 mod names;
 mod socket;
 #[cfg(test)]

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::lack;
 use crate::clock;
 
 /// How long an answer is used without asking again: about what the service's own records live (30–60 s).
@@ -51,6 +52,8 @@ pub(super) enum NoAddress {
     Failed(String),
     /// It said nothing in time.
     TimedOut,
+    /// It could not ask for want of something here, such as open files.
+    Lacking(String),
 }
 
 impl Names {
@@ -98,6 +101,10 @@ impl Names {
             return answer;
         }
         let answer = (self.lookup)(host, port);
+        // That is no answer about the name, and nobody is to remember it.
+        if let Some(words) = answer.as_ref().err().and_then(lack::of_lookup) {
+            return kept.ok_or(NoAddress::Lacking(words));
+        }
         entry.known.lock().learn(answer, clock::now())
     }
 
