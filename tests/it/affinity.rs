@@ -10,7 +10,7 @@ use azure_openai_blaster::error::Error;
 use azure_openai_blaster::sim::{FaultKind, Latency, RefusalFamily, RetryAfter, SimFault, SimFleet};
 use serde_json::{Value, json};
 
-use crate::support::{arrived, ask, blaster, config, eventually, fleet, pool, state, terse, wait, wait_all};
+use crate::support::{arrived, ask, blaster, config, fleet, pool, state, terse, wait, wait_all};
 
 const NAMES: [&str; 3] = ["east", "north", "west"];
 const CONVERSATIONS: usize = 20;
@@ -147,30 +147,43 @@ fn conversations_of_a_deployment_that_refuses_move_and_stay() {
     let before = homes(&fleet);
     let kind = FaultKind::Throttle {
         family: RefusalFamily::Gateway,
-        retry_after: RetryAfter::Seconds(1),
-        wait_ms: 1000,
+        retry_after: RetryAfter::Seconds(60),
+        wait_ms: 60_000,
     };
     fleet.inject("east", SimFault::next(1, kind)).unwrap();
     fleet.clear_journal();
+    (1..TURNS).for_each(|number| assert!(have_turns(&blaster, number, TIES[0]) > 0));
+    check_moved(&before, &homes(&fleet), "east");
+}
+
+#[test]
+fn conversations_that_have_moved_do_not_return() {
+    let fleet = three();
+    let blaster = blaster(&fleet);
+    have_turns(&blaster, 0, TIES[0]);
+    let before = homes(&fleet);
+    state(&blaster, "west").cool_down(Duration::from_secs(3600));
+    fleet.clear_journal();
     have_turns(&blaster, 1, TIES[0]);
     let during = homes(&fleet);
-    let moved: Vec<_> = before.keys().filter(|key| before[*key] != during[*key]).collect();
-    assert!(!moved.is_empty());
-    assert!(moved.iter().all(|key| before[*key] == "east"), "others stay: {moved:?}");
-    // Until requests that belong nowhere are answered there again.
-    eventually("the end of the rest", || {
-        let completion = blaster.chat(ask("x")).unwrap();
-        *completion.ledger().last().unwrap().endpoint == *"east"
-    });
+    check_moved(&before, &during, "west");
+    state(&blaster, "west").enable();
     fleet.clear_journal();
-    for number in 2..TURNS {
-        have_turns(&blaster, number, TIES[0]);
+    (2..TURNS).for_each(|number| assert!(have_turns(&blaster, number, TIES[0]) > 0));
+    assert_eq!(homes(&fleet), during, "their prompts are cached there now");
+    let free = (0..3).map(|id| blaster.chat(ask(id)).unwrap());
+    let places: BTreeSet<String> = free
+        .map(|one| one.ledger().last().unwrap().endpoint.to_string())
+        .collect();
+    assert!(places.contains("west"), "whatever belongs nowhere goes there");
+}
+
+/// The conversations of one place, and no others, have another one now.
+fn check_moved(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>, from: &str) {
+    assert!(before.values().any(|home| home == from), "nobody was there");
+    for (conversation, home) in before {
+        assert_eq!(home == from, *home != after[conversation], "{conversation} of {home}");
     }
-    assert_eq!(
-        homes(&fleet),
-        during,
-        "where they have gone their prompts are cached now"
-    );
 }
 
 #[test]

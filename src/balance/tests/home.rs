@@ -51,10 +51,9 @@ fn a_conversation_whose_place_rests_moves_and_does_not_return() {
     for _ in 0..3 {
         assert_eq!(turn(&mut world, conversation), new, "its prompt is cached there now");
     }
-    assert_eq!(
-        at_home(&mut world, EAST),
-        conversation + 1,
-        "others are still at home here"
+    assert!(
+        (100..120).any(|number| turn(&mut world, number) == EAST),
+        "others are at home here"
     );
 }
 
