@@ -81,7 +81,7 @@ impl Endpoint {
         }
         if lease.role == Role::Probe && matches!(self.state, State::Ready) {
             // It has asked an endpoint that was silent.
-            self.ramp = Some(Ramp::new(self.tallies.totals.sent, now));
+            self.ramp = Some(Ramp::new(self.leases, now));
         }
         self.open(now)
     }
@@ -92,7 +92,7 @@ impl Endpoint {
                 self.state = State::Ready;
                 if self.ramp.is_some() {
                     // What was under way when it failed again tells nothing about what it bears now.
-                    self.ramp = Some(Ramp::new(self.tallies.totals.sent, now));
+                    self.ramp = Some(Ramp::new(self.leases, now));
                 }
                 false
             }
@@ -112,7 +112,7 @@ impl Endpoint {
     fn is_back(&mut self, now: Instant) {
         self.back_since = self.epoch;
         self.rate = FailureRate::default();
-        self.ramp = Some(Ramp::new(self.tallies.totals.sent, now));
+        self.ramp = Some(Ramp::new(self.leases, now));
         self.silence.forget(now);
     }
 
