@@ -77,7 +77,10 @@ fn close_ends_a_full_queue_without_waiting_for_sockets_or_cooldowns() {
     let begun = Instant::now();
     blaster.close();
     assert_eq!(shut_down(handles), busy);
-    assert!(begun.elapsed() < PATIENCE / 2, "both endpoints would have taken hours");
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "it waits for a quarter of a second at most"
+    );
     assert_eq!((blaster.waiting(), blaster.in_flight()), (0, 0));
     assert!(fleet.wait_for(PATIENCE, |view| view.entries().all(|entry| entry.client_left())));
     assert_eq!(fleet.totals().requests, busy as u64);

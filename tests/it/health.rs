@@ -228,6 +228,13 @@ fn an_endpoint_that_hangs_holds_only_the_jobs_that_it_has() {
         most("a"),
         most("b")
     );
+    for name in ["a", "b"] {
+        let completed = fleet.counters(name).unwrap().completed;
+        assert!(
+            completed >= 60,
+            "of some two hundred, taken in turns: {completed} at {name}"
+        );
+    }
     blaster.close();
     for handle in left {
         assert_eq!(wait(handle).unwrap_err().kind(), ErrorKind::ShutDown);
