@@ -107,7 +107,7 @@ fn jobs_until_ejected(world: &mut World, jobs: usize, fails: impl Fn(usize) -> b
 
 #[test]
 fn an_endpoint_is_out_that_fails_most_of_its_attempts_though_never_many_in_a_row() {
-    let most = |turn: usize| turn % 3 != 0;
+    let most = |turn: usize| !turn.is_multiple_of(3);
     let mut world = Scenario::of(2).begin();
     assert!(jobs_until_ejected(&mut world, 200, most).is_some());
     let reason = world.reason(EAST);
