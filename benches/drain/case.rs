@@ -3,7 +3,6 @@
 use azure_openai_blaster::sim::LimiterForm;
 
 use crate::fleet::Shape;
-use crate::run::TAKES_LIMITS;
 
 /// One backlog to be measured.
 #[derive(Clone, Copy)]
@@ -116,12 +115,6 @@ impl Case {
             (Pace::Tenth, Effort::Quick) => 6,
         }
     }
-
-    /// The most that the drain may take, in lower bounds, and the 429s for each job that it may cost; none where no
-    /// goal is set.
-    pub(crate) fn goal(&self) -> Option<(f64, f64)> {
-        None
-    }
 }
 
 /// All cases, those of one pace together.
@@ -130,13 +123,10 @@ pub(crate) fn all(effort: Effort) -> Vec<Case> {
         Effort::Full => &[Pace::Tenth, Pace::Azure],
         Effort::Quick => &[Pace::Tenth],
     };
-    let tells: &[Told] = match TAKES_LIMITS {
-        true => &[Told::Truth, Told::Nothing, Told::Twice],
-        false => &[Told::Nothing],
-    };
+    let tells = [Told::Truth, Told::Nothing, Told::Twice];
     let mut cases = Vec::new();
     for &pace in paces {
-        for &told in tells {
+        for told in tells {
             for form in [LimiterForm::Window, LimiterForm::Bucket] {
                 for shape in Shape::ALL {
                     cases.push(Case {

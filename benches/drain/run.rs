@@ -15,10 +15,6 @@ use crate::case::Case;
 use crate::jobs::Job;
 use crate::{Options, Result, fleet, jobs, simulator};
 
-/// Whether the configuration takes limits, windows and `sku`, and the engine keeps to them. Without, every case would
-/// be the same: a client that follows 429s and nothing else.
-pub(crate) const TAKES_LIMITS: bool = false;
-
 /// More than are ever under way at once: quotas are to be what is waited for.
 const WORKERS: f64 = 768.0;
 
@@ -114,9 +110,6 @@ fn complete(config: &mut Value, deployments: &[SimDeployment], case: &Case, work
     for (position, deployment) in deployments.iter().enumerate() {
         let keys = &mut config["deployments"][position];
         keys["max_in_flight"] = workers.into();
-        if !TAKES_LIMITS {
-            continue;
-        }
         let limits = &deployment.limits;
         if deployment.sku == Sku::Provisioned {
             keys["sku"] = "provisioned".into();

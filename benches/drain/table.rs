@@ -2,7 +2,7 @@
 
 use crate::case::Case;
 use crate::median::median;
-use crate::run::{Drained, TAKES_LIMITS};
+use crate::run::Drained;
 
 /// One run, in words.
 pub(crate) fn line(run: &Drained) -> String {
@@ -23,20 +23,13 @@ pub(crate) fn line(run: &Drained) -> String {
 /// A row for each case; of several runs the medians, and the worst behind them.
 pub(crate) fn markdown(rows: &[(Case, Vec<Drained>)]) -> String {
     let mut text = String::from(
-        "| windows | form | fleet | limits | jobs | lower bound | drain ÷ lower bound | goal | 429s per job | goal |\n\
-         |---|---|---|---|---|---|---|---|---|---|\n",
+        "| windows | form | fleet | limits | jobs | lower bound | drain ÷ lower bound | 429s per job |\n\
+         |---|---|---|---|---|---|---|---|\n",
     );
     for (case, runs) in rows {
-        let limits = match TAKES_LIMITS {
-            true => case.told.name(),
-            false => "follows 429s only",
-        };
-        let (drain_goal, refusal_goal) = match case.goal() {
-            Some((drain, refusals)) => (format!("≤ {drain}"), format!("≤ {refusals}")),
-            None => Default::default(),
-        };
+        let limits = case.told.name();
         text += &format!(
-            "| {} | {} | {} | {limits} | {} | {:.1} s | {} | {drain_goal} | {} | {refusal_goal} |\n",
+            "| {} | {} | {} | {limits} | {} | {:.1} s | {} | {} |\n",
             case.pace.name(),
             case.form(),
             case.shape.name(),

@@ -231,6 +231,14 @@ impl Quotas {
         within.min_by(f64::total_cmp).unwrap_or(0.0)
     }
 
+    /// What refusals have taught of the endpoint's limits is forgotten.
+    pub(super) fn begin_anew(&mut self, endpoint: EndpointId, now: Instant) {
+        let Places { own, group } = self.of[endpoint.index()];
+        for index in own.into_iter().chain(group) {
+            self.limits[index].begin_anew(now);
+        }
+    }
+
     /// Use of the present minute's quota, of the limit that is used most; none where none is known.
     pub(super) fn used_share(&self, endpoint: EndpointId, now: Instant) -> Option<f64> {
         let Places { own, group } = self.of[endpoint.index()];

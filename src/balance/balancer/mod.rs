@@ -115,6 +115,7 @@ impl Balancer {
     /// Lets the next request find out whether an endpoint is back.
     pub fn enable(&mut self, id: EndpointId, now: Instant) {
         let changed = self.endpoints[id.index()].enable(now);
+        self.quotas.begin_anew(id, now);
         self.note(id.index(), changed);
     }
 

@@ -52,6 +52,7 @@ pub struct Settled {
 /// Limiter of one quota. Every call takes the time; a time that lies a little before an earlier one counts as that one.
 #[derive(Clone, Debug)]
 pub struct Limit {
+    spec: LimitSpec,
     pub(super) sku: Sku,
     pub(super) tuning: Tuning,
     /// Seconds in a window of the quota.
@@ -109,6 +110,7 @@ impl Limit {
         let quota = Quota::new(spec.tpm, length / MINUTE);
         let span = spec.request_window.max(SHORTEST).as_secs_f64();
         Limit {
+            spec: *spec,
             sku: spec.sku,
             tuning,
             length,
@@ -133,6 +135,26 @@ impl Limit {
             next: 0,
             closed: None,
         }
+    }
+
+    /// Somebody who knows better says that all is well: what refusals have taught is forgotten, and nothing is waited
+    /// for any more. What was sent of late still counts.
+    pub fn begin_anew(&mut self, now: Instant) {
+        let now = self.advance(now);
+        let fresh = Limit::with_tuning(&self.spec, self.tuning, self.start);
+        let learnt = std::mem::replace(self, fresh);
+        self.now = now;
+        self.block = now;
+        self.next = learnt.next;
+        self.refusals = learnt.refusals;
+        self.trips = learnt.trips;
+        self.is_work_waiting = learnt.is_work_waiting;
+        if learnt.quota.is_known() && self.quota.is_known() {
+            self.bucket = learnt.bucket;
+        } else {
+            self.bucket = Bucket::new(now);
+        }
+        self.sent = learnt.sent;
     }
 
     /// A connection was made, which took so long: a refusal will take about as long to come.

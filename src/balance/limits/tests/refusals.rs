@@ -745,3 +745,15 @@ fn a_doubted_bucket_grows_slowly_then_faster_while_work_waits() {
     }
     assert_eq!(s.quota(), 120_000.0);
 }
+
+#[test]
+fn who_says_that_all_is_well_is_believed_and_what_was_sent_still_counts() {
+    let mut s = Scenario::new(&STANDARD);
+    s.admitted(19, 3_000.0, 0.0);
+    let refused = s.send(2_500.0, 5.0);
+    s.refuse(refused, 31.0, 5.1);
+    assert_eq!(s.ask(3_000.0, 5.1), At(36.1));
+    s.limit.begin_anew(s.instant(5.1));
+    assert!(matches!(s.ask(3_000.0, 5.1), Now(_)));
+    assert!(matches!(s.ask(30_000.0, 5.1), At(_)), "19 were sent a moment ago");
+}
