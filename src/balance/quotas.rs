@@ -163,6 +163,13 @@ impl Quotas {
         }
     }
 
+    /// Whether a request that was sent there between the two instants is known by now to have been admitted.
+    pub(super) fn has_admitted(&mut self, endpoint: EndpointId, after: Instant, before: Instant, now: Instant) -> bool {
+        let Places { own, group } = self.of[endpoint.index()];
+        own.or(group)
+            .is_some_and(|index| self.limits[index].has_admitted(after, before, now))
+    }
+
     /// The request has ended, and was not refused for want of quota.
     pub(super) fn settle(&mut self, endpoint: EndpointId, reserved: Reserved, end: Settlement, now: Instant) {
         let Places { own, group } = self.of[endpoint.index()];

@@ -10,7 +10,7 @@
 use std::time::{Duration, Instant};
 
 use super::affinity::AffinityKey;
-use super::limits::LimitSpec;
+use super::limits::{LimitSpec, Sku};
 use super::outcome::{Axis, Blame, Outcome, Scope, Throttle};
 use super::{
     BalanceSettings, Balancer, EndpointId, EndpointSpec, HealthSettings, JobSize, JobState, Lease, Need, Output, Pick,
@@ -134,6 +134,20 @@ impl Scenario {
 
     pub(super) fn max_in_flight(mut self, endpoint: EndpointId, most: u32) -> Self {
         self.specs[endpoint.index()].max_in_flight = Some(most);
+        self
+    }
+
+    /// Every endpoint has a limit, of which nothing is known.
+    pub(super) fn limited(mut self) -> Self {
+        for spec in &mut self.specs {
+            spec.limit = Some(LimitSpec {
+                sku: Sku::Standard,
+                tpm: None,
+                rpm: None,
+                quota_window: 60 * SECOND,
+                request_window: 10 * SECOND,
+            });
+        }
         self
     }
 

@@ -111,6 +111,11 @@ impl Decisions {
         self.under_way.pop_front().map(Sent)
     }
 
+    /// A connection has been made before anything was sent over it, which took so long.
+    pub fn connected(&mut self, endpoint: EndpointId, took: Duration, now: Instant) {
+        self.core.balancer.connected(endpoint, 0, took, now);
+    }
+
     /// The head of a reply has come.
     pub fn admitted(&mut self, sent: &Sent, head: &ReplyHead, now: Instant) -> Rest {
         let mut actions = Actions::default();

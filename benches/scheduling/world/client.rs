@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use azure_openai_blaster::Priority;
 use azure_openai_blaster::internals::limits::{LimitSpec, Sku};
 use azure_openai_blaster::internals::{
-    BalanceSettings, Blame, Decisions, EndpointSpec, Entrant, Fate, HealthSettings, JobSize, Outcome, Output,
-    ReplyHead, Rest, Sent, SetId, Strategy, Throttle, Used,
+    BalanceSettings, Blame, Decisions, EndpointId, EndpointSpec, Entrant, Fate, HealthSettings, JobSize, Outcome,
+    Output, ReplyHead, Rest, Sent, SetId, Strategy, Throttle, Used,
 };
 
 use super::conditions::{Conditions, Told};
@@ -55,7 +55,11 @@ impl Client {
             start: epoch,
             seed,
         };
-        let decisions = Decisions::new(specs, settings, usize::MAX, epoch);
+        let mut decisions = Decisions::new(specs, settings, usize::MAX, epoch);
+        let round_trip = Duration::from_secs_f64(conditions.round_trip);
+        for index in 0..plans.len() {
+            decisions.connected(EndpointId::at(index), round_trip, epoch);
+        }
         Client {
             set: decisions.set(MODEL).expect("everybody serves it"),
             decisions,

@@ -150,6 +150,13 @@ impl Balancer {
         let endpoint = &mut self.endpoints[index];
         endpoint.tallies.totals.throttled += 1;
         endpoint.lacks.unknown(lease, *now);
+        // What was admitted between may take long to answer, and the row is over all the same: a back-off that goes on
+        // growing lets the quota lie idle, and the next burst is the larger.
+        if let Some(last) = endpoint.refused_at()
+            && self.quotas.has_admitted(lease.endpoint, last, lease.at, *now)
+        {
+            endpoint.has_admitted();
+        }
         let changed = endpoint.throttled(lease.at, throttle, &self.settings.health, *now);
         self.note(index, changed);
         Verdict::RetryAt(*now)

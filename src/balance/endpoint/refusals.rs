@@ -25,6 +25,11 @@ impl Refusals {
         self.last = Some(now);
     }
 
+    /// When the last of the row came.
+    pub(super) fn last(&self) -> Option<Instant> {
+        self.last
+    }
+
     /// A request that was sent at `sent_at` has been served: one from before the last refusal tells nothing about it.
     pub(super) fn served(&mut self, sent_at: Instant) {
         if self.last.is_some_and(|last| sent_at > last) {

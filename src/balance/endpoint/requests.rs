@@ -181,6 +181,16 @@ impl Endpoint {
         scout || silent && (waited >= self.patience() || silences >= settings.threshold)
     }
 
+    /// When the last of a row of refusals came.
+    pub(in crate::balance) fn refused_at(&self) -> Option<Instant> {
+        self.refusals.last()
+    }
+
+    /// Something has been admitted since the last refusal: a further one begins a row of its own.
+    pub(in crate::balance) fn has_admitted(&mut self) {
+        self.refusals = Refusals::default();
+    }
+
     /// A refusal for want of quota. True where the condition changed.
     pub(in crate::balance) fn throttled(
         &mut self,

@@ -77,6 +77,8 @@ pub struct Limit {
     pub(super) requests_refused: Moment,
     /// When the window's clock was last shifted.
     pub(super) shifted: Moment,
+    /// When the newest of those was sent that are known to have been admitted.
+    admitted: Moment,
     /// Refusals so far.
     pub(super) refusals: u64,
     /// Work is waiting: only then more is tried.
@@ -130,6 +132,7 @@ impl Limit {
             tokens_refused: Moment::LONG_AGO,
             requests_refused: Moment::LONG_AGO,
             shifted: Moment::LONG_AGO,
+            admitted: Moment::LONG_AGO,
             refusals: 0,
             is_work_waiting: false,
             next: 0,
@@ -219,6 +222,13 @@ impl Limit {
     pub fn confirm(&mut self, reservation: &Reservation, now: Instant) {
         self.advance(now);
         self.confirm_number(reservation.number);
+    }
+
+    /// Whether anything that was sent between the two instants is known by now to have been admitted: it need not have been
+    /// answered.
+    pub fn has_admitted(&mut self, after: Instant, before: Instant, now: Instant) -> bool {
+        self.advance(now);
+        self.admitted > Moment::of(after, self.start) && self.admitted < Moment::of(before, self.start)
     }
 
     /// It has ended.
@@ -325,6 +335,7 @@ impl Limit {
 
     /// A send has been admitted: its reply's head has come, or no refusal for long enough.
     fn confirmed(&mut self, send: &Send) {
+        self.admitted = self.admitted.max(send.at);
         let counts = send.epoch == self.belief.epoch;
         self.unconfirmed.confirm(send, counts, self.quota.tokens());
         if !counts {

@@ -14,6 +14,7 @@
 //! | window | a raise, by the same clock | not above this for a while |
 //! | window | where the bucket had no room either, after a wait that it names | **bucket** |
 //! | window | by the same clock, much used | the window is full, or the quota smaller than thought |
+//! | window | the rest of a burst that found it full, a tenth of the quota or more | the quota is what was admitted |
 //! | window | else | every second time the clock is learnt anew |
 //! | provisioned | | its level is known now |
 //!
@@ -201,10 +202,7 @@ impl Limit {
             self.block_until(refused.until);
         } else if !refused.is_fresh {
             self.block_until(refused.until);
-            // The rest of the burst that measured the quota.
-            if self.belief.form == Form::Window && self.window.measured && self.window.used() < self.quota.tokens() {
-                self.quota.learn(self.window.used());
-            }
+            self.rest_of_burst_refused();
         } else {
             match (self.belief.form, self.window.boundary(), refused.wait) {
                 (Form::Bucket, _, wait) => self.bucket_refused(refused, wait),
@@ -356,6 +354,17 @@ impl Limit {
         }
     }
 
+    /// The rest of a burst that found its window full: what it admitted is the quota.
+    fn rest_of_burst_refused(&mut self) {
+        let used = self.window.used();
+        // A few late or badly estimated requests are no reason to doubt what was told; a tenth of the quota is.
+        if self.quota.is_trusted() && self.window.filled && used < ALONE * self.quota.tokens() {
+            self.quota_is_smaller();
+        } else if self.belief.form == Form::Window && self.window.measured && used < self.quota.tokens() {
+            self.quota.learn(used);
+        }
+    }
+
     fn window_is_full(&mut self, refused: &Refused) {
         self.belief.waver();
         let quota = self.quota.tokens();
@@ -363,8 +372,13 @@ impl Limit {
             self.window.fill(quota);
             return;
         }
+        self.quota_is_smaller();
+    }
+
+    /// Than was thought: it is what the present window has admitted.
+    fn quota_is_smaller(&mut self) {
         self.quota.distrust();
-        self.quota.learn(quota.min(self.window.used()));
+        self.quota.learn(self.quota.tokens().min(self.window.used()));
         self.window.measured = true;
         self.unconfirmed.one_at_a_time();
         self.raises.restart();

@@ -16,6 +16,8 @@ pub(super) struct Window {
     first: u64,
     /// Tokens have been refused in it.
     pub(super) refused: bool,
+    /// A refusal has found it full, to the quota that was told.
+    pub(super) filled: bool,
     /// The quota was measured in it, by what it had admitted when it refused.
     pub(super) measured: bool,
 }
@@ -62,6 +64,7 @@ impl Window {
             boundary: None,
             first: 0,
             refused: false,
+            filled: false,
             measured: false,
         }
     }
@@ -100,6 +103,7 @@ impl Window {
     /// Nothing more fits before the boundary.
     pub(super) fn fill(&mut self, quota: f64) {
         self.used = quota;
+        self.filled = true;
     }
 
     /// Time passes; the answer is how many windows have begun. `next` is the number of the next send.
@@ -126,6 +130,7 @@ impl Window {
         self.used = 0.0;
         self.variance = 0.0;
         self.measured = false;
+        self.filled = false;
     }
 
     /// What was sent from number `first` on belongs to it.

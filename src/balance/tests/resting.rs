@@ -1,5 +1,7 @@
 //! Ready → Cooling → Ready or Trial.
 
+use std::time::Duration;
+
 use crate::api::Condition;
 use crate::balance::outcome::{Blame, Outcome};
 use crate::balance::scenario::*;
@@ -48,7 +50,7 @@ fn a_longer_wait_extends_a_rest() {
 }
 
 /// Refuses the sole endpoint's requests one after another, each sent the moment it may be, and returns the rests.
-fn rests(wait: Option<std::time::Duration>, count: usize) -> Vec<u64> {
+fn rests(wait: Option<Duration>, count: usize) -> Vec<u64> {
     let mut world = Scenario::of(1).begin();
     let mut rest = || {
         world.pass(NANO).run(EAST, &refusal(wait));
@@ -96,6 +98,23 @@ fn a_success_of_a_request_sent_before_the_refusal_does_not_end_the_row() {
     world.pass(SECOND).settle(slow, &Outcome::SUCCESS);
     world.pass(NANO).run(EAST, &refusal(None));
     assert_eq!(world.left(EAST), 2 * SECOND);
+}
+
+#[test]
+fn what_was_admitted_after_a_refusal_ends_the_row_before_it_is_answered() {
+    // Time from a request that is never refused to the next, which is → the rest
+    for (between, rest) in [(Duration::ZERO, 11), (SECOND / 10, 11), (SECOND, 10)] {
+        let mut world = Scenario::of(1).limited().begin();
+        for _ in 0..2 {
+            world.run(EAST, &throttled(10 * SECOND));
+            world.pass(10 * SECOND + NANO);
+        }
+        let slow = world.send();
+        let next = world.pass(between).send();
+        world.settle(next, &throttled(10 * SECOND));
+        assert_eq!(world.left(EAST), rest * SECOND, "{between:?} between");
+        world.settle(slow, &Outcome::SUCCESS);
+    }
 }
 
 #[test]

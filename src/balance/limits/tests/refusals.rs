@@ -108,6 +108,26 @@ fn a_refusal_of_a_window_that_is_all_but_full_leaves_the_quota_alone() {
     assert_eq!(s.ask(1.0, 10.05), At(60.0));
 }
 
+#[test]
+fn a_burst_that_finds_its_window_full_much_too_early_measures_the_quota() {
+    // Of twenty jobs of 3,000 that went at once: refused → quota, trusted
+    let rows = [
+        (1, 60_000.0, true),
+        (3, 60_000.0, true),
+        (4, 51_000.0, false),
+        (10, 33_000.0, false),
+    ];
+    for (refused, quota, trusted) in rows {
+        let mut s = Scenario::new(&STANDARD);
+        s.believes_window(59.0, 60.0, 20);
+        let burst: Vec<_> = (0..20).map(|_| s.force(3_000.0, Mode::Sure, 10.0)).collect();
+        for sent in burst.into_iter().take(refused) {
+            s.refuse(sent, 50.0, 10.05);
+        }
+        assert_eq!(s.belief(), (Window, quota, trusted), "{refused} refused");
+    }
+}
+
 /// A limit of 60,000 that believes in a window [59, 60] with these confirmations and has admitted so many jobs of 3,000 at
 /// 0; then one is sent at 10 and refused at 10.05.
 fn window_refused(evidence: u32, jobs: usize, mode: Mode, wait: f64) -> Scenario {
