@@ -110,14 +110,16 @@ impl Advisor {
         is_due
     }
 
-    /// What such a look has found.
-    pub(super) fn looked(&mut self, has_room: bool) {
+    /// What such a look has found. Whether it is time to see what the endpoints could take, which means to ask them all.
+    pub(super) fn looked(&mut self, has_room: bool) -> bool {
         self.looks += 1;
+        let is_time = self.looks.is_multiple_of(ENOUGH_LOOKS);
         self.with_room += u32::from(has_room);
         if self.looks >= MANY_LOOKS {
             self.looks /= 2;
             self.with_room /= 2;
         }
+        is_time
     }
 
     /// Whether the workers are too few for what the endpoints could take.
@@ -152,34 +154,26 @@ impl Advisor {
 
 /// Requests under way where the quotas are used up; none where some quota is not known, so that there is no telling.
 fn needed(capacities: &[Capacity]) -> Option<f64> {
-    let mut sum = 0.0;
-    let mut groups: Vec<usize> = Vec::new();
+    // By group: what its members could take by their own quotas, and how many they are.
+    let mut groups: Vec<(f64, f64)> = Vec::new();
     for capacity in capacities {
-        let Some((group, granted)) = capacity.group else {
-            sum += under_way(capacity, capacity.own)?;
-            continue;
-        };
-        if groups.contains(&group) {
-            continue;
+        let Some((group, _)) = capacity.group else { continue };
+        if groups.len() <= group {
+            groups.resize(group + 1, (0.0, 0.0));
         }
-        groups.push(group);
-        let members = || {
-            capacities
-                .iter()
-                .filter(|other| other.group.is_some_and(|(other, _)| other == group))
-        };
-        let wanted: f64 = members().map(|member| member.own).sum();
-        for member in members() {
-            // A group that grants less than its members' own quotas is shared among them.
-            let share = if wanted.is_finite() {
-                member.own / wanted
-            } else {
-                1.0 / members().count() as f64
-            };
-            sum += under_way(member, wanted.min(granted) * share)?;
-        }
+        groups[group].0 += capacity.own;
+        groups[group].1 += 1.0;
     }
-    Some(sum)
+    let rate = |capacity: &Capacity| match capacity.group.map(|(group, granted)| (groups[group], granted)) {
+        None => capacity.own,
+        // A group that grants less than its members' own quotas is shared among them.
+        Some(((wanted, _), granted)) if wanted.is_finite() => capacity.own * (granted / wanted).min(1.0),
+        Some(((_, members), granted)) => granted / members,
+    };
+    capacities
+        .iter()
+        .map(|capacity| under_way(capacity, rate(capacity)))
+        .sum()
 }
 
 /// By Little's law.

@@ -139,8 +139,10 @@ impl Balancer {
     /// Looks whether the quotas have room for a job that waits for a worker.
     pub fn look(&mut self, need: &Need<'_>, now: Instant) {
         let has_room = self.has_room(need, now);
-        self.advisor.looked(has_room);
-        if let Some(advice) = self.worker_advice().filter(|advice| self.advisor.is_news(*advice)) {
+        if self.advisor.looked(has_room)
+            && let Some(advice) = self.worker_advice()
+            && self.advisor.is_news(advice)
+        {
             self.remarks.push(Remark::Workers(advice));
         }
     }
