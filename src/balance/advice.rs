@@ -110,16 +110,19 @@ impl Advisor {
         is_due
     }
 
-    /// What such a look has found. Whether it is time to see what the endpoints could take, which means to ask them all.
-    pub(super) fn looked(&mut self, has_room: bool) -> bool {
+    /// What such a look has found.
+    pub(super) fn looked(&mut self, has_room: bool) {
         self.looks += 1;
-        let is_time = self.looks.is_multiple_of(ENOUGH_LOOKS);
         self.with_room += u32::from(has_room);
         if self.looks >= MANY_LOOKS {
             self.looks /= 2;
             self.with_room /= 2;
         }
-        is_time
+    }
+
+    /// Whether it is time, after a look, to see what the endpoints could take: that means to ask them all.
+    pub(super) fn is_time(&self) -> bool {
+        self.looks.is_multiple_of(ENOUGH_LOOKS)
     }
 
     /// Whether the workers are too few for what the endpoints could take.

@@ -139,7 +139,8 @@ impl Balancer {
     /// Looks whether the quotas have room for a job that waits for a worker.
     pub fn look(&mut self, need: &Need<'_>, now: Instant) {
         let has_room = self.has_room(need, now);
-        if self.advisor.looked(has_room)
+        self.advisor.looked(has_room);
+        if self.advisor.is_time()
             && let Some(advice) = self.worker_advice()
             && self.advisor.is_news(advice)
         {
