@@ -56,6 +56,7 @@
 //! | vectors | [`Blaster::embeddings`] |
 //! | any other operation, as bytes | [`Blaster::submit_raw`], [`Blaster::stream_raw`] |
 //! | to see and steer a deployment | [`Blaster::states`]: [`EndpointState`] |
+//! | to know what would use the quotas better | [`Blaster::advice`] |
 //! | metrics of one's own | [`Builder::on_event`] |
 //! | to end | [`Blaster::drain`] lets jobs finish, [`Blaster::close`] does not |
 //!
@@ -80,6 +81,14 @@
 //! Where every deployment that serves a request rests or is ejected, the request waits for the first that is back, however
 //! long that takes: give it a [`timeout`](ChatRequest::timeout), or all of them `job_timeout_s`, where that is too long. A sole
 //! deployment with a mistyped host is such a case, and the log says so at level warn.
+//!
+//! # Limits
+//!
+//! A request goes out when the quota of a deployment, and of its [group](config::QuotaGroup), has room for its prompt and its
+//! longest answer; until then it waits, and others pass it. Limits that were told wrong, or not at all, are learnt from the
+//! service's refusals, and a [report](EndpointReport::limit) shows what is believed beside what was configured. A job that
+//! cannot be admitted within its timeout ends at once as [`Error::TooLate`], one larger than every quota as
+//! [`Error::TooLarge`]. `docs/limits.md` in the repository tells how the service counts.
 //!
 //! # Modules, in reading order
 //!

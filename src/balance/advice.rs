@@ -120,6 +120,11 @@ impl Advisor {
         }
     }
 
+    /// Whether it is time, after a look, to see what the endpoints could take: that means to ask them all.
+    pub(super) fn is_time(&self) -> bool {
+        self.looks.is_multiple_of(ENOUGH_LOOKS)
+    }
+
     /// Whether the workers are too few for what the endpoints could take.
     pub(super) fn workers(&self, workers: u32, capacities: impl FnOnce() -> Vec<Capacity>) -> Option<WorkerAdvice> {
         if self.looks < ENOUGH_LOOKS || self.with_room * 2 < self.looks {
@@ -152,34 +157,26 @@ impl Advisor {
 
 /// Requests under way where the quotas are used up; none where some quota is not known, so that there is no telling.
 fn needed(capacities: &[Capacity]) -> Option<f64> {
-    let mut sum = 0.0;
-    let mut groups: Vec<usize> = Vec::new();
+    // By group: what its members could take by their own quotas, and how many they are.
+    let mut groups: Vec<(f64, f64)> = Vec::new();
     for capacity in capacities {
-        let Some((group, granted)) = capacity.group else {
-            sum += under_way(capacity, capacity.own)?;
-            continue;
-        };
-        if groups.contains(&group) {
-            continue;
+        let Some((group, _)) = capacity.group else { continue };
+        if groups.len() <= group {
+            groups.resize(group + 1, (0.0, 0.0));
         }
-        groups.push(group);
-        let members = || {
-            capacities
-                .iter()
-                .filter(|other| other.group.is_some_and(|(other, _)| other == group))
-        };
-        let wanted: f64 = members().map(|member| member.own).sum();
-        for member in members() {
-            // A group that grants less than its members' own quotas is shared among them.
-            let share = if wanted.is_finite() {
-                member.own / wanted
-            } else {
-                1.0 / members().count() as f64
-            };
-            sum += under_way(member, wanted.min(granted) * share)?;
-        }
+        groups[group].0 += capacity.own;
+        groups[group].1 += 1.0;
     }
-    Some(sum)
+    let rate = |capacity: &Capacity| match capacity.group.map(|(group, granted)| (groups[group], granted)) {
+        None => capacity.own,
+        // A group that grants less than its members' own quotas is shared among them.
+        Some(((wanted, _), granted)) if wanted.is_finite() => capacity.own * (granted / wanted).min(1.0),
+        Some(((_, members), granted)) => granted / members,
+    };
+    capacities
+        .iter()
+        .map(|capacity| under_way(capacity, rate(capacity)))
+        .sum()
 }
 
 /// By Little's law.

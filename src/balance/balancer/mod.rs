@@ -186,7 +186,10 @@ impl Balancer {
     pub fn look(&mut self, need: &Need<'_>, now: Instant) {
         let has_room = self.anybody_has_room(need, now);
         self.advisor.looked(has_room);
-        if let Some(advice) = self.worker_advice().filter(|advice| self.advisor.is_news(*advice)) {
+        if self.advisor.is_time()
+            && let Some(advice) = self.worker_advice()
+            && self.advisor.is_news(advice)
+        {
             self.remarks.push(Remark::Workers(advice));
         }
     }

@@ -101,6 +101,16 @@ impl SentLog {
             .sum()
     }
 
+    /// The same, found from the other end: next to no work where little in the log is older.
+    pub(super) fn tokens_but_for_those_until(&self, moment: Moment) -> f64 {
+        let oldest_first = self.entries.iter();
+        let older: f64 = oldest_first
+            .take_while(|entry| entry.at <= moment)
+            .map(|entry| entry.tokens)
+            .sum();
+        (self.tokens - older).max(0.0)
+    }
+
     /// The first send at a moment or later, if any, with tokens and variance of all from there on.
     pub(super) fn since(&self, moment: Moment) -> (Option<u64>, f64, f64) {
         let newest_first = self.entries.iter().rev();

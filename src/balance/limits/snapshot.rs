@@ -64,7 +64,7 @@ impl Limit {
                     0.0
                 }
             }
-            _ => self.sent.tokens_after(now - self.length),
+            _ => self.sent.tokens_but_for_those_until(now - self.length),
         };
         LimitSnapshot {
             quota,
