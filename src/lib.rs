@@ -141,7 +141,7 @@
 
 pub mod api;
 // `internals` shows more of it than the engine uses.
-#[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub))]
+#[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub, unused_imports))]
 mod balance;
 #[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub))]
 mod clock;

@@ -256,7 +256,7 @@ impl Blaster {
     }
 
     /// What would make better use of the quotas, in words: more workers, and for each deployment what its
-    /// [report](EndpointReport::advice) says. The same is logged once, at level info.
+    /// [report](crate::EndpointReport::advice) says. The same is logged once, at level info.
     #[must_use]
     pub fn advice(&self) -> Vec<String> {
         let workers = self.shared.with_core(|core| core.balancer.worker_advice());
