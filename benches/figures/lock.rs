@@ -70,23 +70,25 @@ fn measure(fleet: &Fleet, effort: Effort) {
     let (mut submits, mut settles) = (Vec::with_capacity(count), Vec::with_capacity(count));
     for number in 0..count {
         now += STEP;
-        if decisions.next_wake().is_some_and(|at| at <= now) {
-            more.push(timed(|| decisions.wake(now)));
+        if decisions.under_way() > 0 {
+            let outcome = outcome(number);
+            settles.push(timed(|| decisions.settle(&outcome, now)));
         }
-        let outcome = outcome(number);
-        settles.push(timed(|| decisions.settle(&outcome, now)));
         while decisions.has_more() {
             more.push(timed(|| decisions.go_on(now)));
         }
         submits.push(submit(&mut decisions, now));
     }
     assert!(decisions.waiting() > WAITING / 2, "{} wait", decisions.waiting());
-    assert!(decisions.under_way() > 0, "nothing is under way");
+    assert!(settles.len() > count / 2, "hardly anything was under way");
     for (what, times) in [
         ("submit", &mut submits),
         ("settle and pick the next", &mut settles),
         ("hand out one more", &mut more),
     ] {
+        if times.is_empty() {
+            continue;
+        }
         let limits = if fleet.limited { "with" } else { "without" };
         let name = format!("lock held to {what}, {} endpoints {limits} limits", fleet.endpoints);
         quantiles(
@@ -113,12 +115,12 @@ fn outcome(number: usize) -> Outcome {
     if number % 50 == 7 {
         Outcome::Throttled(Throttle {
             wait: Some(Duration::from_millis(50)),
-            axis: Axis::Tokens,
-            reason: "too many tokens".to_owned(),
+            axis: Axis::Capacity,
+            reason: "no capacity".to_owned(),
         })
     } else if number % 200 == 11 {
         Outcome::Failed {
-            blame: Blame::Endpoint,
+            blame: Blame::ServerError,
             reason: "503 Service Unavailable".to_owned(),
         }
     } else {
@@ -135,11 +137,11 @@ fn specs(fleet: &Fleet) -> Vec<EndpointSpec> {
             } else {
                 Sku::Standard
             },
-            // All together grant what an answer every 100 µs needs.
-            tpm: Some(60 * 27_000_000 / fleet.endpoints as u64),
+            // All together grant a little less than an answer every 100 µs needs.
+            tpm: Some(60 * 25_000_000 / fleet.endpoints as u64),
             rpm: Some(60 * 12_000 / fleet.endpoints as u64),
-            quota_window: Duration::from_secs(60),
-            request_window: Duration::from_secs(10),
+            quota_window: Duration::from_secs(1),
+            request_window: Duration::from_secs(1),
         }),
         ..EndpointSpec::new(
             format!("endpoint-{index}"),

@@ -75,10 +75,23 @@ impl Quotas {
         }
     }
 
-    /// Whether the limits of `endpoint` admit a request with this charge.
+    /// Whether the limits of `endpoint` admit a request with the charge that `charge` finds out: only where it matters,
+    /// for this is asked of every endpoint for every decision.
     #[inline]
-    pub(super) fn allow(&mut self, endpoint: EndpointId, charge: &Charge, now: Instant) -> Allowed {
+    pub(super) fn allow(&mut self, endpoint: EndpointId, charge: impl FnOnce() -> Charge, now: Instant) -> Allowed {
         let Places { own, group } = self.of[endpoint.index()];
+        if own.is_none() && group.is_none() {
+            return Allowed::Now;
+        }
+        if let (Some(index), None) | (None, Some(index)) = (own, group)
+            && let Some(at) = self.limits[index].closed_until(now)
+        {
+            return Allowed::At(at);
+        }
+        self.admit(own, group, &charge(), now)
+    }
+
+    fn admit(&mut self, own: Option<usize>, group: Option<usize>, charge: &Charge, now: Instant) -> Allowed {
         let mut allowed = Allowed::Now;
         for index in own.into_iter().chain(group) {
             allowed = match (self.limits[index].admits(charge, now), allowed) {

@@ -171,8 +171,8 @@ impl Balancer {
 
     /// Whether an endpoint's quota has room for a job now.
     pub(super) fn has_room(&mut self, endpoint: EndpointId, need: &Need<'_>, now: Instant) -> bool {
-        let charge = self.estimators[endpoint.index()].charge(&need.size);
-        self.quotas.allow(endpoint, &charge, now) == Allowed::Now
+        let estimator = &self.estimators[endpoint.index()];
+        self.quotas.allow(endpoint, || estimator.charge(&need.size), now) == Allowed::Now
     }
 
     /// Whether the quota of some endpoint that is ready has room for a job, wherever the workers are.
@@ -182,9 +182,8 @@ impl Balancer {
             let index = member.index();
             let most = self.specs[index].max_in_flight.unwrap_or(u32::MAX);
             let readiness = self.endpoints[index].readiness(need.operation, most, now);
-            let charge = self.estimators[index].charge(&need.size);
-            matches!(readiness, Readiness::Now(Role::Regular))
-                && self.quotas.allow(member, &charge, now) == Allowed::Now
+            let charge = || self.estimators[index].charge(&need.size);
+            matches!(readiness, Readiness::Now(Role::Regular)) && self.quotas.allow(member, charge, now) == Allowed::Now
         })
     }
 
@@ -250,10 +249,10 @@ impl Balancer {
             };
             let mut grade = Grade::AWAY;
             if let Readiness::Now(Role::Regular | Role::Trial) = readiness {
-                let charge = self.estimators[index].charge(&need.size);
+                let charge = || self.estimators[index].charge(&need.size);
                 let allowed = match self.end.holds(member, now) {
                     Some(until) => Allowed::At(until),
-                    None => self.quotas.allow(member, &charge, now),
+                    None => self.quotas.allow(member, charge, now),
                 };
                 if let Allowed::At(at) = allowed {
                     self.tiers.found_full(member, now);

@@ -16,13 +16,14 @@ pub(super) struct Closed {
     until: Instant,
     /// From here on it must be asked anew: by then something may have grown, or been confirmed by silence.
     valid: Instant,
-    /// The charge for which it holds; none where it holds for every one.
+    /// The charge for which it holds, and for every larger one; none where it holds for every one.
     charge: Option<Charge>,
 }
 
 impl Closed {
     fn holds(&self, charge: &Charge, now: Instant) -> bool {
-        now < self.valid && self.charge.is_none_or(|asked| asked == *charge)
+        let is_no_smaller = |asked: Charge| charge.tokens >= asked.tokens && charge.variance >= asked.variance;
+        now < self.valid && self.charge.is_none_or(is_no_smaller)
     }
 }
 
@@ -39,9 +40,10 @@ struct No {
 enum Holds {
     /// For every charge whatever.
     Every,
-    /// For the one that was asked for.
-    This,
-    /// For none: a model may have room earlier.
+    /// For the one that was asked for, and for those that are larger: they may have to wait for longer, which is found
+    /// out when the time of this one has come.
+    Larger,
+    /// For none: a model may have room earlier, or for a larger one.
     None,
 }
 
@@ -69,7 +71,7 @@ impl Limit {
                     self.closed = Some(Closed {
                         until,
                         valid: changes.map_or(until, |changes| self.instant(changes).min(until)),
-                        charge: (no.holds == Holds::This).then_some(*charge),
+                        charge: (no.holds == Holds::Larger).then_some(*charge),
                     });
                 }
                 Admission::At(until)
@@ -77,16 +79,22 @@ impl Limit {
         }
     }
 
+    /// Until when nothing whatever is admitted, where that has been found out before.
+    #[inline]
+    pub fn closed_until(&self, now: Instant) -> Option<Instant> {
+        let closed = self.closed.as_ref()?;
+        (closed.charge.is_none() && now < closed.valid).then_some(closed.until)
+    }
+
     /// Tokens that still fit into the present window, where a window with a known boundary is believed and requests may
     /// go: to be filled with the largest job that fits.
     pub fn room(&mut self, now: Instant) -> Option<f64> {
-        if self
-            .closed
-            .is_some_and(|closed| closed.charge.is_none() && now < closed.valid)
-        {
-            return None;
-        }
-        let now = self.advance(now);
+        let now = match self.closed {
+            Some(closed) if now < closed.valid && closed.charge.is_none() => return None,
+            // Nothing has changed since it was found out.
+            Some(closed) if now < closed.valid => self.moment(now),
+            _ => self.advance(now),
+        };
         let is_believed = self.belief.form == Form::Window && self.window.boundary().is_some();
         if self.sku == Sku::Provisioned || !is_believed || !self.quota.is_known() || self.gate(now) > now {
             return None;
@@ -186,7 +194,7 @@ impl Limit {
         }
         if !self.unconfirmed.may_risk(charge.tokens) {
             let is_spent = self.unconfirmed.is_spent();
-            return Err(when_confirmed(if is_spent { Holds::Every } else { Holds::This }));
+            return Err(when_confirmed(if is_spent { Holds::Every } else { Holds::Larger }));
         }
         let by_window = self.window_fits_at(charge, now);
         let fits_window = by_window.is_some_and(|at| at <= now);
@@ -214,7 +222,12 @@ impl Limit {
         let believed = by_window.filter(|_| is_window).unwrap_or(by_bucket);
         Err(No {
             at: believed.max(now + SOON),
-            holds: Holds::This,
+            // A larger one may be a test where a smaller one is none.
+            holds: if self.belief.test_is_due {
+                Holds::None
+            } else {
+                Holds::Larger
+            },
         })
     }
 
@@ -264,7 +277,7 @@ impl Limit {
             .into_iter()
             .chain(self.requests.grows_at())
             .filter(|_| self.is_work_waiting);
-        let is_under_way = holds == Holds::This && self.unconfirmed.is_any_written();
+        let is_under_way = holds == Holds::Larger && self.unconfirmed.is_any_written();
         let confirmed = is_under_way.then(|| self.unconfirmed.next_at(self.silence(), now));
         grows.chain(confirmed).min()
     }
