@@ -13,7 +13,7 @@
 //! 8. [`limits`]: how much of its quota an endpoint has left
 
 pub use advice::WorkerAdvice;
-pub use balancer::{Balancer, Need, Pick, ReplyHead, Target, Unavailable};
+pub use balancer::{Balancer, Need, Opening, Pick, ReplyHead, Target, Unavailable};
 pub use change::Change;
 pub use estimator::{Estimator, LimitAdvice};
 pub use job::JobState;

@@ -9,7 +9,9 @@ use std::time::Instant;
 
 use crate::api::{Operation, Priority};
 use crate::balance::outcome::Outcome;
-use crate::balance::{Balancer, GiveUp, JobState, Lease, Pick, ReplyHead, SetId, Target, Unavailable, Verdict};
+use crate::balance::{
+    Balancer, EndpointId, GiveUp, JobState, Lease, Opening, Pick, ReplyHead, SetId, Target, Unavailable, Verdict,
+};
 
 use super::actions::{Actions, Assignment, Ending, Settled, Why};
 use super::best_fit::{self, Preferred, need};
@@ -206,6 +208,34 @@ impl Core {
     fn unblock(&mut self) {
         self.lanes_wake = None;
         self.lanes.unblock();
+    }
+
+    /// Something has changed at one endpoint: nothing for those whom it does not serve, nor for those who have to wait there
+    /// all the same. True where somebody may go on.
+    fn unblock_for(&mut self, endpoint: EndpointId, now: Instant) -> bool {
+        let is_shared = self.balancer.shares_quota(endpoint);
+        let mut any = false;
+        for id in self.lanes.blocked() {
+            let (set, operation) = self.lanes.need(id);
+            if !is_shared && !self.balancer.includes(set, endpoint) {
+                continue;
+            }
+            let opening = if is_shared {
+                Opening::Now
+            } else {
+                self.balancer
+                    .opening(endpoint, operation, self.lanes.candidates(id), now)
+            };
+            match opening {
+                Opening::Now => {
+                    self.lanes.unblock_one(id);
+                    any = true;
+                }
+                Opening::At(at) => self.lanes_wake = self.lanes_wake.into_iter().chain([at]).min(),
+                Opening::Never => {}
+            }
+        }
+        any
     }
 
     /// The part of a pump that is left where no lane can go on that could not before, but for those that have been
@@ -428,9 +458,14 @@ impl Core {
         own.into_iter().chain(lanes).min()
     }
 
-    /// Learns from a reply's head. True where a pump should follow.
+    /// Learns from a reply's head. True where [`Core::go_on`] should follow.
     pub(crate) fn admitted(&mut self, lease: &Lease, head: &ReplyHead, now: Instant) -> bool {
-        self.balancer.admitted(lease, head, now)
+        if self.balancer.admitted(lease, head, now) {
+            self.unblock();
+            return true;
+        }
+        // What was at risk is confirmed: more may be risked.
+        self.unblock_for(lease.endpoint(), now)
     }
 
     /// Takes back a lease with what came of the attempt, and says what becomes of its job. The worker is then
@@ -443,8 +478,7 @@ impl Core {
         if self.balancer.has_changes() {
             self.unblock();
         } else {
-            // A place at one endpoint: nothing for those whom it does not serve.
-            self.lanes.unblock_those(|set| self.balancer.includes(set, endpoint));
+            self.unblock_for(endpoint, now);
         }
         let moment = self.epoch.moment(now);
         job.note_end(moment);

@@ -120,7 +120,7 @@ impl Decisions {
     pub fn admitted(&mut self, sent: &Sent, head: &ReplyHead, now: Instant) -> Rest {
         let mut actions = Actions::default();
         if self.core.admitted(&sent.0.lease, head, now) {
-            self.core.pump(now, &mut actions);
+            self.core.go_on(now, &mut actions);
         }
         self.rest(None, actions)
     }

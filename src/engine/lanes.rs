@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::api::{Operation, Priority};
-use crate::balance::SetId;
 use crate::balance::backlog::Rest;
+use crate::balance::{JobSize, SetId};
 
 use super::job::Job;
 use super::moment::Moment;
@@ -168,14 +168,32 @@ impl Lanes {
 
     /// No lane is known to be blocked.
     pub(crate) fn unblock(&mut self) {
-        self.unblock_those(|_| true);
+        for lane in &mut self.lanes {
+            lane.blocked = false;
+        }
     }
 
-    /// No lane of these sets is known to be blocked.
-    pub(crate) fn unblock_those(&mut self, may_go_on: impl Fn(SetId) -> bool) {
-        for lane in &mut self.lanes {
-            lane.blocked &= !may_go_on(lane.set);
-        }
+    /// This lane is not known to be blocked any more.
+    pub(crate) fn unblock_one(&mut self, id: LaneId) {
+        self.lanes[id.0 as usize].blocked = false;
+    }
+
+    /// The lanes that are known to be blocked.
+    pub(crate) fn blocked(&self) -> Vec<LaneId> {
+        let blocked = (0..self.lanes.len()).filter(|&index| self.lanes[index].blocked);
+        blocked.map(|index| LaneId(index as u32)).collect()
+    }
+
+    /// The sizes of those jobs of a lane that would go if they could: the oldest of each class, and the smallest of those
+    /// that have been looked at.
+    pub(crate) fn candidates(&self, id: LaneId) -> impl Iterator<Item = JobSize> {
+        let queues = self.lanes[id.0 as usize].queues.iter();
+        queues.flat_map(|queue| {
+            let oldest = queue.first().map(|(_, job)| job.request.size);
+            oldest
+                .into_iter()
+                .chain(queue.smallest().next().map(|job| job.request.size))
+        })
     }
 
     /// Until it is unblocked nobody can take the lane's jobs.

@@ -329,7 +329,7 @@ impl Shared {
         let mut actions = Actions::default();
         self.locked(|mut guarded| {
             if guarded.core.admitted(lease, head, now) {
-                guarded.core.pump(now, &mut actions);
+                guarded.core.go_on(now, &mut actions);
                 self.release(guarded, &mut actions);
             }
         });

@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 pub use admitted::ReplyHead;
-pub use pick::{Need, Pick, Target, Unavailable};
+pub use pick::{Need, Opening, Pick, Target, Unavailable};
 
 use super::advice::{Advisor, Capacity, WorkerAdvice};
 use super::affinity::{Affinity, Candidate};

@@ -61,6 +61,17 @@ pub struct Target {
     pub role: Role,
 }
 
+/// Whether somebody could go to an endpoint where something has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Now.
+    Now,
+    /// Not before this instant.
+    At(Instant),
+    /// Not before something else changes.
+    Never,
+}
+
 /// Why no endpoint can serve a job, and none is expected to soon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unavailable {
@@ -201,6 +212,41 @@ impl Balancer {
             let room = self.quotas.room(endpoint, now)?;
             Some((Target { endpoint, role }, room))
         })
+    }
+
+    /// Whether one of these jobs could go to a certain endpoint, and when, after something has changed there.
+    pub fn opening(
+        &mut self,
+        endpoint: EndpointId,
+        operation: &Operation,
+        sizes: impl Iterator<Item = JobSize>,
+        now: Instant,
+    ) -> Opening {
+        let index = endpoint.index();
+        // What ends a rest, or asks whether it is over, is looked at with all the rest.
+        if !self.endpoints[index].is_at_ease(self.caps[index], now) {
+            let readiness = self.endpoints[index].readiness(operation, self.caps[index], now);
+            return match readiness {
+                Readiness::Now(_) => Opening::Now,
+                Readiness::At(at) | Readiness::Refuses(Some(at)) => Opening::At(at),
+                Readiness::OnSettle | Readiness::Refuses(None) => Opening::Never,
+            };
+        }
+        let mut opening = Opening::Never;
+        for size in sizes {
+            let estimator = &self.estimators[index];
+            opening = match (self.quotas.allow(endpoint, || estimator.charge(&size), now), opening) {
+                (Allowed::Now | Allowed::AsTest, _) => return Opening::Now,
+                (Allowed::At(at), Opening::At(sooner)) => Opening::At(at.min(sooner)),
+                (Allowed::At(at), _) => Opening::At(at),
+            };
+        }
+        opening
+    }
+
+    /// Whether what happens at an endpoint may matter to others, with which it shares a quota.
+    pub fn shares_quota(&self, endpoint: EndpointId) -> bool {
+        self.specs[endpoint.index()].group.is_some()
     }
 
     /// Whether the set has provisioned endpoints and others, so that it matters which job goes where.
