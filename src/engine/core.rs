@@ -443,8 +443,8 @@ impl Core {
         if self.balancer.has_changes() {
             self.unblock();
         } else {
-            // A place at one endpoint: nothing for those whom it does not serve.
-            self.lanes.unblock_those(|set| self.balancer.includes(set, endpoint));
+            // A place at one endpoint, and room in its quota: nothing for those whom neither serves.
+            self.lanes.unblock_those(|set| self.balancer.may_let_go(set, endpoint));
         }
         let moment = self.epoch.moment(now);
         job.note_end(moment);
