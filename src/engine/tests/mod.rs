@@ -12,5 +12,5 @@ mod fail_stop;
 mod order;
 mod transport;
 mod used;
-mod wakes;
 mod waiting;
+mod wakes;

@@ -3,9 +3,7 @@
 use crate::api::{Priority, RequestBody, Told};
 use crate::balance::limits::{LimitSpec, Sku};
 use crate::balance::outcome::{Outcome, Used};
-use crate::balance::{
-    BalanceSettings, Balancer, EndpointSpec, HealthSettings, JobSize, Output, ReplyHead, Strategy,
-};
+use crate::balance::{BalanceSettings, Balancer, EndpointSpec, HealthSettings, JobSize, Output, ReplyHead, Strategy};
 use crate::clock;
 use crate::engine::core::Core;
 use crate::engine::job::{Job, ReplyKind, Request};
@@ -62,7 +60,14 @@ fn sole(tpm: Option<u64>) -> Bench {
 /// Submits a job that is charged so many tokens, half of them for its prompt.
 fn submit(bench: &mut Bench, model: &str, tokens: u32, priority: Priority) -> u64 {
     let size = JobSize::new(tokens / 2, Output::AtMost(tokens / 2));
-    let request = Request::new(RequestBody::opaque(Vec::new()), Method::Post, ReplyKind::Raw, size, None, None);
+    let request = Request::new(
+        RequestBody::opaque(Vec::new()),
+        Method::Post,
+        ReplyKind::Raw,
+        size,
+        None,
+        None,
+    );
     let set = bench.core.balancer.set(Some(model)).unwrap();
     bench
         .core
@@ -137,7 +142,10 @@ fn a_quota_that_a_head_names_higher_lets_others_go_at_once() {
         ..Told::default()
     };
     let last = sent.last().unwrap();
-    assert!(bench.core.admitted(&last.lease, &head(high), bench.now), "a pump should follow");
+    assert!(
+        bench.core.admitted(&last.lease, &head(high), bench.now),
+        "a pump should follow"
+    );
 }
 
 #[test]
@@ -148,5 +156,8 @@ fn a_head_that_confirms_lets_those_go_that_waited_for_silence() {
     }
     let sent = bench.pump();
     assert_eq!(sent.len(), 5, "a quarter of the quota may be unconfirmed");
-    assert!(bench.core.admitted(&sent[0].lease, &head(Told::default()), bench.now), "a pump should follow");
+    assert!(
+        bench.core.admitted(&sent[0].lease, &head(Told::default()), bench.now),
+        "a pump should follow"
+    );
 }
