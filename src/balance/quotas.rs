@@ -154,26 +154,23 @@ impl Quotas {
         }
     }
 
-    /// The request has been admitted.
-    pub(super) fn confirm(&mut self, endpoint: EndpointId, reserved: &Reserved, now: Instant) {
-        self.each(endpoint, reserved, |limit, reservation| limit.confirm(reservation, now));
-    }
-
-    fn each(&mut self, endpoint: EndpointId, reserved: &Reserved, mut tell: impl FnMut(&mut Limit, &Reservation)) {
+    /// The request has been admitted. True where others may go now that waited for that.
+    pub(super) fn confirm(&mut self, endpoint: EndpointId, reserved: &Reserved, now: Instant) -> bool {
         let Places { own, group } = self.of[endpoint.index()];
+        let mut others_may_go = false;
         for (place, reservation) in [(own, &reserved.own), (group, &reserved.group)] {
             if let (Some(index), Some(reservation)) = (place, reservation) {
-                tell(&mut self.limits[index], reservation);
+                others_may_go |= self.limits[index].confirm(reservation, now);
             }
         }
+        others_may_go
     }
 
-    /// A reply's figures: they are the deployment's own, where it has a limit of its own, else its group's.
-    pub(super) fn told(&mut self, endpoint: EndpointId, told: &Told, now: Instant) {
+    /// A reply's figures: they are the deployment's own, where it has a limit of its own, else its group's. True where a
+    /// limit is another now.
+    pub(super) fn told(&mut self, endpoint: EndpointId, told: &Told, now: Instant) -> bool {
         let Places { own, group } = self.of[endpoint.index()];
-        if let Some(index) = own.or(group) {
-            self.limits[index].told(told, now);
-        }
+        own.or(group).is_some_and(|index| self.limits[index].told(told, now))
     }
 
     /// Whether a request that was sent there between the two instants is known by now to have been admitted.

@@ -1,6 +1,6 @@
 //! Eligible sets: who serves which model, and endpoints that alone can serve what they hold.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rand::rngs::SmallRng;
@@ -30,6 +30,8 @@ pub(super) struct Set {
     is_mixed: bool,
     /// The most tokens that one of the members grants in a window, by its configuration; none where one has no limit.
     grants: Option<u64>,
+    /// The quota groups that its members draw from, each once, ascending.
+    groups: Vec<usize>,
 }
 
 /// All sets. The models are known from the start, and so is how many sets of one endpoint there may be: requests cannot
@@ -108,6 +110,11 @@ impl Sets {
         self.sets[id.0 as usize].grants
     }
 
+    /// Whether some member draws from this quota group.
+    pub(super) fn draws_from(&self, id: SetId, group: usize) -> bool {
+        self.sets[id.0 as usize].groups.binary_search(&group).is_ok()
+    }
+
     pub(super) fn get_mut(&mut self, id: SetId) -> &mut Set {
         &mut self.sets[id.0 as usize]
     }
@@ -140,6 +147,10 @@ impl Set {
             is_mixed: {
                 let is_provisioned = |member: &EndpointId| specs[member.index()].is_provisioned();
                 members.iter().any(is_provisioned) && !members.iter().all(is_provisioned)
+            },
+            groups: {
+                let groups = members.iter().filter_map(|member| specs[member.index()].group);
+                groups.collect::<BTreeSet<_>>().into_iter().collect()
             },
             members,
         }

@@ -210,32 +210,27 @@ impl Core {
         self.lanes.unblock();
     }
 
-    /// Something has changed at one endpoint: nothing for those whom it does not serve, nor for those who have to wait there
-    /// all the same. True where somebody may go on.
-    fn unblock_for(&mut self, endpoint: EndpointId, now: Instant) -> bool {
+    /// Something has ended at one endpoint: nothing for those whom neither it nor its quota serves, nor for those who
+    /// have to wait there all the same.
+    fn unblock_for(&mut self, endpoint: EndpointId, now: Instant) {
         let is_shared = self.balancer.shares_quota(endpoint);
-        let mut any = false;
         for id in self.lanes.blocked() {
             let (set, operation) = self.lanes.need(id);
-            if !is_shared && !self.balancer.includes(set, endpoint) {
+            if !self.balancer.may_let_go(set, endpoint) {
                 continue;
             }
             let opening = if is_shared {
                 Opening::Now
             } else {
-                self.balancer
-                    .opening(endpoint, operation, self.lanes.candidates(id), now)
+                let sizes = self.lanes.candidates(id);
+                self.balancer.opening(endpoint, operation, sizes, now)
             };
             match opening {
-                Opening::Now => {
-                    self.lanes.unblock_one(id);
-                    any = true;
-                }
+                Opening::Now => self.lanes.unblock_one(id),
                 Opening::At(at) => self.lanes_wake = self.lanes_wake.into_iter().chain([at]).min(),
                 Opening::Never => {}
             }
         }
-        any
     }
 
     /// The part of a pump that is left where no lane can go on that could not before, but for those that have been
@@ -460,12 +455,11 @@ impl Core {
 
     /// Learns from a reply's head. True where [`Core::go_on`] should follow.
     pub(crate) fn admitted(&mut self, lease: &Lease, head: &ReplyHead, now: Instant) -> bool {
-        if self.balancer.admitted(lease, head, now) {
+        let go_on = self.balancer.admitted(lease, head, now);
+        if go_on {
             self.unblock();
-            return true;
         }
-        // What was at risk is confirmed: more may be risked.
-        self.unblock_for(lease.endpoint(), now)
+        go_on
     }
 
     /// Takes back a lease with what came of the attempt, and says what becomes of its job. The worker is then

@@ -153,6 +153,8 @@ impl Lanes {
         if lane.queues[class].is_empty() {
             lane.turns.came(class);
         }
+        // What nobody could take was another job: this one may be smaller, or of a class that goes before.
+        lane.blocked &= lane.queues[class].first().is_some_and(|(first, _)| first < job.id());
         if self.waiting[class] == 0 {
             self.turns.came(class);
         }

@@ -22,18 +22,18 @@ impl Balancer {
         let endpoint = &mut self.endpoints[index];
         endpoint.tallies.told = head.told;
         let silent = endpoint.heard(lease, head.admitted, now);
-        self.quotas.told(lease.endpoint, &head.told, now);
+        let is_news = self.quotas.told(lease.endpoint, &head.told, now);
         // A word of the service ends a contradiction, too.
         self.note_limits(lease.endpoint);
         let endpoint = &mut self.endpoints[index];
         if !head.admitted {
-            return silent;
+            return silent || is_news;
         }
-        self.quotas.confirm(lease.endpoint, &lease.reserved, now);
+        let confirms = self.quotas.confirm(lease.endpoint, &lease.reserved, now);
         let ramps = endpoint.may_go_on(now);
         let changed = endpoint.opened(lease, now);
         self.note(index, changed);
-        silent || ramps || lease.role != Role::Regular
+        silent || is_news || confirms || ramps || lease.role != Role::Regular
     }
 
     /// The request whose lease has this [ticket](Lease::ticket) found no open connection and waits for a new one: until

@@ -96,6 +96,13 @@ impl Balancer {
         self.sets.members(set).binary_search(&endpoint).is_ok()
     }
 
+    /// Whether what ends at an endpoint may let a request of the set go: the endpoint belongs to it, or draws from the
+    /// quota of one that does.
+    pub fn may_let_go(&self, set: SetId, endpoint: EndpointId) -> bool {
+        let group = self.specs[endpoint.index()].group;
+        self.includes(set, endpoint) || group.is_some_and(|group| self.sets.draws_from(set, group))
+    }
+
     /// Every model name that some endpoint serves, sorted.
     pub fn models(&self) -> Vec<Arc<str>> {
         self.sets.models()

@@ -189,8 +189,7 @@ impl Limit {
             }
         };
         if !self.quota.is_known() {
-            let budget = u64::from(self.tuning.slow_start).max(self.unconfirmed.confirmed().div_ceil(4));
-            return trial(budget).map_err(|_| when_confirmed(Holds::Every));
+            return trial(self.slow_start()).map_err(|_| when_confirmed(Holds::Every));
         }
         if !self.unconfirmed.may_risk(charge.tokens) {
             let is_spent = self.unconfirmed.is_spent();

@@ -218,10 +218,29 @@ impl Limit {
         self.unconfirmed.written(number, now);
     }
 
-    /// The head of its reply has come, and it is no refusal: it has been admitted.
-    pub fn confirm(&mut self, reservation: &Reservation, now: Instant) {
+    /// The head of its reply has come, and it is no refusal: it has been admitted. True where others may go now that
+    /// waited for that.
+    pub fn confirm(&mut self, reservation: &Reservation, now: Instant) -> bool {
         self.advance(now);
+        let risks_little = self.risks_little();
         self.confirm_number(reservation.number);
+        risks_little
+    }
+
+    /// Whether something may have to wait until what is under way is confirmed.
+    fn risks_little(&self) -> bool {
+        let (trials, is_known) = (self.unconfirmed.trials(), self.quota.is_known());
+        let is_trying = self.belief.evidence < self.tuning.proof || !self.quota.is_trusted();
+        match self.sku {
+            _ if !is_known => u64::from(trials) >= self.slow_start(),
+            Sku::Provisioned => false,
+            Sku::Standard => self.unconfirmed.is_bounded() || trials > 0 && is_trying,
+        }
+    }
+
+    /// Sends that may be unconfirmed while the quota is unknown.
+    pub(super) fn slow_start(&self) -> u64 {
+        u64::from(self.tuning.slow_start).max(self.unconfirmed.confirmed().div_ceil(4))
     }
 
     /// Whether anything that was sent between the two instants is known by now to have been admitted: it need not have been
@@ -264,17 +283,18 @@ impl Limit {
         Settled { alone }
     }
 
-    /// The rate-limit headers of a reply. Figures that cannot be are passed over.
-    pub fn told(&mut self, told: &Told, now: Instant) {
+    /// The rate-limit headers of a reply. Figures that cannot be are passed over. True where a limit is another now.
+    pub fn told(&mut self, told: &Told, now: Instant) -> bool {
         let now = self.advance(now);
+        let mut is_news = false;
         if let Some(limit) = told.limit_tokens {
-            self.told_tokens(limit as f64, now);
+            is_news |= self.told_tokens(limit as f64, now);
         }
         if let Some(seconds) = told.renewal_requests {
-            self.requests.counted_every(seconds as f64);
+            is_news |= self.requests.counted_every(seconds as f64);
         }
         if let Some(limit) = told.limit_requests {
-            self.requests.told(limit as f64);
+            is_news |= self.requests.told(limit as f64);
         }
         let utilization = told
             .utilization
@@ -283,12 +303,13 @@ impl Limit {
             let level = percent / 100.0 * self.vessel().capacity;
             self.bucket.set_level(self.bucket.level().max(level));
         }
+        is_news
     }
 
-    fn told_tokens(&mut self, per_minute: f64, now: Moment) {
+    fn told_tokens(&mut self, per_minute: f64, now: Moment) -> bool {
         let before = self.quota.tokens();
         if !self.quota.told(per_minute, self.length / MINUTE) {
-            return;
+            return false;
         }
         if before.is_infinite() {
             // Until now nothing has drained.
@@ -297,6 +318,7 @@ impl Limit {
         if self.quota.tokens() < before {
             self.unconfirmed.allow_at_most(self.quota.tokens() * self.tuning.share);
         }
+        true
     }
 
     /// What the service has charged for a request that was answered.

@@ -87,15 +87,17 @@ impl RequestPacer {
         self.span
     }
 
-    /// The service says in which window it counts, in seconds. One that makes no sense is passed over.
-    pub(super) fn counted_every(&mut self, span: f64) {
+    /// The service says in which window it counts, in seconds. One that makes no sense is passed over. Whether that is
+    /// news.
+    pub(super) fn counted_every(&mut self, span: f64) -> bool {
         if !(SHORT..=LONG).contains(&span) || span == self.span {
-            return;
+            return false;
         }
         self.limit = self.told_for(span).min(self.limit * span / self.span).max(1.0);
         self.span = span;
         // The next look at the time finds out which sends are in the new window.
         self.past = 0;
+        true
     }
 
     /// The longest window in which requests may be counted, in seconds.

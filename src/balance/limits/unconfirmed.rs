@@ -123,6 +123,11 @@ impl Unconfirmed {
         self.tokens <= 0.0 || self.tokens + tokens <= self.allowance
     }
 
+    /// Whether there is a bound to what may be risked.
+    pub(super) fn is_bounded(&self) -> bool {
+        self.allowance.is_finite()
+    }
+
     /// Whether nothing more may be risked, however small.
     pub(super) fn is_spent(&self) -> bool {
         self.tokens > 0.0 && self.tokens >= self.allowance

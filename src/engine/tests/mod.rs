@@ -13,3 +13,4 @@ mod order;
 mod transport;
 mod used;
 mod waiting;
+mod wakes;

@@ -194,7 +194,9 @@ impl Play {
                 match event {
                     Event::Dialing { .. } => self.limit.dialing(reservation.short_number()),
                     Event::Written { .. } => self.limit.written(reservation.short_number(), self.now),
-                    _ => self.limit.confirm(reservation, self.now),
+                    _ => {
+                        let _ = self.limit.confirm(reservation, self.now);
+                    }
                 }
             }
             Event::Settle { which, end } => {
@@ -203,7 +205,9 @@ impl Play {
                     self.limit.settle(reservation, *end, self.now);
                 }
             }
-            Event::Told { told } => self.limit.told(told, self.now),
+            Event::Told { told } => {
+                let _ = self.limit.told(told, self.now);
+            }
             Event::Backlog { waiting } => self.limit.set_backlog(*waiting),
         }
     }
