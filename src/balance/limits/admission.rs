@@ -49,6 +49,8 @@ enum Holds {
 
 /// How long the next answer is waited for where none is under way.
 const SOON: f64 = 1e-4;
+/// The unit in which time is counted.
+const MICROSECOND: f64 = 1e-6;
 /// A test must be this part of its own size above what a bucket would hold.
 const CLEARLY: f64 = 0.3;
 
@@ -203,14 +205,24 @@ impl Limit {
             return trial(1);
         }
         let fits_believed = if is_window { fits_window } else { by_bucket <= now };
+        // A trial is none any more when the other model has room, too.
+        let by_other = if is_window && knows_boundary {
+            Some(by_bucket)
+        } else {
+            by_window.or(self.forgets_at())
+        };
+        let or_sooner = |no: No| No {
+            at: by_other.filter(|&at| at > now).map_or(no.at, |at| at.min(no.at)),
+            ..no
+        };
         match (by_bucket <= now && fits_window, fits_believed) {
             (true, _) => return Ok(Mode::Sure),
             (_, true) if self.belief.evidence >= self.tuning.proof => return Ok(Mode::Trial),
-            (_, true) => return trial(self.belief.budget.into()),
+            (_, true) => return trial(self.belief.budget.into()).map_err(or_sooner),
             (_, false) => {}
         }
         if is_window && !knows_boundary {
-            return trial(self.belief.budget.min(self.tuning.seekers).into());
+            return trial(self.belief.budget.min(self.tuning.seekers).into()).map_err(or_sooner);
         }
         if trials == 0 && self.may_raise(charge) {
             return Ok(Mode::Raise);
@@ -267,6 +279,13 @@ impl Limit {
         }
         let needed = needed(charge.tokens, margin * self.bucket.deviation(charge.variance), room);
         (self.sent.tokens() + needed <= room).then_some(now)
+    }
+
+    /// When the oldest send is too old to count in a window whose boundary is unknown.
+    fn forgets_at(&self) -> Option<Moment> {
+        self.sent
+            .oldest()
+            .map(|oldest| oldest + (self.length + 1.0) + MICROSECOND)
     }
 
     /// When time alone changes an answer: something grows or, where the answer depends on that, is confirmed by silence.

@@ -71,6 +71,11 @@ impl SentLog {
         }
     }
 
+    /// When the oldest was sent.
+    pub(super) fn oldest(&self) -> Option<Moment> {
+        self.entries.front().map(|entry| entry.at)
+    }
+
     /// A send's estimate turns out to have been `more` tokens; nothing where it has been forgotten.
     pub(super) fn correct(&mut self, send: u64, more: f64, variance: f64) {
         let after = self.entries.partition_point(|entry| entry.send <= send);

@@ -278,9 +278,9 @@ fn what_waits_for_a_trial_goes_as_soon_as_it_needs_none() {
     let trial = s.send(3_000.0, 30.0);
     assert_eq!(trial.mode(), Mode::Trial);
     s.limit.dialing(trial.short_number());
-    assert_eq!(s.ask(3_000.0, 60.9), At(61.2));
+    assert_eq!(s.ask(3_000.0, 60.9), At(61.000_001));
     // The last minute holds no longer what was sent at 0.
-    assert_eq!(s.ask(3_000.0, 61.1), Now(Mode::Sure));
+    assert_eq!(s.ask(3_000.0, 61.000_001), Now(Mode::Sure));
 }
 
 #[test]
