@@ -105,6 +105,13 @@ impl Quotas {
         allowed
     }
 
+    /// Whether the endpoint's quota is believed to be counted in windows.
+    #[inline]
+    pub(super) fn is_in_windows(&self, endpoint: EndpointId) -> bool {
+        let Places { own, group } = self.of[endpoint.index()];
+        own.or(group).is_some_and(|index| self.limits[index].is_in_windows())
+    }
+
     /// Tokens that fit into what is left of the present window at `endpoint`; none where that is not how it counts, or
     /// nothing may go.
     pub(super) fn room(&mut self, endpoint: EndpointId, now: Instant) -> Option<f64> {

@@ -53,6 +53,9 @@ pub struct Balancer {
     /// Scratch of `pick`, kept to spare an allocation per decision: for each member of the set in question how good a
     /// place it is.
     grades: Vec<Grade>,
+    /// Whether a member of that set counts in windows and has no room for the job in question: what is left of one may
+    /// have room for another.
+    has_gaps: bool,
     /// Likewise: the endpoints that a conversation may go to.
     candidates: Vec<Candidate>,
 }
@@ -80,6 +83,7 @@ impl Balancer {
             changes: Vec::new(),
             remarks: Vec::new(),
             grades: Vec::new(),
+            has_gaps: false,
             candidates: Vec::new(),
         };
         balancer.share_workers();

@@ -199,8 +199,11 @@ impl Balancer {
     }
 
     /// The next member of the set after `after`, in the order of the configuration, that is ready and has something
-    /// left of a window, with the tokens that fit.
+    /// left of a window, with the tokens that fit. To be called after [`Balancer::choose`] has said that the job waits.
     pub fn gap(&mut self, need: &Need<'_>, after: Option<EndpointId>, now: Instant) -> Option<(Target, f64)> {
+        if !self.has_gaps {
+            return None;
+        }
         let members = self.sets.members(need.set);
         let from = after.map_or(0, |after| members.partition_point(|&member| member <= after));
         members[from..].iter().find_map(|&endpoint| {
@@ -280,6 +283,7 @@ impl Balancer {
     fn survey(&mut self, need: &Need<'_>, now: Instant) -> Survey {
         let mut found = Survey::default();
         self.grades.clear();
+        self.has_gaps = false;
         for &member in self.sets.members(need.set) {
             let index = member.index();
             let endpoint = &mut self.endpoints[index];
@@ -303,6 +307,7 @@ impl Balancer {
                 if let Allowed::At(at) = allowed {
                     self.tiers.found_full(member, now);
                     found.settles |= self.specs[index].is_provisioned();
+                    self.has_gaps |= self.quotas.is_in_windows(member);
                     readiness = Readiness::At(at);
                 } else {
                     grade = self.tiers.standing(member, now).with(need.job.record_at(member));

@@ -88,6 +88,12 @@ impl Limit {
         (closed.charge.is_none() && now < closed.valid).then_some(closed.until)
     }
 
+    /// Whether the service is believed to count in windows whose boundary is known.
+    #[inline]
+    pub fn is_in_windows(&self) -> bool {
+        self.belief.form == Form::Window && self.window.boundary().is_some()
+    }
+
     /// Tokens that still fit into the present window, where a window with a known boundary is believed and requests may
     /// go: to be filled with the largest job that fits.
     pub fn room(&mut self, now: Instant) -> Option<f64> {
