@@ -10,6 +10,7 @@
 mod conservation;
 mod fail_stop;
 mod order;
+mod oversized;
 mod transport;
 mod used;
 mod waiting;
