@@ -215,6 +215,14 @@ impl Quotas {
         alone
     }
 
+    /// The service has named a wait that nobody keeps: the endpoint is asked again at `until`, and so are all of its group.
+    pub(super) fn block_at_most(&mut self, endpoint: EndpointId, until: Instant, now: Instant) {
+        let Places { own, group } = self.of[endpoint.index()];
+        for index in own.into_iter().chain(group) {
+            self.limits[index].block_at_most(until, now);
+        }
+    }
+
     /// Tokens a minute that are believed to be granted; none while unknown.
     pub(super) fn quota(&self, endpoint: EndpointId) -> Option<f64> {
         let Places { own, group } = self.of[endpoint.index()];

@@ -4,7 +4,7 @@ use std::mem;
 use std::time::Instant;
 
 use super::Balancer;
-use crate::balance::endpoint::Failure;
+use crate::balance::endpoint::{DISABLED_PROBE, Failure};
 use crate::balance::job::{JobState, Suspect};
 use crate::balance::limits::Settlement;
 use crate::balance::outcome::{Blame, Outcome, Scope, Throttle};
@@ -74,6 +74,13 @@ impl Balancer {
                 let until = endpoint.until().unwrap_or(*now);
                 self.quotas
                     .refuse(id, reserved, throttle, &endpoint.tallies.told, until, *now);
+                if throttle
+                    .wait
+                    .is_some_and(|wait| wait > self.settings.health.cooldown_max)
+                {
+                    // The endpoint is disabled for it, and probed all the same.
+                    self.quotas.block_at_most(id, until.max(*now + DISABLED_PROBE), *now);
+                }
                 self.note_limits(id);
                 return;
             }

@@ -160,6 +160,12 @@ impl Limit {
         self.sent = learnt.sent;
     }
 
+    /// What blocks it is not waited for any longer than until then: it is asked anew.
+    pub fn block_at_most(&mut self, until: Instant, now: Instant) {
+        self.advance(now);
+        self.block = self.block.min(Moment::of(until, self.start));
+    }
+
     /// A connection was made, which took so long: a refusal will take about as long to come.
     pub fn connected(&mut self, round_trip: Duration) {
         self.trips.record(round_trip.as_secs_f64());
