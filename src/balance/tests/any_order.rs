@@ -144,8 +144,8 @@ impl Watched {
             Pick::WaitElsewhere(at) => {
                 assert!(at.is_none_or(|at| at > self.world.now()), "a wait for what is over");
                 assert!(
-                    !job.suspects().is_empty(),
-                    "a job that no 500 has driven away is at home everywhere"
+                    !job.suspects().is_empty() || job.failures() + 1 == MOST_ATTEMPTS,
+                    "a job that no 500 has driven away, and that has attempts left, is at home everywhere"
                 );
                 Some(job)
             }
