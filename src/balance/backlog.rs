@@ -64,6 +64,11 @@ impl EndOfBacklog {
         (LONG * self.output).min(LONGEST)
     }
 
+    /// Mean tokens of an answer.
+    pub(super) fn mean_output(&self) -> f64 {
+        self.output
+    }
+
     /// Mean charge of a request.
     pub(super) fn mean_charge(&self) -> f64 {
         self.charge

@@ -3,6 +3,9 @@
 use super::EndpointId;
 use super::grade::Record;
 
+/// Refusals as too large that are remembered of one endpoint.
+const MOST_TOO_LARGE: usize = 2;
+
 /// A job's history as far as decisions need it; empty until an attempt fails.
 #[derive(Debug)]
 pub struct JobState {
@@ -21,6 +24,8 @@ struct History {
     /// Attempts answered by a 500 or a senseless reply, with the epoch of the endpoint then: whose fault it was
     /// shows when the job succeeds elsewhere.
     unclear: Vec<Suspect>,
+    /// Where it was refused although nothing else was charged, each time with the quota that it is larger than.
+    too_large: Vec<(EndpointId, u64)>,
 }
 
 /// An endpoint that answered a job in a way that may be the endpoint's fault or the job's.
@@ -93,6 +98,31 @@ impl JobState {
         if !history.failed_at.contains(&endpoint) {
             history.failed_at.push(endpoint);
         }
+    }
+
+    /// `endpoint` has refused it alone, and it is larger than the `quota` there.
+    pub(super) fn note_too_large(&mut self, endpoint: EndpointId, quota: u64) {
+        // It may come a few times from one while another has not been asked; more than that tells nothing.
+        if self.times_too_large(endpoint) < MOST_TOO_LARGE {
+            self.history.get_or_insert_default().too_large.push((endpoint, quota));
+        }
+    }
+
+    pub(super) fn times_too_large(&self, endpoint: EndpointId) -> usize {
+        self.too_large().iter().filter(|(other, _)| *other == endpoint).count()
+    }
+
+    /// The largest quota that it is larger than.
+    pub(super) fn largest_quota(&self) -> u64 {
+        self.too_large()
+            .iter()
+            .map(|(_, quota)| *quota)
+            .max()
+            .unwrap_or_default()
+    }
+
+    fn too_large(&self) -> &[(EndpointId, u64)] {
+        self.history.as_ref().map_or(&[], |history| &history.too_large)
     }
 
     pub(super) fn suspect(&mut self, suspect: Suspect) {

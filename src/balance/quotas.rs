@@ -197,7 +197,8 @@ impl Quotas {
         }
     }
 
-    /// The request has been refused; nothing is sent before `until`. True where nothing else of ours was charged there.
+    /// The request has been refused; nothing is sent before `until`. Where nothing else of ours was charged there, and it
+    /// is larger than what is believed to be granted in a window, that quota.
     ///
     /// What is exhausted is taken to be the group's, where there is one: its members' own limits are only narrower.
     pub(super) fn refuse(
@@ -208,7 +209,7 @@ impl Quotas {
         told: &Told,
         until: Instant,
         now: Instant,
-    ) -> bool {
+    ) -> Option<u64> {
         let Places { own, group } = self.of[endpoint.index()];
         let refusal = Refusal {
             axis: throttle.axis,
@@ -224,15 +225,22 @@ impl Quotas {
             ..refusal
         };
         let of_own = if group.is_some() { rest } else { refusal };
-        let mut alone = false;
+        let mut exceeds = None;
         for (place, reservation, refusal) in [(own, reserved.own, of_own), (group, reserved.group, refusal)] {
             if let (Some(index), Some(reservation)) = (place, reservation) {
-                alone = self.limits[index]
-                    .settle(reservation, Settlement::Refused(refusal), now)
-                    .alone;
+                let settled = self.limits[index].settle(reservation, Settlement::Refused(refusal), now);
+                exceeds = exceeds.or(settled.exceeds);
             }
         }
-        alone
+        exceeds
+    }
+
+    /// The service has named a wait that nobody keeps: the endpoint is asked again at `until`, and so are all of its group.
+    pub(super) fn block_at_most(&mut self, endpoint: EndpointId, until: Instant, now: Instant) {
+        let Places { own, group } = self.of[endpoint.index()];
+        for index in own.into_iter().chain(group) {
+            self.limits[index].block_at_most(until, now);
+        }
     }
 
     /// Tokens a minute that are believed to be granted; none while unknown.

@@ -31,6 +31,8 @@ pub enum GiveUp {
     Attempts,
     /// Every endpoint that could be asked, or three, answered 500 or senselessly.
     ServerErrors,
+    /// Every endpoint has refused it, alone, as larger than its quota: the largest of those grants so many tokens a window.
+    TooLarge(u64),
     /// Ended from our side, or with the job's time.
     Abandoned,
 }

@@ -184,6 +184,11 @@ fn fail(shared: &Shared, mut job: Box<Job>, why: GiveUp, cause: Option<Cause>) {
         (_, GiveUp::Refused) => Err(Error::Refused(trail)),
         _ if handed_out => Err(Error::StreamBroken { partial: None, trail }),
         (_, GiveUp::ServerErrors) => Err(Error::ServerErrors(trail)),
+        (_, GiveUp::TooLarge(most)) => Err(Error::TooLarge {
+            tokens: job.request.size.total().into(),
+            most,
+            trail,
+        }),
         (_, GiveUp::Attempts) => Err(Error::Exhausted(trail)),
         (_, GiveUp::Abandoned) => Err(Error::Cancelled(trail)),
     };

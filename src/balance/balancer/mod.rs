@@ -157,14 +157,21 @@ impl Balancer {
             let index = endpoint.index();
             let takes = self.paces[index].seconds_for(long)?;
             let quota = self.quotas.quota(endpoint)?;
-            let is_used = !self.endpoints[index].is_out();
-            is_used.then_some(Finisher { endpoint, takes, quota })
+            let is_well = self.endpoints[index].is_well(now);
+            is_well.then_some(Finisher { endpoint, takes, quota })
         };
         let members = self.sets.members(rest.set);
         let finishers: Vec<Finisher> = members.iter().filter_map(finisher).collect();
         let all_known = finishers.len() == members.len();
-        let (quotas, mean) = (&self.quotas, self.end.mean_charge());
-        let admits = |endpoint, seconds| quotas.admits_within(endpoint, Duration::from_secs_f64(seconds), mean, now);
+        let (quotas, paces, caps) = (&self.quotas, &self.paces, &self.caps);
+        let (mean, output) = (self.end.mean_charge(), self.end.mean_output());
+        let admits = |endpoint: EndpointId, seconds: f64| {
+            let index = endpoint.index();
+            let rounds = paces[index].seconds_for(output).map_or(0.0, |takes| seconds / takes);
+            let by_places = f64::from(caps[index]) * rounds * mean;
+            let by_quota = quotas.admits_within(endpoint, Duration::from_secs_f64(seconds), mean, now);
+            by_quota.min(by_places)
+        };
         self.end.look(
             rest.tokens as f64,
             if all_known { finishers } else { Vec::new() },

@@ -300,7 +300,9 @@ impl Balancer {
             let mut grade = Grade::AWAY;
             if let Readiness::Now(Role::Regular | Role::Trial) = readiness {
                 let charge = || self.estimators[index].charge(&need.size);
-                let allowed = match self.end.holds(member, now) {
+                // Whose time may end meanwhile is better served slowly than not at all.
+                let held = self.end.holds(member, now).filter(|_| need.deadline.is_none());
+                let allowed = match held {
                     Some(until) => Allowed::At(until),
                     None => self.quotas.allow(member, charge, now),
                 };

@@ -4,7 +4,8 @@ use std::mem;
 use std::time::Instant;
 
 use super::Balancer;
-use crate::balance::endpoint::Failure;
+use crate::api::Condition;
+use crate::balance::endpoint::{DISABLED_PROBE, Failure};
 use crate::balance::job::{JobState, Suspect};
 use crate::balance::limits::Settlement;
 use crate::balance::outcome::{Blame, Outcome, Scope, Throttle};
@@ -12,6 +13,9 @@ use crate::balance::quotas::Reserved;
 use crate::balance::set::SetId;
 use crate::balance::verdict::{GiveUp, Verdict, after_failure, after_unclear};
 use crate::balance::{EndpointId, Lease, Remark, Role, backoff};
+
+/// Times that a deployment refuses a job alone before it is taken to be too large for it.
+const TOO_LARGE: usize = 2;
 
 /// An attempt that is over, whatever it came to.
 struct Attempt {
@@ -58,13 +62,30 @@ impl Balancer {
                 Blame::Unclear => self.unclear(attempt, job, reason),
             },
         };
-        self.settle_quota(attempt, reserved, outcome);
-        verdict
+        match self.settle_quota(attempt, reserved, outcome) {
+            Some(quota) => self.too_large(attempt, job, quota).unwrap_or(verdict),
+            None => verdict,
+        }
+    }
+
+    /// The job was refused where nothing else was charged, and is larger than the `quota` that is believed. Once may be
+    /// chance, or others that use it; where that has come twice from all that may serve it, it would come for ever, and
+    /// the others would wait for it in vain.
+    fn too_large(&self, attempt: &Attempt, job: &mut JobState, quota: u64) -> Option<Verdict> {
+        job.note_too_large(attempt.lease.endpoint, quota);
+        let mut members = self.sets.members(attempt.set).iter();
+        members
+            .all(|&member| {
+                let is_gone = self.endpoints[member.index()].condition() == Condition::Disabled;
+                is_gone || job.times_too_large(member) >= TOO_LARGE
+            })
+            .then(|| Verdict::GiveUp(GiveUp::TooLarge(job.largest_quota())))
     }
 
     /// What the attempt has used of the quota, and what that teaches. After the endpoint has drawn its conclusions, for
     /// where the service names no time it is the endpoint's rest that counts.
-    fn settle_quota(&mut self, attempt: &Attempt, reserved: Reserved, outcome: &Outcome) {
+    /// Returns the quota where the job is larger than that, and was refused alone.
+    fn settle_quota(&mut self, attempt: &Attempt, reserved: Reserved, outcome: &Outcome) -> Option<u64> {
         let Attempt { lease, now, .. } = attempt;
         let (id, index) = (lease.endpoint, attempt.index());
         let estimator = &mut self.estimators[index];
@@ -72,10 +93,18 @@ impl Balancer {
             Outcome::Throttled(throttle) => {
                 let endpoint = &self.endpoints[index];
                 let until = endpoint.until().unwrap_or(*now);
-                self.quotas
+                let exceeds = self
+                    .quotas
                     .refuse(id, reserved, throttle, &endpoint.tallies.told, until, *now);
+                if throttle
+                    .wait
+                    .is_some_and(|wait| wait > self.settings.health.cooldown_max)
+                {
+                    // The endpoint is disabled for it, and probed all the same.
+                    self.quotas.block_at_most(id, until.max(*now + DISABLED_PROBE), *now);
+                }
                 self.note_limits(id);
-                return;
+                return exceeds;
             }
             Outcome::Success(used) => {
                 let charged_output = estimator.output_charge(&lease.size);
@@ -96,6 +125,7 @@ impl Balancer {
         };
         self.quotas.settle(id, reserved, end, *now);
         self.note_limits(id);
+        None
     }
 
     /// What an answered request was like, for advice; whether limits on answers are too high is looked at ever more rarely.

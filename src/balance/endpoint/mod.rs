@@ -52,10 +52,10 @@ use std::time::{Duration, Instant};
 use doubts::Doubts;
 use failure_rate::FailureRate;
 use lacks::Lacks;
-use out::Out;
-pub(super) use out::PROBE_FIRST_BYTE;
 #[cfg(test)]
-pub(super) use out::{DISABLED_PROBE, EJECTED_PROBE};
+pub(super) use out::EJECTED_PROBE;
+use out::Out;
+pub(super) use out::{DISABLED_PROBE, PROBE_FIRST_BYTE};
 use ramp::Ramp;
 use refusals::Refusals;
 pub(super) use requests::Failure;
@@ -182,6 +182,11 @@ impl Endpoint {
     /// When it is given work, or tried, again.
     pub(super) fn until(&self) -> Option<Instant> {
         self.state.until()
+    }
+
+    /// Whether work can be left to it: nothing but its quota keeps it from being given some.
+    pub(super) fn is_well(&self, now: Instant) -> bool {
+        self.state.is_well() && self.ramp.is_none() && !self.silence.is_on(now) && !self.rests_by_hand(now)
     }
 
     /// What it is now, as news.

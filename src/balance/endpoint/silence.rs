@@ -1,6 +1,6 @@
 //! Whether an endpoint has fallen silent.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::out::EJECTED_PROBE;
@@ -25,8 +25,8 @@ const KNOCK_AFTER: Duration = Duration::from_secs(10);
 /// as a probe does: those that wait may be lost, and would keep an endpoint that is well out of work.
 #[derive(Debug, Default)]
 pub(super) struct Silence {
-    /// When the requests were sent whose heads have not come, by the numbers of their leases.
-    waiting: BTreeMap<u64, Instant>,
+    /// When the requests were sent whose heads have not come, with the numbers of their leases, ascending.
+    waiting: VecDeque<(u64, Instant)>,
     last: Option<Instant>,
     /// Mean time to the head of a good reply, in seconds.
     latency: f64,
@@ -57,6 +57,16 @@ impl Silence {
         self.knocks
     }
 
+    fn position(&self, number: u64) -> Option<usize> {
+        self.waiting.binary_search_by_key(&number, |(number, _)| *number).ok()
+    }
+
+    fn waits_no_more(&mut self, number: u64) {
+        if let Some(index) = self.position(number) {
+            self.waiting.remove(index);
+        }
+    }
+
     /// The silence in words.
     pub(super) fn describe(&self, now: Instant) -> Option<String> {
         if !self.is_on(now) {
@@ -72,7 +82,7 @@ impl Silence {
     /// A request has been sent.
     pub(super) fn sent(&mut self, number: u64, now: Instant) {
         let on = self.is_on(now);
-        self.waiting.insert(number, now);
+        self.waiting.push_back((number, now));
         if !on {
             self.expect();
         }
@@ -85,10 +95,10 @@ impl Silence {
         if let Some(latency) = latency {
             self.learn(latency.as_secs_f64(), now);
         }
-        self.waiting.remove(&number);
+        self.waits_no_more(number);
         if let Some(at) = self.at.filter(|_| on) {
             // They say nothing more: the endpoint is well, whatever has become of them.
-            self.waiting.retain(|_, sent| *sent > at);
+            self.waiting.retain(|(_, sent)| *sent > at);
         }
         self.last = Some(now);
         self.knocks = 0;
@@ -99,7 +109,7 @@ impl Silence {
 
     /// A request is over, `answered` where something has come of it.
     pub(super) fn back(&mut self, number: u64, answered: bool, now: Instant) {
-        if !self.waiting.contains_key(&number) {
+        if self.position(number).is_none() {
             return;
         }
         if answered {
@@ -107,7 +117,7 @@ impl Silence {
             return;
         }
         let on = self.is_on(now);
-        self.waiting.remove(&number);
+        self.waits_no_more(number);
         if !on || self.waiting.is_empty() {
             self.knocks = 0;
             self.knocks_at = None;
@@ -139,7 +149,7 @@ impl Silence {
 
     /// When the present silence has begun, or begins.
     fn begins(&self) -> Option<Instant> {
-        let (_, oldest) = self.waiting.first_key_value()?;
+        let (_, oldest) = self.waiting.front()?;
         let due = *oldest + Duration::from_secs_f64(self.latency);
         Some(self.last.map_or(due, |last| last.max(due)))
     }

@@ -60,6 +60,15 @@ impl State {
         }
     }
 
+    /// Whether it does not come from a failure: it is ready, or rests because it was asked to.
+    pub(super) fn is_well(&self) -> bool {
+        match self {
+            State::Ready => true,
+            State::Cooling { after_failure, .. } => !after_failure,
+            State::Trial | State::Out(_) | State::Probing(_) => false,
+        }
+    }
+
     /// Whether it is ejected or disabled (being probed counts).
     pub(super) fn is_out(&self) -> bool {
         self.out().is_some()

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::admission::Closed;
 use super::belief::{Belief, Form};
 use super::bucket::{Bucket, Vessel};
-use super::charge::{Charge, Mode, Reservation, Settlement};
+use super::charge::{Charge, Exhausted, Mode, Reservation, Settlement};
 use super::moment::Moment;
 use super::quota::Quota;
 use super::refusal::Raises;
@@ -47,6 +47,8 @@ impl LimitSpec {
 pub struct Settled {
     /// It was refused while nothing else of ours was charged: it is too large for the quota, or others use it.
     pub alone: bool,
+    /// So it was, and is larger than this quota, in tokens a window, which is believed.
+    pub exceeds: Option<u64>,
 }
 
 /// Limiter of one quota. Every call takes the time; a time that lies a little before an earlier one counts as that one.
@@ -160,6 +162,12 @@ impl Limit {
         self.sent = learnt.sent;
     }
 
+    /// What blocks it is not waited for any longer than until then: it is asked anew.
+    pub fn block_at_most(&mut self, until: Instant, now: Instant) {
+        self.advance(now);
+        self.block = self.block.min(Moment::of(until, self.start));
+    }
+
     /// A connection was made, which took so long: a refusal will take about as long to come.
     pub fn connected(&mut self, round_trip: Duration) {
         self.trips.record(round_trip.as_secs_f64());
@@ -255,6 +263,7 @@ impl Limit {
         let now = self.advance(now);
         let reserved = reservation.charge.tokens;
         let mut alone = false;
+        let mut exceeds = None;
         match end {
             Settlement::Answered {
                 prompt,
@@ -278,9 +287,14 @@ impl Limit {
                 self.correct(&reservation, 0.0);
                 self.requests.release(reservation.sent);
             }
-            Settlement::Refused(refusal) => alone = self.refused(&reservation, &refusal, now),
+            Settlement::Refused(refusal) => {
+                alone = self.refused(&reservation, &refusal, now);
+                let is_tokens = self.sku == Sku::Standard && refusal.exhausted() == Exhausted::Tokens;
+                let quota = Some(self.quota.tokens()).filter(|quota| alone && is_tokens && reserved > *quota);
+                exceeds = quota.map(|quota| quota as u64);
+            }
         }
-        Settled { alone }
+        Settled { alone, exceeds }
     }
 
     /// The rate-limit headers of a reply. Figures that cannot be are passed over. True where a limit is another now.

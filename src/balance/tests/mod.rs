@@ -10,7 +10,8 @@
 //! 7. [`home`]: conversations that stay where they are, and responses that are stored in one place
 //! 8. [`strategies`]: the order in which endpoints are tried
 //! 9. [`contradicted`]: limits that the service does not keep
-//! 10. [`any_order`]: the properties
+//! 10. [`stuck`]: what must keep nobody waiting
+//! 11. [`any_order`]: the properties
 
 mod any_order;
 mod back;
@@ -22,3 +23,4 @@ mod places;
 mod resting;
 mod silent;
 mod strategies;
+mod stuck;

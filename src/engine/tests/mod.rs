@@ -6,10 +6,13 @@
 //! 4. [`fail_stop`]: a panic under the lock
 //! 5. [`transport`]: what the engine learns from its transport, beside the reply
 //! 6. [`used`]: what a reply has used, on its way from the attempt
+//! 7. [`wakes`]: who goes on when a quota has room again
+//! 8. [`oversized`]: what no quota takes
 
 mod conservation;
 mod fail_stop;
 mod order;
+mod oversized;
 mod transport;
 mod used;
 mod waiting;

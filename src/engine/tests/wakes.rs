@@ -51,7 +51,7 @@ fn bench(specs: Vec<EndpointSpec>, groups: Vec<LimitSpec>) -> Bench {
 }
 
 /// One endpoint with this quota of its own.
-fn sole(tpm: Option<u64>) -> Bench {
+pub(super) fn sole(tpm: Option<u64>) -> Bench {
     let mut spec = endpoint(0);
     spec.limit = Some(limit(tpm));
     bench(vec![spec], Vec::new())
@@ -73,6 +73,13 @@ fn submit(bench: &mut Bench, model: &str, tokens: u32, priority: Priority) -> u6
         .core
         .submit(set, &CHAT, Job::new(request, priority), None, bench.now)
         .id
+}
+
+/// Submits jobs of these sizes.
+pub(super) fn submit_all(bench: &mut Bench, sizes: impl Iterator<Item = u32>) {
+    for tokens in sizes {
+        submit(bench, "m", tokens, Priority::Normal);
+    }
 }
 
 fn head(told: Told) -> ReplyHead {

@@ -1,0 +1,100 @@
+//! A request that is larger than a quota of which nobody was told.
+
+use crate::balance::GiveUp;
+use crate::balance::outcome::{Axis, Outcome, Throttle, Used};
+use crate::engine::actions::{Assignment, Settled};
+use crate::engine::scenario::*;
+
+use super::wakes::{sole, submit_all};
+
+const STEP: u32 = 10;
+
+/// A service that counts in windows of a minute.
+struct Service {
+    quota: u32,
+    used: u32,
+    /// Requests under way, with the step at which they end and what they come to.
+    under_way: Vec<(u32, Assignment, Outcome)>,
+}
+
+impl Service {
+    fn take(&mut self, sent: Assignment, step: u32) {
+        let (size, left) = (sent.job.request.size, 60 - step / STEP % 60);
+        let is_admitted = self.used + size.total() <= self.quota;
+        let (ends, outcome) = if is_admitted {
+            self.used += size.total();
+            let used = Used {
+                prompt: Some(size.prompt()),
+                output: size.max_output(),
+            };
+            (step + STEP, Outcome::Success(used))
+        } else {
+            let throttle = Throttle {
+                wait: Some(left * SECOND),
+                axis: Axis::Tokens,
+                reason: "429".to_owned(),
+            };
+            (step + 1, Outcome::Throttled(throttle))
+        };
+        self.under_way.push((ends, sent, outcome));
+    }
+}
+
+/// What an hour comes to, at most.
+#[derive(Debug, Default, PartialEq)]
+struct Hour {
+    minutes: u32,
+    answered: usize,
+    too_large: usize,
+    waiting: usize,
+}
+
+fn run(large: &[u32], small: usize) -> Hour {
+    let mut bench = sole(None);
+    let sizes = large.iter().copied().chain((0..small).map(|_| 2_000));
+    submit_all(&mut bench, sizes);
+    let mut service = Service {
+        quota: 20_000,
+        used: 0,
+        under_way: Vec::new(),
+    };
+    let mut hour = Hour::default();
+    for step in 0..60 * 60 * STEP {
+        if step % (60 * STEP) == 0 {
+            service.used = 0;
+        }
+        let (due, later) = service.under_way.drain(..).partition(|(ends, ..)| *ends <= step);
+        service.under_way = later;
+        let due: Vec<(u32, Assignment, Outcome)> = due;
+        for (_, sent, outcome) in due {
+            match bench.settle(sent, &outcome) {
+                Settled::Answered(_) => hour.answered += 1,
+                Settled::Failed(_, GiveUp::TooLarge(_)) => hour.too_large += 1,
+                Settled::Waiting => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        for sent in bench.pump() {
+            service.take(sent, step);
+        }
+        hour.minutes = step / (60 * STEP);
+        if bench.core.is_idle() {
+            break;
+        }
+        bench.pass(SECOND / STEP);
+    }
+    hour.waiting = bench.core.waiting();
+    hour
+}
+
+#[test]
+fn a_job_larger_than_a_quota_that_was_never_told_does_not_keep_the_others_waiting_for_ever() {
+    let alone = run(&[], 300);
+    let beside = run(&[60_000], 300);
+    assert_eq!(
+        (beside.answered, beside.too_large, beside.waiting),
+        (300, 1, 0),
+        "{beside:?}"
+    );
+    assert!(beside.minutes <= alone.minutes + 5, "{beside:?}, without it {alone:?}");
+}
