@@ -243,14 +243,12 @@ impl Quotas {
         }
     }
 
-    /// Tokens a minute that are believed to be granted; none while unknown.
-    pub(super) fn quota(&self, endpoint: EndpointId) -> Option<f64> {
+    /// Tokens a minute that are granted for certain; none where a limit is unknown or contradicted.
+    pub(super) fn granted(&self, endpoint: EndpointId) -> Option<f64> {
         let Places { own, group } = self.of[endpoint.index()];
-        let quotas = own
-            .into_iter()
-            .chain(group)
-            .filter_map(|index| self.limits[index].quota());
-        quotas.min_by(f64::total_cmp)
+        let quotas = own.into_iter().chain(group).map(|index| self.limits[index].granted());
+        let quotas: Option<Vec<f64>> = quotas.collect();
+        quotas?.into_iter().min_by(f64::total_cmp)
     }
 
     /// Tokens that would be admitted within so much time, where requests are charged `mean` tokens.

@@ -156,7 +156,7 @@ impl Balancer {
         let finisher = |&endpoint: &EndpointId| {
             let index = endpoint.index();
             let takes = self.paces[index].seconds_for(long)?;
-            let quota = self.quotas.quota(endpoint)?;
+            let quota = self.quotas.granted(endpoint)?;
             let is_well = self.endpoints[index].is_well(now);
             is_well.then_some(Finisher { endpoint, takes, quota })
         };

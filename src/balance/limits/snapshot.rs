@@ -42,10 +42,10 @@ pub struct Contradiction {
 }
 
 impl Limit {
-    /// Tokens a minute that are believed to be granted; none while unknown.
-    pub fn quota(&self) -> Option<f64> {
+    /// Tokens a minute that are granted for certain: told, and not contradicted.
+    pub fn granted(&self) -> Option<f64> {
         let quota = self.quota.tokens();
-        quota.is_finite().then(|| quota * 60.0 / self.length)
+        (quota.is_finite() && self.quota.is_trusted()).then(|| quota * 60.0 / self.length)
     }
 
     /// A copy of what is believed, for reports.
