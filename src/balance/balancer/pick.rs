@@ -259,7 +259,8 @@ impl Balancer {
                 };
                 if let Allowed::At(at) = allowed {
                     self.tiers.found_full(member, now);
-                    found.settles |= self.specs[index].is_provisioned();
+                    found.settles |= self.specs[index].is_provisioned()
+                        || need.deadline.is_some() && self.quotas.awaits_confirmation(member);
                     readiness = Readiness::At(at);
                 } else {
                     grade = self.tiers.standing(member, now).with(need.job.record_at(member));

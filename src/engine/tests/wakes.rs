@@ -168,3 +168,33 @@ fn a_head_that_confirms_lets_those_go_that_waited_for_silence() {
         "a pump should follow"
     );
 }
+
+#[test]
+fn a_job_is_not_too_late_for_a_send_that_a_head_may_confirm_in_its_time() {
+    let mut bench = sole(Some(60_000));
+    for _ in 0..5 {
+        submit(&mut bench, "m", 3_000, Priority::Normal);
+    }
+    let sent = bench.pump();
+    assert_eq!(sent.len(), 5, "a quarter of the quota may be unconfirmed");
+    let set = bench.core.balancer.set(Some("m")).unwrap();
+    let job = Job::new(request(), Priority::Normal);
+    bench
+        .core
+        .submit(set, &CHAT, job, Some(bench.now + SECOND / 5), bench.now);
+    let size = JobSize::new(1_500, Output::AtMost(1_500));
+    let request = Request::new(
+        RequestBody::opaque(Vec::new()),
+        Method::Post,
+        ReplyKind::Raw,
+        size,
+        None,
+        None,
+    );
+    let job = Job::new(request, Priority::Normal);
+    bench
+        .core
+        .submit(set, &CHAT, job, Some(bench.now + SECOND / 5), bench.now);
+    bench.pump();
+    assert_eq!(bench.ended, []);
+}
