@@ -198,3 +198,37 @@ fn a_job_is_not_too_late_for_a_send_that_a_head_may_confirm_in_its_time() {
     bench.pump();
     assert_eq!(bench.ended, []);
 }
+#[test]
+fn a_job_is_not_too_late_while_what_is_under_way_may_give_room_back_in_its_time() {
+    let mut bench = sole(Some(60_000));
+    let mut sent = Vec::new();
+    for _ in 0..4 {
+        submit(&mut bench, "m", 14_000, Priority::Normal);
+        sent.extend(bench.pump());
+        bench.pass(SECOND / 2);
+    }
+    let set = bench.core.balancer.set(Some("m")).unwrap();
+    let size = JobSize::new(6_000, Output::AtMost(6_000));
+    let request = Request::new(
+        RequestBody::opaque(Vec::new()),
+        Method::Post,
+        ReplyKind::Raw,
+        size,
+        None,
+        None,
+    );
+    let job = Job::new(request, Priority::Normal);
+    let deadline = bench.now + 3 * SECOND;
+    let id = bench.core.submit(set, &CHAT, job, Some(deadline), bench.now).id;
+    assert_eq!(bench.pump().len(), 0, "no room for it");
+    // Its prompt was estimated far too high.
+    let used = Used {
+        prompt: Some(10),
+        output: Some(10),
+    };
+    bench.settle(sent.remove(0), &Outcome::Success(used));
+    bench.settle(sent.remove(0), &Outcome::Success(used));
+    assert_eq!(bench.ended, []);
+    let went: Vec<_> = bench.go_on().iter().map(|sent| sent.job.id()).collect();
+    assert_eq!(went, [id]);
+}
