@@ -12,7 +12,7 @@ use crate::transport::Method;
 
 const WORKERS: usize = 64;
 
-fn limit(tpm: Option<u64>) -> LimitSpec {
+pub(super) fn limit(tpm: Option<u64>) -> LimitSpec {
     LimitSpec {
         sku: Sku::Standard,
         tpm,
@@ -22,11 +22,11 @@ fn limit(tpm: Option<u64>) -> LimitSpec {
     }
 }
 
-fn endpoint(number: usize) -> EndpointSpec {
+pub(super) fn endpoint(number: usize) -> EndpointSpec {
     EndpointSpec::new(format!("e{number}"), vec!["m".into(), format!("m{number}").into()])
 }
 
-fn bench(specs: Vec<EndpointSpec>, groups: Vec<LimitSpec>) -> Bench {
+pub(super) fn bench(specs: Vec<EndpointSpec>, groups: Vec<LimitSpec>) -> Bench {
     let start = clock::now();
     let settings = BalanceSettings {
         strategy: Strategy::Weighted,
@@ -58,7 +58,7 @@ pub(super) fn sole(tpm: Option<u64>) -> Bench {
 }
 
 /// Submits a job that is charged so many tokens, half of them for its prompt.
-fn submit(bench: &mut Bench, model: &str, tokens: u32, priority: Priority) -> u64 {
+pub(super) fn submit(bench: &mut Bench, model: &str, tokens: u32, priority: Priority) -> u64 {
     let size = JobSize::new(tokens / 2, Output::AtMost(tokens / 2));
     let request = Request::new(
         RequestBody::opaque(Vec::new()),
@@ -82,7 +82,7 @@ pub(super) fn submit_all(bench: &mut Bench, sizes: impl Iterator<Item = u32>) {
     }
 }
 
-fn head(told: Told) -> ReplyHead {
+pub(super) fn head(told: Told) -> ReplyHead {
     ReplyHead { admitted: true, told }
 }
 
