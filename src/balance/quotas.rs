@@ -173,6 +173,13 @@ impl Quotas {
         others_may_go
     }
 
+    /// Whether a request that is not allowed now may be so at any time, by what the next head tells.
+    pub(super) fn awaits_confirmation(&self, endpoint: EndpointId) -> bool {
+        let Places { own, group } = self.of[endpoint.index()];
+        let mut limits = own.into_iter().chain(group);
+        limits.any(|index| self.limits[index].awaits_confirmation())
+    }
+
     /// A reply's figures: they are the deployment's own, where it has a limit of its own, else its group's. True where a
     /// limit is another now.
     pub(super) fn told(&mut self, endpoint: EndpointId, told: &Told, now: Instant) -> bool {

@@ -25,6 +25,7 @@ impl Balancer {
         let is_news = self.quotas.told(lease.endpoint, &head.told, now);
         // A word of the service ends a contradiction, too.
         self.note_limits(lease.endpoint);
+        self.note_charge(lease, head);
         let endpoint = &mut self.endpoints[index];
         if !head.admitted {
             return silent || is_news;
@@ -34,6 +35,24 @@ impl Balancer {
         let changed = endpoint.opened(lease, now);
         self.note(index, changed);
         silent || is_news || confirms || ramps || lease.role != Role::Regular
+    }
+
+    /// Where one lone request has followed another, what is left of the quota has fallen by what it was charged.
+    fn note_charge(&mut self, lease: &Lease, head: &ReplyHead) {
+        let index = lease.endpoint.index();
+        let left = head.told.remaining_tokens.filter(|&left| head.admitted && left >= 0);
+        let is_alone = self.endpoints[index].in_flight() == 1;
+        let Some(left) = left.filter(|_| is_alone) else {
+            self.lone[index] = None;
+            return;
+        };
+        let before = self.lone[index].replace((lease.number, left));
+        if let Some((number, before)) = before
+            && number + 1 == lease.number
+            && before > left
+        {
+            self.estimators[index].observe_charge(&lease.size, (before - left) as f64);
+        }
     }
 
     /// The request whose lease has this [ticket](Lease::ticket) found no open connection and waits for a new one: until

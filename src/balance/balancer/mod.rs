@@ -40,6 +40,8 @@ pub struct Balancer {
     quotas: Quotas,
     /// By endpoint: what requests are charged there.
     estimators: Vec<Estimator>,
+    /// By endpoint: the latest lease, where it was alone there, and what its reply said was left of the quota.
+    lone: Vec<Option<(u64, i64)>>,
     /// By endpoint: how long answers take.
     paces: Vec<Pace>,
     end: EndOfBacklog,
@@ -71,6 +73,7 @@ impl Balancer {
             sets: Sets::new(&specs, &settings.groups, settings.strategy, &mut rng),
             quotas: Quotas::new(&specs, &settings.groups, settings.start),
             estimators: specs.iter().map(|spec| Estimator::new(spec.default_limit)).collect(),
+            lone: vec![None; specs.len()],
             paces: vec![Pace::default(); specs.len()],
             end: EndOfBacklog::default(),
             tiers: Tiers::new(&specs),

@@ -308,7 +308,8 @@ impl Balancer {
                 };
                 if let Allowed::At(at) = allowed {
                     self.tiers.found_full(member, now);
-                    found.settles |= self.specs[index].is_provisioned();
+                    found.settles |= self.specs[index].is_provisioned()
+                        || need.deadline.is_some() && self.quotas.awaits_confirmation(member);
                     self.has_gaps |= self.quotas.is_in_windows(member);
                     readiness = Readiness::At(at);
                 } else {

@@ -235,6 +235,11 @@ impl Limit {
         risks_little
     }
 
+    /// Whether the instant that [`Limit::admits`] names may be that of a confirmation, which can come at any time before.
+    pub fn awaits_confirmation(&self) -> bool {
+        self.block <= self.now && self.unconfirmed.numbers().next().is_some() && self.risks_little()
+    }
+
     /// Whether something may have to wait until what is under way is confirmed.
     fn risks_little(&self) -> bool {
         let (trials, is_known) = (self.unconfirmed.trials(), self.quota.is_known());

@@ -62,6 +62,7 @@ impl RequestPacer {
     pub(super) fn new(per_minute: Option<u64>, span: f64, jitter: f64) -> Self {
         let told = per_minute.map(|requests| requests as f64);
         let told = told.filter(|requests| is_sane(*requests)).unwrap_or(f64::INFINITY);
+        let span = holding_one(told, span);
         let mut pacer = RequestPacer {
             configured: told,
             told,
@@ -233,6 +234,11 @@ impl RequestPacer {
             return false;
         }
         self.told = told;
+        let span = holding_one(told, self.span);
+        if span != self.span {
+            self.span = span;
+            self.past = 0;
+        }
         self.limit = self.told_for(self.span);
         self.growth = None;
         true
@@ -246,6 +252,12 @@ impl RequestPacer {
         let left = (limit - self.counted() as f64).max(0.0);
         Some(left + leaving + limit * (seconds / self.span).floor())
     }
+}
+
+/// The window of at least `span` seconds that holds one of so many requests a minute: a request in each shorter one would
+/// be more than that.
+fn holding_one(per_minute: f64, span: f64) -> f64 {
+    span.max((MINUTE / per_minute).min(LONG))
 }
 
 fn is_sane(per_minute: f64) -> bool {

@@ -71,6 +71,8 @@ pub enum Output {
     },
 }
 
+/// Most tokens that an upload is taken for.
+const UPLOAD: f64 = 8192.0;
 /// The largest number that 24 bits hold.
 const MOST: u32 = (1 << 24) - 1;
 /// From here on the second number is no limit: the low byte tells the choices, none of which means that there is no
@@ -165,7 +167,8 @@ impl JobSize {
 impl<'a> Measured<'a> {
     /// Measures a request by its body: the members of a JSON object without its braces, or anything else.
     ///
-    /// A body that is no JSON, or of an operation that is not known, counts a token for four bytes.
+    /// A body that is no JSON, or of an operation that is not known, counts a token for four bytes; one that is no JSON
+    /// never more than some thousand, for sound and files hold far less than their length would be as text.
     #[must_use]
     pub fn of(operation: &Operation, body: &'a [u8]) -> Self {
         Self::by(operation, body, Counter::Classes(Texts::new()))
@@ -180,12 +183,13 @@ impl<'a> Measured<'a> {
     }
 
     fn by(operation: &Operation, body: &'a [u8], counter: Counter) -> Self {
-        let is_known = !matches!(operation, Operation::Other(_)) && body.first() == Some(&b'"');
+        let is_json = body.first() == Some(&b'"');
+        let is_known = is_json && !matches!(operation, Operation::Other(_));
         let found = if is_known {
             walk(operation, body, counter)
         } else {
             Found {
-                prompt: body.len() as f64 / 4.0,
+                prompt: (body.len() as f64 / 4.0).min(if is_json { f64::INFINITY } else { UPLOAD }),
                 limit: None,
                 choices: 1,
                 names: Names::default(),
@@ -218,6 +222,18 @@ impl fmt::Debug for JobSize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_upload_is_not_taken_for_a_text_of_its_length() {
+        let sound = Operation::other("audio/transcriptions").unwrap();
+        for (body, expected) in [
+            (vec![b'-'; 4_000], 1_000),
+            (vec![b'-'; 20_000_000], 8_192),
+            ([b"\"".to_vec(), vec![b'x'; 399_999]].concat(), 100_000),
+        ] {
+            assert_eq!(JobSize::of(&sound, &body).prompt(), expected, "{} bytes", body.len());
+        }
+    }
 
     #[test]
     fn what_is_packed_is_unpacked() {

@@ -16,6 +16,7 @@
 mod any_order;
 mod back;
 mod blame;
+mod charged;
 mod contradicted;
 mod home;
 mod out;

@@ -149,3 +149,32 @@ fn a_job_whose_time_ends_soon_is_not_held_back() {
         other => panic!("west is idle, and it is not sent there: {other:?}"),
     }
 }
+
+/// Most requests that go to an endpoint with this `rpm_limit` in a minute, all of them answered at once.
+fn in_a_minute(rpm: u64) -> usize {
+    let limit = LimitSpec {
+        tpm: None,
+        rpm: Some(rpm),
+        ..LIMIT
+    };
+    let mut world = Scenario::of(1).limit(EAST, limit).begin();
+    let mut sent = 0;
+    for _ in 0..600 {
+        for job in world.send_all() {
+            sent += 1;
+            world.head(&job);
+            world.settle(job, &Outcome::SUCCESS);
+        }
+        world.pass(SECOND / 10);
+    }
+    sent
+}
+
+#[test]
+fn fewer_requests_a_minute_than_there_are_windows_in_it_are_kept_to() {
+    for rpm in [1, 2, 3, 5, 6, 7, 59, 60] {
+        let sent = in_a_minute(rpm);
+        assert!(sent as u64 <= rpm, "{sent} instead of {rpm}");
+        assert!(sent as u64 * 4 >= rpm * 3, "{sent} of {rpm}");
+    }
+}

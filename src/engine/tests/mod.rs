@@ -8,11 +8,13 @@
 //! 6. [`used`]: what a reply has used, on its way from the attempt
 //! 7. [`wakes`]: who goes on when a quota has room again
 //! 8. [`oversized`]: what no quota takes
+//! 9. [`passing`]: what goes before the oldest
 
 mod conservation;
 mod fail_stop;
 mod order;
 mod oversized;
+mod passing;
 mod transport;
 mod used;
 mod waiting;

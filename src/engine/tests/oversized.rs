@@ -98,3 +98,9 @@ fn a_job_larger_than_a_quota_that_was_never_told_does_not_keep_the_others_waitin
     );
     assert!(beside.minutes <= alone.minutes + 5, "{beside:?}, without it {alone:?}");
 }
+
+#[test]
+fn a_job_larger_than_a_quota_of_which_nothing_is_ever_learnt_ends_too() {
+    let hour = run(&[60_000], 0);
+    assert_eq!((hour.answered, hour.too_large, hour.waiting), (0, 1, 0), "{hour:?}");
+}

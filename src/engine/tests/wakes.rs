@@ -12,7 +12,7 @@ use crate::transport::Method;
 
 const WORKERS: usize = 64;
 
-fn limit(tpm: Option<u64>) -> LimitSpec {
+pub(super) fn limit(tpm: Option<u64>) -> LimitSpec {
     LimitSpec {
         sku: Sku::Standard,
         tpm,
@@ -22,11 +22,11 @@ fn limit(tpm: Option<u64>) -> LimitSpec {
     }
 }
 
-fn endpoint(number: usize) -> EndpointSpec {
+pub(super) fn endpoint(number: usize) -> EndpointSpec {
     EndpointSpec::new(format!("e{number}"), vec!["m".into(), format!("m{number}").into()])
 }
 
-fn bench(specs: Vec<EndpointSpec>, groups: Vec<LimitSpec>) -> Bench {
+pub(super) fn bench(specs: Vec<EndpointSpec>, groups: Vec<LimitSpec>) -> Bench {
     let start = clock::now();
     let settings = BalanceSettings {
         strategy: Strategy::Weighted,
@@ -58,7 +58,7 @@ pub(super) fn sole(tpm: Option<u64>) -> Bench {
 }
 
 /// Submits a job that is charged so many tokens, half of them for its prompt.
-fn submit(bench: &mut Bench, model: &str, tokens: u32, priority: Priority) -> u64 {
+pub(super) fn submit(bench: &mut Bench, model: &str, tokens: u32, priority: Priority) -> u64 {
     let size = JobSize::new(tokens / 2, Output::AtMost(tokens / 2));
     let request = Request::new(
         RequestBody::opaque(Vec::new()),
@@ -82,7 +82,7 @@ pub(super) fn submit_all(bench: &mut Bench, sizes: impl Iterator<Item = u32>) {
     }
 }
 
-fn head(told: Told) -> ReplyHead {
+pub(super) fn head(told: Told) -> ReplyHead {
     ReplyHead { admitted: true, told }
 }
 
@@ -167,4 +167,68 @@ fn a_head_that_confirms_lets_those_go_that_waited_for_silence() {
         bench.core.admitted(&sent[0].lease, &head(Told::default()), bench.now),
         "a pump should follow"
     );
+}
+
+#[test]
+fn a_job_is_not_too_late_for_a_send_that_a_head_may_confirm_in_its_time() {
+    let mut bench = sole(Some(60_000));
+    for _ in 0..5 {
+        submit(&mut bench, "m", 3_000, Priority::Normal);
+    }
+    let sent = bench.pump();
+    assert_eq!(sent.len(), 5, "a quarter of the quota may be unconfirmed");
+    let set = bench.core.balancer.set(Some("m")).unwrap();
+    let job = Job::new(request(), Priority::Normal);
+    bench
+        .core
+        .submit(set, &CHAT, job, Some(bench.now + SECOND / 5), bench.now);
+    let size = JobSize::new(1_500, Output::AtMost(1_500));
+    let request = Request::new(
+        RequestBody::opaque(Vec::new()),
+        Method::Post,
+        ReplyKind::Raw,
+        size,
+        None,
+        None,
+    );
+    let job = Job::new(request, Priority::Normal);
+    bench
+        .core
+        .submit(set, &CHAT, job, Some(bench.now + SECOND / 5), bench.now);
+    bench.pump();
+    assert_eq!(bench.ended, []);
+}
+#[test]
+fn a_job_is_not_too_late_while_what_is_under_way_may_give_room_back_in_its_time() {
+    let mut bench = sole(Some(60_000));
+    let mut sent = Vec::new();
+    for _ in 0..4 {
+        submit(&mut bench, "m", 14_000, Priority::Normal);
+        sent.extend(bench.pump());
+        bench.pass(SECOND / 2);
+    }
+    let set = bench.core.balancer.set(Some("m")).unwrap();
+    let size = JobSize::new(6_000, Output::AtMost(6_000));
+    let request = Request::new(
+        RequestBody::opaque(Vec::new()),
+        Method::Post,
+        ReplyKind::Raw,
+        size,
+        None,
+        None,
+    );
+    let job = Job::new(request, Priority::Normal);
+    let deadline = bench.now + 3 * SECOND;
+    let id = bench.core.submit(set, &CHAT, job, Some(deadline), bench.now).id;
+    assert_eq!(bench.pump().len(), 0, "no room for it");
+    // Its prompt was estimated far too high.
+    let used = Used {
+        prompt: Some(10),
+        output: Some(10),
+    };
+    bench.settle(sent.remove(0), &Outcome::Success(used));
+    bench.settle(sent.remove(0), &Outcome::Success(used));
+    assert_eq!(bench.ended, []);
+    let went: Vec<_> = bench.go_on().iter().map(|sent| sent.job.id()).collect();
+    assert_eq!(went, [id]);
 }
