@@ -132,7 +132,7 @@ fn specs(fleet: &Fleet) -> Vec<EndpointSpec> {
     let spec = |index: usize| EndpointSpec {
         weight: 1 + index as u32 % 5,
         limit: fleet.limited.then(|| LimitSpec {
-            sku: if index % 8 == 0 {
+            sku: if index.is_multiple_of(8) {
                 Sku::Provisioned
             } else {
                 Sku::Standard

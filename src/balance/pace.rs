@@ -30,7 +30,7 @@ impl Pace {
 
     /// Seconds for an answer of so many tokens; none while too little is known.
     pub(super) fn seconds_for(&self, tokens: f64) -> Option<f64> {
-        (self.answers >= ENOUGH).then(|| self.seconds_per_token * (tokens + START))
+        (self.answers >= ENOUGH).then_some(self.seconds_per_token * (tokens + START))
     }
 }
 
