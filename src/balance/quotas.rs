@@ -105,6 +105,14 @@ impl Quotas {
         allowed
     }
 
+    /// Whether nothing whatever may go now by the service's word, or by the pace of requests.
+    pub(super) fn is_gated(&self, endpoint: EndpointId, now: Instant) -> bool {
+        let Places { own, group } = self.of[endpoint.index()];
+        own.into_iter()
+            .chain(group)
+            .any(|index| self.limits[index].is_gated(now))
+    }
+
     /// Whether the endpoint's quota is believed to be counted in windows.
     #[inline]
     pub(super) fn is_in_windows(&self, endpoint: EndpointId) -> bool {

@@ -308,8 +308,12 @@ impl Balancer {
                 };
                 if let Allowed::At(at) = allowed {
                     self.tiers.found_full(member, now);
+                    // The service's word is certain, and so is the pace of requests. What is under way may give room
+                    // back, or be confirmed.
                     found.settles |= self.specs[index].is_provisioned()
-                        || need.deadline.is_some() && self.quotas.awaits_confirmation(member);
+                        || need.deadline.is_some()
+                            && (self.quotas.awaits_confirmation(member)
+                                || endpoint.in_flight() > 0 && !self.quotas.is_gated(member, now));
                     self.has_gaps |= self.quotas.is_in_windows(member);
                     readiness = Readiness::At(at);
                 } else {

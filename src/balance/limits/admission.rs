@@ -88,6 +88,12 @@ impl Limit {
         (closed.charge.is_none() && now < closed.valid).then_some(closed.until)
     }
 
+    /// Whether nothing whatever may go now, by the service's word or the pace of requests.
+    pub fn is_gated(&self, now: Instant) -> bool {
+        let now = self.moment(now);
+        self.gate(now) > now
+    }
+
     /// Whether the service is believed to count in windows whose boundary is known.
     #[inline]
     pub fn is_in_windows(&self) -> bool {
