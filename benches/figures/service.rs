@@ -28,10 +28,10 @@ const HEADERS: &str = "content-type: application/json\r\n\
     x-ms-region: Sweden Central\r\n\
     x-ms-deployment-name: bench\r\n\
     x-ms-rai-invoked: true\r\n\
-    x-ratelimit-limit-requests: 9000\r\n\
-    x-ratelimit-limit-tokens: 1500000\r\n\
-    x-ratelimit-remaining-requests: 8999\r\n\
-    x-ratelimit-remaining-tokens: 745399\r\n\
+    x-ratelimit-limit-requests: -1\r\n\
+    x-ratelimit-limit-tokens: -1\r\n\
+    x-ratelimit-remaining-requests: -1\r\n\
+    x-ratelimit-remaining-tokens: -1\r\n\
     strict-transport-security: max-age=31536000; includeSubDomains; preload\r\n\
     x-content-type-options: nosniff\r\n";
 
