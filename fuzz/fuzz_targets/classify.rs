@@ -69,7 +69,9 @@ fn check(outcome: &Outcome) {
             &throttle.reason
         }
         Outcome::Failed { reason, .. } | Outcome::Unusable { reason, .. } | Outcome::Refused { reason } => reason,
-        Outcome::Success(_) | Outcome::Abandoned => panic!("a reply that is no good was called {outcome:?}"),
+        Outcome::Success(_) | Outcome::Abandoned | Outcome::OutOfTime { .. } => {
+            panic!("a reply that is no good was called {outcome:?}")
+        }
     };
     assert!(!reason.is_empty());
     assert!(reason.chars().count() <= REASON_MAX + 1, "{reason}");
