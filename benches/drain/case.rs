@@ -2,7 +2,7 @@
 
 use azure_openai_blaster::sim::LimiterForm;
 
-use crate::fleet::Shape;
+use crate::shape::Shape;
 
 /// One backlog to be measured.
 #[derive(Clone, Copy)]

@@ -15,7 +15,7 @@
 //!
 //! # Reading order
 //! 1. [`case`]: what is tried
-//! 2. [`fleet`] and [`jobs`]: who answers, and what is asked
+//! 2. [`shape`], [`fleet`] and [`jobs`]: who answers, and what is asked
 //! 3. [`bound`]: the least time that it can take
 //! 4. [`run`]: one backlog, from the first submission to the last answer
 //! 5. [`table`]: what is printed
@@ -40,6 +40,7 @@ mod median;
 #[path = "../shared/process.rs"]
 mod process;
 mod run;
+mod shape;
 #[path = "../shared/simulator.rs"]
 mod simulator;
 mod table;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::case::{FAULT_FROM, FAULT_TO};
-use crate::judge::quantile;
+use crate::quantile::quantile;
 use crate::world::record::{End, Record, Sending};
 
 const BROKEN: usize = 0;

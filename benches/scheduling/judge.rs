@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::case::{Kind, Run};
 use crate::faults;
+use crate::quantile::quantile;
 use crate::world::bound::lower_bound;
 use crate::world::chance::Chance;
 use crate::world::conditions::Conditions;
@@ -167,11 +168,4 @@ fn waits(start: &Start, record: &Record) -> Vec<f64> {
         oracle(Rule::EndsFirst),
         record.refusals(),
     ]
-}
-
-/// The value that the part `q` of them does not exceed.
-pub(crate) fn quantile(values: &mut [f64], q: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let index = (values.len() as f64 * q) as usize;
-    values.get(index).copied().unwrap_or(0.0)
 }

@@ -38,6 +38,7 @@ mod case;
 mod cases;
 mod faults;
 mod judge;
+mod quantile;
 mod table;
 mod world;
 

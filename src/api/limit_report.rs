@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::report::seconds;
+use super::seconds;
 
 /// How the service counts tokens against a quota, as its refusals have shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -36,10 +36,10 @@ pub struct LimitReport {
     /// Requests that are admitted in one `request_window`; none while unknown.
     pub window_requests: Option<u64>,
     /// The window in which the service counts requests.
-    #[serde(rename = "request_window_s", serialize_with = "plain_seconds")]
+    #[serde(rename = "request_window_s", serialize_with = "seconds::plain")]
     pub request_window: Duration,
     /// Time for which nothing is sent, by the service's word.
-    #[serde(rename = "blocked_s", serialize_with = "seconds")]
+    #[serde(rename = "blocked_s", serialize_with = "seconds::optional")]
     pub blocked: Option<Duration>,
     /// Refusals (429) so far, for tokens, requests and capacity.
     pub refusals: u64,
@@ -107,10 +107,6 @@ impl fmt::Display for PromptError {
             self.deviation / self.ratio * 100.0
         )
     }
-}
-
-fn plain_seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    time.as_secs_f64().serialize(serializer)
 }
 
 #[cfg(test)]

@@ -63,6 +63,7 @@ mod raw;
 mod report;
 mod request;
 pub(crate) mod response_id;
+mod seconds;
 mod secret;
 mod tool;
 mod tool_call;

@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::limit_report::{LimitReport, PromptError};
+use super::seconds;
 
 /// Whether an endpoint is given work, and if not, why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -51,7 +52,7 @@ pub struct EndpointReport {
     /// Why it is not given work: also where it is ready and has fallen silent.
     pub reason: Option<String>,
     /// Time until it is given work, or tried, again; none where it is ready or only `enable()` brings it back.
-    #[serde(rename = "left_s", serialize_with = "seconds")]
+    #[serde(rename = "left_s", serialize_with = "seconds::optional")]
     pub left: Option<Duration>,
     /// Requests under way.
     pub in_flight: u32,
@@ -68,10 +69,10 @@ pub struct EndpointReport {
     /// Failures in a row.
     pub failure_streak: u32,
     /// Half of the recent answers took no longer than this, from sending to their end.
-    #[serde(rename = "latency_p50_s", serialize_with = "seconds")]
+    #[serde(rename = "latency_p50_s", serialize_with = "seconds::optional")]
     pub latency_p50: Option<Duration>,
     /// 99 of 100 recent answers took no longer than this.
-    #[serde(rename = "latency_p99_s", serialize_with = "seconds")]
+    #[serde(rename = "latency_p99_s", serialize_with = "seconds::optional")]
     pub latency_p99: Option<Duration>,
     /// The service's own figures, as its latest reply told them.
     pub told: Told,
@@ -197,10 +198,6 @@ impl fmt::Display for EndpointReport {
         }
         Ok(())
     }
-}
-
-pub(super) fn seconds<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-    time.map(|time| time.as_secs_f64()).serialize(serializer)
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::frame::{FrameChoice, FrameLogprobs, FrameToolCall};
+use super::frame::{FrameChoice, FrameToolCall};
+use super::logprobs::Logprobs;
 use super::whole::{WholeCall, WholeChoice, WholeCustom, WholeFunction, WholeMessage};
 use crate::api::json::Text;
 use crate::api::{Delta, FinishReason, Role, ToolCallDelta};
@@ -35,12 +35,6 @@ struct CallDraft {
     name: String,
     arguments: String,
     is_custom: bool,
-}
-
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Logprobs {
-    content: Option<Vec<Box<RawValue>>>,
-    refusal: Option<Vec<Box<RawValue>>>,
 }
 
 impl Draft {
@@ -168,19 +162,6 @@ impl CallDraft {
             function: (!self.is_custom).then_some(WholeFunction { name, arguments: text }),
             custom: self.is_custom.then_some(WholeCustom { name, input: text }),
         }
-    }
-}
-
-impl Logprobs {
-    fn add(&mut self, frame: FrameLogprobs<'_>) {
-        let add = |list: &mut Option<Vec<Box<RawValue>>>, more: Option<Vec<&RawValue>>| {
-            if let Some(more) = more {
-                list.get_or_insert_default()
-                    .extend(more.into_iter().map(ToOwned::to_owned));
-            }
-        };
-        add(&mut self.content, frame.content);
-        add(&mut self.refusal, frame.refusal);
     }
 }
 

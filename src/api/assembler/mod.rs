@@ -20,6 +20,7 @@ use whole::Whole;
 
 mod draft;
 mod frame;
+mod logprobs;
 #[cfg(test)]
 mod tests;
 mod whole;

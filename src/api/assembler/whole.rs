@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::draft::Logprobs;
+use super::logprobs::Logprobs;
 use crate::api::{FinishReason, Role};
 
 #[derive(Serialize)]

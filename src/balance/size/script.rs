@@ -1,6 +1,7 @@
 //! Characters beyond ASCII, by what they cost.
 
-use super::text::TOKEN;
+/// Costs are counted in parts of a token.
+pub(super) const TOKEN: u32 = 64;
 
 /// A group of characters that cost alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,10 +9,7 @@
 //! A table of states and classes takes a byte of ASCII without a branch. What it adds per byte are five counters
 //! in one number.
 
-use super::script::Script;
-
-/// Costs are counted in parts of a token.
-pub(super) const TOKEN: u32 = 64;
+use super::script::{Script, TOKEN};
 
 /// Tokens of the texts of one request.
 #[derive(Clone, Debug)]
