@@ -4,6 +4,7 @@ use super::config::SimDeployment;
 use super::dice::Dice;
 use super::request::{Format, Request};
 use super::schema;
+use super::usage::Usage;
 
 /// What the model says to a request.
 #[derive(Clone, Debug)]
@@ -47,24 +48,6 @@ pub(crate) enum Finish {
     Length,
     ToolCalls,
     ContentFilter,
-}
-
-/// What a request used, in tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Usage {
-    pub(crate) prompt: u64,
-    /// Of those, cached.
-    pub(crate) cached: u64,
-    /// With the hidden ones.
-    pub(crate) completion: u64,
-    /// Of those, hidden.
-    pub(crate) reasoning: u64,
-}
-
-impl Usage {
-    pub(crate) fn total(&self) -> u64 {
-        self.prompt + self.completion
-    }
 }
 
 impl Finish {

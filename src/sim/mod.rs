@@ -32,6 +32,7 @@ mod schema;
 mod server;
 mod settings;
 mod spoil;
+mod usage;
 mod world;
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 pub(crate) use instead::error_plan;
 
-use crate::sim::answer::{Answer, Finish, Usage};
+use crate::sim::answer::{Answer, Finish};
 use crate::sim::cache::PromptCache;
 use crate::sim::config::{CostModel, FaultKind, Poison, Refusals, SimDeployment, SimOperation, Sku};
 use crate::sim::dice::Dice;
@@ -19,6 +19,7 @@ use crate::sim::reply::headers::{self, letters};
 use crate::sim::reply::{ErrorReply, Frames, Headers, Scene, chat, completions, embeddings, quoted, responses};
 use crate::sim::request::{Head, Request, Route};
 use crate::sim::spoil;
+use crate::sim::usage::Usage;
 
 mod instead;
 

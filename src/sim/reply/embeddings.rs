@@ -1,9 +1,9 @@
 //! Embeddings.
 
 use super::{Scene, put};
-use crate::sim::answer::Usage;
 use crate::sim::dice::Dice;
 use crate::sim::request::Embed;
+use crate::sim::usage::Usage;
 
 /// The body of a reply: a unit vector for each input, which depends on the input and the length alone.
 pub(crate) fn json(scene: &Scene<'_>, embed: &Embed, dimensions: u32, usage: &Usage) -> Vec<u8> {

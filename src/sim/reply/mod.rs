@@ -1,7 +1,7 @@
 //! Replies as Azure OpenAI writes them: keys in alphabetical order, filter objects and all.
 
-use super::answer::Usage;
 use super::config::FilterMode;
+use super::usage::Usage;
 
 pub(crate) use error::ErrorReply;
 pub(crate) use frames::{Frames, Part};

@@ -2,8 +2,9 @@
 //! without `[DONE]`.
 
 use super::{Frames, Part, Scene, put, quote};
-use crate::sim::answer::{Answer, Choice, Finish, Kind, Usage};
+use crate::sim::answer::{Answer, Choice, Finish, Kind};
 use crate::sim::config::Pace;
+use crate::sim::usage::Usage;
 
 /// The body of a whole reply.
 pub(crate) fn json(scene: &Scene<'_>, answer: &Answer) -> Vec<u8> {

@@ -18,11 +18,16 @@ use crate::exit_code::ExitCode;
 use crate::interrupt::Interrupt;
 use crate::output::print;
 use crate::screen::Screen;
+use ending::Ending;
+use live::Live;
+use plain::Plain;
 use prompts::Prompts;
-use run::{Ending, Run};
+use run::Run;
 use stopwatch::Stopwatch;
+use view::{Quiet, View};
 
 mod downfall;
+mod ending;
 mod live;
 mod moment;
 mod plain;
@@ -86,7 +91,7 @@ pub(crate) fn run(arguments: &Arguments, screen: &Screen) -> Result<ExitCode, Fa
         .build()
         .map_err(|error| Failure::of("starting the blaster", &error))?;
 
-    let mut view = view::choose(screen, arguments.quiet);
+    let mut view = view_for(screen, arguments.quiet);
     view.tell(&story::introduction(arguments.requests));
     let mut run = Run::new(&blaster, &prompts, arguments.requests, stopwatch, sightings);
     let ending = run
@@ -115,4 +120,15 @@ fn configuration(fleet: &SimFleet, arguments: &Arguments) -> Result<BlasterConfi
     Ok(config
         .num_workers(arguments.workers.into())
         .auto_disable_threshold(story::EJECTED_AFTER))
+}
+
+/// The view for this screen: live on a terminal, plain lines anywhere else.
+fn view_for(screen: &Screen, quiet: bool) -> Box<dyn View> {
+    if quiet {
+        Box::new(Quiet)
+    } else if screen.is_live() {
+        Box::new(Live::new(screen))
+    } else {
+        Box::new(Plain::new(screen))
+    }
 }

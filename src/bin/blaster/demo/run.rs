@@ -8,6 +8,7 @@ use azure_openai_blaster::error::Error;
 use azure_openai_blaster::{Blaster, JobSet};
 
 use super::downfall::Downfall;
+use super::ending::Ending;
 use super::moment::{Endpoint, Moment};
 use super::prompts::Prompts;
 use super::record::Record;
@@ -26,15 +27,6 @@ const LOOK: Duration = Duration::from_millis(125);
 
 /// How long what is under way may go on after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// Every prompt came to its end.
-    Done,
-    /// Ctrl-C came first.
-    Interrupted,
-}
 
 /// A run and all that is known of it.
 pub(super) struct Run<'a> {

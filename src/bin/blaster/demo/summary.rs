@@ -7,9 +7,9 @@ use std::time::Duration;
 use azure_openai_blaster::api::EndpointReport;
 
 use super::downfall::Downfall;
+use super::ending::Ending;
 use super::moment::time_or_dash;
 use super::record::{Attempts, Record};
-use super::run::Ending;
 use super::story::VICTIM;
 use super::words;
 
