@@ -1,6 +1,6 @@
 //! Puts a request body together that comes in chunks (RFC 9112 §7.1). Pure; its tests are those of [`super::request`].
 
-use super::request::{MAX_HEAD, Refusal};
+use super::refusal::{MAX_HEAD, Refusal};
 
 /// A chunked body being put together.
 #[derive(Debug, Default)]

@@ -10,8 +10,9 @@ use tokio::time::Instant;
 
 use super::super::journal::{End, Line, Origin};
 use super::super::plan::{Ask, Ending, Plan};
+use super::refusal::Refusal;
 use super::reply::{self, Framing};
-use super::request::{Head, Inbox, Progress, Refusal, Request};
+use super::request::{Head, Inbox, Progress, Request};
 use super::{Death, Model, Shared};
 use crate::clock;
 

@@ -31,6 +31,7 @@ use spare::SpareFiles;
 mod chunks;
 mod connection;
 mod port;
+mod refusal;
 mod reply;
 pub(crate) mod request;
 mod spare;

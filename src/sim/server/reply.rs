@@ -5,7 +5,8 @@ use std::io::Write as _;
 use std::time::SystemTime;
 
 use super::super::plan::{Ending, Plan};
-use super::request::{Head, Refusal};
+use super::refusal::Refusal;
+use super::request::Head;
 
 /// How much a body that is to be cut promises beyond what is sent, in bytes.
 const MISSING: usize = 1000;

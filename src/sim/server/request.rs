@@ -3,12 +3,7 @@
 use std::borrow::Cow;
 
 use super::chunks::Chunks;
-
-/// Most bytes of a request's line and headers together; a longer head is answered 431.
-pub(crate) const MAX_HEAD: usize = 64 * 1024;
-
-/// Most headers of a request; more are answered 431. (Azure's own limit of ten custom headers is the model's.)
-const MAX_HEADERS: usize = 100;
+use super::refusal::{MAX_HEAD, MAX_HEADERS, Refusal};
 
 /// An emptied buffer larger than this is given back, so that ten thousand idle connections stay small.
 const KEPT_CAPACITY: usize = 16 * 1024;
@@ -34,19 +29,6 @@ pub(crate) struct Head {
     pub(crate) keep_alive: bool,
     /// HTTP/1.0, which knows no chunks.
     pub(crate) old: bool,
-}
-
-/// Why a request cannot be taken. The connection is of no use after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// Not HTTP/1.x, or at odds with itself.
-    Malformed(&'static str),
-    /// More than [`MAX_HEAD`] bytes or [`MAX_HEADERS`] headers.
-    HeadTooLarge,
-    /// A body longer than the server takes.
-    BodyTooLarge,
-    /// A transfer coding other than `chunked`.
-    UnknownCoding,
 }
 
 /// How far the current request has come.
