@@ -46,7 +46,7 @@ const CLOCK: &[&[&str]] = &[&["Instant", "now"], &["SystemTime", "now"], &["thre
 fn the_sources_keep_their_layers() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
-    for folder in ["src", "tests", "benches", "examples", "fuzz/fuzz_targets"] {
+    for folder in ["src", "tests", "benches", "examples", "fuzz/fuzz_targets", "fuzz/src"] {
         collect(root, Path::new(folder), &mut files);
     }
     let arrows = arrows(&files);

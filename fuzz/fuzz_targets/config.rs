@@ -1,20 +1,4 @@
-//! Any text is a configuration that holds all rules, or an error that says where; what was accepted reads the same
-//! again after it was written.
+//! See `src/config.rs`.
 #![no_main]
 
-use azure_openai_blaster::internals::parse;
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|text: &str| {
-    let env = |name: &str| (name.len() % 2 == 0).then(|| format!("value of {name}"));
-    match parse(text, Some("fuzz.json"), &env) {
-        Err(error) => assert!(error.to_string().contains("fuzz.json"), "{error}"),
-        Ok(config) => {
-            config.validate().expect("what was read holds all rules");
-            let written = serde_json::to_string(&config).expect("a configuration of Unicode texts can be written");
-            let again = parse(&written, None, &env).expect("what was written can be read");
-            let rewritten = serde_json::to_string(&again).expect("a configuration of Unicode texts can be written");
-            assert_eq!(written, rewritten);
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| azure_openai_blaster_fuzz::config::check(input));

@@ -5,7 +5,7 @@
 //! until the next moment at which something is due. Nothing polls.
 //!
 //! # Reading order
-//! 1. `core`: everything under the lock, and the decisions about it
+//! 1. `core`: everything under the lock, and the decisions about it: its *pump* hands jobs out, its *settle* takes them back
 //! 2. `shared`: the lock itself, and what is done when it is free
 //! 3. `worker` and `attempt`: the life of a worker, and of one request; `connections`: what its transport tells meanwhile
 //! 4. `slot` and [`handle`]: how a result comes to whoever waits

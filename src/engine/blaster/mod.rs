@@ -6,25 +6,26 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::{
-    ChatCompletion, ChatRequest, Delta, EmbeddingRequest, Embeddings, FinishReason, Options, Prepared, RawReply,
-    RawRequest,
-};
-use crate::balance::{EndpointId, Measured, SetId};
+use replies::{chat, embeddings, raw, text};
+use submission::{give_back, invalid, patience};
+
+use crate::api::{ChatCompletion, ChatRequest, Delta, EmbeddingRequest, Embeddings, RawReply, RawRequest};
+use crate::balance::EndpointId;
 use crate::clock;
 use crate::config::BlasterConfig;
-use crate::error::{Error, RequestError, Result, SubmitError};
+use crate::error::{Error, Result, SubmitError};
 
 use super::builder::Builder;
-use super::core::NotTaken;
 use super::drain::DrainReport;
 use super::handle::JobHandle;
-use super::job::{Reply, ReplyKind, Request};
+use super::job::ReplyKind;
 use super::run_all::RunAll;
 use super::shared::{Patience, Shared};
 use super::state::EndpointState;
 use super::stream::{self, ChatStream, RawStream, Sink};
-use super::ties::Ties;
+
+mod replies;
+mod submission;
 
 /// A queue of jobs, a pool of worker threads, and the deployments that they are sent to.
 ///
@@ -341,146 +342,6 @@ impl Blaster {
         } else {
             Ok(())
         }
-    }
-
-    fn submit_chat<T>(
-        &self,
-        request: ChatRequest,
-        patience: Patience,
-        sink: Option<Sink>,
-        convert: fn(Reply) -> Result<T>,
-    ) -> Result<JobHandle<T>, SubmitError<ChatRequest>> {
-        match request.prepare() {
-            Ok(prepared) => {
-                let taken = self.take(prepared, ReplyKind::Chat, patience, sink);
-                Ok(JobHandle::new(
-                    give_back(taken, request)?,
-                    Arc::clone(&self.shared),
-                    convert,
-                ))
-            }
-            Err(error) => Err(invalid(request, error)),
-        }
-    }
-
-    /// Finds out who may serve the request, and queues it.
-    fn take(
-        &self,
-        prepared: Prepared,
-        reply: ReplyKind,
-        patience: Patience,
-        sink: Option<Sink>,
-    ) -> Result<Arc<super::job::JobCell>, Refusal> {
-        let Prepared {
-            operation,
-            method,
-            body,
-            mut options,
-        } = prepared;
-        let Measured { size, names } = self.shared.measure(&operation, options.model.as_deref(), &body);
-        let ties = Ties::of(&operation, &options, &names);
-        let set = self.set(&options, &ties)?;
-        let headers = options.take_headers();
-        let Options { timeout, priority, .. } = options;
-        let request = Request::new(body, method, reply, size, headers, sink).near(ties.affinity);
-        self.shared
-            .submit(set, &operation, patience, request, timeout, priority)
-            .map_err(|why| match why {
-                NotTaken::Full => Refusal::Full,
-                NotTaken::Closed => Refusal::Closed,
-            })
-    }
-
-    fn set(&self, options: &Options, ties: &Ties) -> Result<SetId, Refusal> {
-        let model = options.model.as_deref();
-        let set = self.shared.with_core(|core| {
-            let set = core.balancer.set(model)?;
-            Some(match ties.response {
-                Some(response) => core.balancer.set_for(response, set),
-                None => set,
-            })
-        });
-        set.ok_or_else(|| {
-            let model = model.unwrap_or_default().to_owned();
-            Refusal::Unknown(Error::UnknownModel {
-                model,
-                known: self.models(),
-            })
-        })
-    }
-}
-
-/// Why a prepared request was not taken.
-enum Refusal {
-    Full,
-    Closed,
-    Unknown(Error),
-}
-
-fn give_back<T, R>(taken: Result<T, Refusal>, request: R) -> Result<T, SubmitError<R>> {
-    taken.map_err(|refusal| match refusal {
-        Refusal::Full => SubmitError::Full(request),
-        Refusal::Closed => SubmitError::ShutDown(request),
-        Refusal::Unknown(error) => SubmitError::Invalid { request, error },
-    })
-}
-
-fn invalid<R>(request: R, error: RequestError) -> SubmitError<R> {
-    SubmitError::Invalid {
-        request,
-        error: error.into(),
-    }
-}
-
-fn patience(timeout: Duration) -> Patience {
-    clock::now()
-        .checked_add(timeout)
-        .map_or(Patience::Endless, Patience::Until)
-}
-
-/// What the engine lays down for a job is what its kind of reply asks for; anything else is a mistake of ours.
-fn foreign<T>(_: Reply) -> Result<T> {
-    Err(Error::Panicked {
-        what: "the reply is of another kind than was asked for".to_owned(),
-        trail: Box::default(),
-    })
-}
-
-fn chat(reply: Reply) -> Result<ChatCompletion> {
-    match reply {
-        Reply::Chat(completion) => Ok(*completion),
-        other => foreign(other),
-    }
-}
-
-fn text(reply: Reply) -> Result<String> {
-    let completion = chat(reply)?;
-    if let Some(why) = completion.no_text() {
-        return Err(Error::NoText {
-            why: why.to_string(),
-            completion: Box::new(completion),
-        });
-    }
-    if completion.finish_reason() == Some(&FinishReason::Length) {
-        log::warn!(
-            "answer {:?} was cut at its token limit (finish reason \"length\")",
-            completion.id
-        );
-    }
-    Ok(completion.into_text())
-}
-
-fn raw(reply: Reply) -> Result<RawReply> {
-    match reply {
-        Reply::Raw(reply) => Ok(*reply),
-        other => foreign(other),
-    }
-}
-
-fn embeddings(reply: Reply) -> Result<Embeddings> {
-    match reply {
-        Reply::Embeddings(embeddings) => Ok(*embeddings),
-        other => foreign(other),
     }
 }
 

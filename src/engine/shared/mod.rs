@@ -1,5 +1,7 @@
 //! What all threads of a blaster share: the lock, the queue to the workers, and what is done when the lock is free.
 
+pub(crate) use submission::Patience;
+
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -10,20 +12,23 @@ use crate::api::{Operation, RequestBody, RequestDefaults};
 #[cfg(feature = "tiktoken")]
 use crate::balance::Vocabulary;
 use crate::balance::outcome::Outcome;
-use crate::balance::{Change, EndpointId, Lease, Measured, Remark, ReplyHead, SetId, Snapshot};
+use crate::balance::{EndpointId, Lease, Measured, ReplyHead, Snapshot};
 use crate::clock;
-use crate::error::{Error, Trail};
 use crate::transport::Transport;
 
-use super::actions::{Actions, Assignment, Ending, Settled, Why};
-use super::core::{Core, NotTaken, Phase};
-use super::event::{self, Event, Hook};
-use super::job::{Job, JobCell, Reply, Request};
+use super::actions::{Actions, Assignment, Settled};
+use super::core::{Core, Phase};
+use super::event::{self, Hook};
+use super::job::Job;
 use super::local_limits::LackWarning;
 use super::moment::{Epoch, Moment};
 use super::news::{News, Piece};
 use super::sync::{Condvar, Mutex, MutexGuard, queue, thread_local};
-use super::worker;
+
+mod closing;
+mod endings;
+mod listener;
+mod submission;
 
 /// What a worker finds in its queue.
 #[derive(Debug)]
@@ -86,14 +91,6 @@ struct Guarded {
     core: Core,
     /// Until when the timer thread sleeps; none for ever.
     timer_sleeps_until: Option<Instant>,
-}
-
-/// Whether, and until when, a submitter waits for room.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Patience {
-    None,
-    Until(Instant),
-    Endless,
 }
 
 thread_local! {
@@ -185,24 +182,6 @@ impl Shared {
         })
     }
 
-    /// Ends every job as [`Error::Panicked`], and the blaster.
-    fn fail_stop(&self, panic: &str) {
-        event::log_panic("a decision of the engine", panic);
-        let what: Arc<str> = format!("a decision of the engine, which is closed now: {panic}").into();
-        // The core may be in any state, so that even closing it may fail; a job that is lost over this says so itself.
-        let end = |cell: &JobCell| {
-            let (what, trail) = (what.to_string(), Box::default());
-            cell.slot.fill(Err(Error::Panicked { what, trail }));
-        };
-        let Some(endings) = event::contain("closing the engine", || self.shut(end)).flatten() else {
-            return;
-        };
-        for Ending { job, .. } in endings {
-            let why = Why::Panicked(Arc::clone(&what));
-            self.finish_ending(Ending { job, why });
-        }
-    }
-
     /// Takes a decision, pumps, and does what follows from both.
     pub(crate) fn act<T>(&self, decide: impl FnOnce(&mut Core, Instant, &mut Actions) -> T) -> T {
         let now = clock::now();
@@ -274,56 +253,6 @@ impl Shared {
         }
     }
 
-    fn announce(&self, change: Change) {
-        let left = change.until.map(|until| until.saturating_duration_since(clock::now()));
-        event::log_change(&change, left);
-        let Change {
-            endpoint,
-            condition,
-            reason,
-            ..
-        } = change;
-        self.tell_listener(&Event::EndpointChanged {
-            endpoint,
-            condition,
-            reason,
-            left,
-        });
-    }
-
-    fn remark(&self, remark: Remark) {
-        let of = |id: EndpointId| &self.endpoints[id.index()];
-        match remark {
-            Remark::Contradicted {
-                endpoint,
-                is_groups,
-                limit,
-            } => {
-                let endpoint = of(endpoint);
-                // Tokens a minute, which no cast can spoil.
-                let contradicted = Event::LimitContradicted {
-                    endpoint: Arc::clone(&endpoint.name),
-                    group: endpoint.group.clone().filter(|_| is_groups),
-                    told_tpm: limit.told.round() as u64,
-                    believed_tpm: limit.believed.round() as u64,
-                };
-                event::log_contradiction(&contradicted);
-                self.tell_listener(&contradicted);
-            }
-            Remark::Answers(endpoint, advice) => log::info!("advice for endpoint {}: {advice}", of(endpoint).name),
-            Remark::Workers(advice) => log::info!("advice: {advice}"),
-        }
-    }
-
-    /// Tells the listener, if there is one, of what concerns no job: its panic ends none.
-    fn tell_listener(&self, event: &Event) {
-        if let Some(hook) = &self.hook
-            && let Err(panic) = event::tell(hook, event)
-        {
-            log::error!("the event hook panicked: {panic}");
-        }
-    }
-
     /// Learns from a reply's head; where that lets others go, they go now and not when the body has come.
     pub(crate) fn admitted(&self, lease: &Lease, head: &ReplyHead, now: Instant) {
         let mut actions = Actions::default();
@@ -380,170 +309,9 @@ impl Shared {
         }
     }
 
-    /// The blaster has been closed between a pump and the sending of what it gave: the workers may be gone before
-    /// they find it in their queue, so it ends here.
-    fn sweep(&self) {
-        let mut stops = 0;
-        while let Ok(message) = self.queue.1.try_recv() {
-            match message {
-                Message::Work(assignment) => worker::give_up(self, *assignment),
-                Message::Stop => stops += 1,
-            }
-        }
-        for _ in 0..stops {
-            let _ = self.queue.0.send(Message::Stop);
-        }
-    }
-
-    /// Takes a job, or says why not.
-    pub(crate) fn submit(
-        &self,
-        set: SetId,
-        operation: &Operation,
-        patience: Patience,
-        request: Request,
-        timeout: Option<Duration>,
-        priority: crate::api::Priority,
-    ) -> Result<Arc<JobCell>, NotTaken> {
-        let job = Job::new(request, priority);
-        let patience = if self.is_own_worker() { Patience::None } else { patience };
-        // A decision that panics has closed the blaster.
-        let taken = event::contain("a submit", || {
-            self.locked(|guarded| self.admit(set, operation, patience, job, timeout, guarded))
-        });
-        let (cell, actions) = taken.unwrap_or(Err(NotTaken::Closed))?;
-        self.perform(actions);
-        Ok(cell)
-    }
-
-    /// Waits for room, and takes the job. A job that is not taken is dropped after `guarded`, the last parameter: what
-    /// it holds is the caller's.
-    fn admit(
-        &self,
-        set: SetId,
-        operation: &Operation,
-        patience: Patience,
-        job: Box<Job>,
-        timeout: Option<Duration>,
-        mut guarded: MutexGuard<'_, Guarded>,
-    ) -> Result<(Arc<JobCell>, Actions), NotTaken> {
-        loop {
-            match (guarded.core.admission(), patience) {
-                (Ok(()), _) => break,
-                (Err(NotTaken::Full), Patience::Endless) => self.room.wait(&mut guarded),
-                (Err(NotTaken::Full), Patience::Until(deadline)) => {
-                    // Room may have come in the same moment, and then the wake-up must not be lost.
-                    if self.room.wait_until(&mut guarded, deadline).timed_out()
-                        && guarded.core.admission() == Err(NotTaken::Full)
-                    {
-                        return Err(NotTaken::Full);
-                    }
-                }
-                (Err(why), _) => return Err(why),
-            }
-        }
-        let now = clock::now();
-        let deadline = timeout
-            .or(self.timeouts.job)
-            .and_then(|timeout| now.checked_add(timeout));
-        let cell = guarded.core.submit(set, operation, job, deadline, now);
-        let mut actions = Actions::default();
-        guarded.core.go_on(now, &mut actions);
-        self.release(guarded, &mut actions);
-        Ok((cell, actions))
-    }
-
-    /// Cancels a job, wherever it is.
-    pub(crate) fn cancel(&self, cell: &JobCell) {
-        // In this order: a job on its way back into the queue either sees the gate, or is found there.
-        cell.gate.cancel();
-        let mut actions = Actions::default();
-        // A handle cancels while it is dropped, which must not panic.
-        event::contain("a cancel", || {
-            self.locked(|mut guarded| {
-                actions.endings.extend(guarded.core.cancel(cell));
-                self.release(guarded, &mut actions);
-            });
-        });
-        self.perform(actions);
-    }
-
-    /// Tells a job's handle how it ended, when all of the caller's that the job held has been let go of.
-    pub(crate) fn finish(&self, job: &mut Job, submitted: Duration, attempts: usize, mut result: Result<Reply, Error>) {
-        job.request.drop_sink();
-        if let Some(hook) = &self.hook {
-            let error = result.as_ref().err().map(Error::kind);
-            let ended = Event::JobEnded {
-                job: job.id(),
-                error,
-                attempts,
-                duration: submitted,
-            };
-            if let Err(what) = event::tell(hook, &ended) {
-                // What was sent stays true.
-                let ledger = match &result {
-                    Ok(reply) => reply.ledger().clone(),
-                    Err(error) => error.ledger().cloned().unwrap_or_default(),
-                };
-                let trail = Box::new(Trail {
-                    ledger,
-                    ..Trail::default()
-                });
-                result = Err(Error::Panicked { what, trail });
-            }
-        }
-        job.cell.slot.fill(result);
-    }
-
-    /// Tells the listener, if there is one. Its panic is returned in words.
-    pub(crate) fn tell(&self, make: impl FnOnce() -> Event) -> Result<(), String> {
-        self.hook.as_ref().map_or(Ok(()), |hook| event::tell(hook, &make()))
-    }
-
     /// Time since the job's submission.
     pub(crate) fn age(&self, job: &Job) -> Duration {
         self.moment(clock::now()).since(job.submitted)
-    }
-
-    /// Tells the handle of a job that ends without a (further) attempt.
-    pub(crate) fn finish_ending(&self, ending: Ending) {
-        let Ending { mut job, why } = ending;
-        let age = self.age(&job);
-        let trail = job.take_trail("it was waiting for a deployment to admit it");
-        let attempts = trail.ledger.len();
-        let error = match why {
-            Why::NoEndpoint(unavailable) => Error::NoEndpoint {
-                endpoints: unavailable.reasons,
-                trail,
-            },
-            Why::TimedOut => Error::Timeout {
-                timeout: self.timeout_of(&job),
-                trail,
-            },
-            Why::TooLate(at) => Error::TooLate {
-                timeout: self.timeout_of(&job),
-                earliest: self.moment(at).since(job.submitted),
-                trail,
-            },
-            Why::TooLarge(most) => Error::TooLarge {
-                tokens: job.request.size.total().into(),
-                most,
-                trail,
-            },
-            Why::ShutDown => Error::ShutDown(trail),
-            Why::Cancelled => Error::Cancelled(trail),
-            Why::Panicked(what) => Error::Panicked {
-                what: what.to_string(),
-                trail,
-            },
-        };
-        self.finish(&mut job, age, attempts, Err(error));
-    }
-
-    /// The job's own timeout, as it was set.
-    pub(crate) fn timeout_of(&self, job: &Job) -> Duration {
-        job.deadline
-            .map_or(Duration::MAX, |deadline| deadline.since(job.submitted))
     }
 
     pub(crate) fn moment(&self, at: Instant) -> Moment {
@@ -588,82 +356,6 @@ impl Shared {
                     self.timer.wait(&mut guarded);
                 }
             }
-        }
-    }
-
-    /// Takes no more jobs.
-    pub(crate) fn stop_admission(&self) {
-        self.with_core(Core::drain);
-        self.room.notify_all();
-    }
-
-    /// Takes no more jobs and waits until the last has ended, or `deadline`, if there is one. False where some have not.
-    pub(crate) fn drain(&self, deadline: Option<Instant>) -> bool {
-        self.stop_admission();
-        let mut guarded = self.core.lock();
-        while !guarded.core.is_idle() && guarded.core.phase() != Phase::Closed {
-            match deadline {
-                None => self.quiet.wait(&mut guarded),
-                Some(deadline) => {
-                    if self.quiet.wait_until(&mut guarded, deadline).timed_out() {
-                        break;
-                    }
-                }
-            }
-        }
-        guarded.core.is_idle()
-    }
-
-    /// Ends everything. The first call does; further ones find it done.
-    pub(crate) fn close(&self) {
-        let Some(endings) = self.shut(|_| ()) else { return };
-        for ending in endings {
-            self.finish_ending(ending);
-        }
-        self.await_in_flight();
-    }
-
-    /// Closes the core, wakes whoever waits, breaks off what is under way (after `end` was called with it) and stops
-    /// the threads. Returns the jobs that waited, to be ended; none where it has been done before.
-    fn shut(&self, end: impl Fn(&JobCell)) -> Option<Vec<Ending>> {
-        let mut guarded = self.core.lock();
-        let (endings, in_flight) = guarded.core.close()?;
-        let workers = guarded.core.workers;
-        drop(guarded);
-        // Before anybody can learn that it is closed, and end a job for that.
-        in_flight.iter().for_each(|cell| end(cell));
-        self.closed.store(true, Ordering::Release);
-        self.room.notify_all();
-        self.timer.notify_all();
-        self.quiet.notify_all();
-        for cell in &in_flight {
-            cell.gate.cancel();
-        }
-        for _ in 0..workers {
-            let _ = self.queue.0.send(Message::Stop);
-        }
-        Some(endings)
-    }
-
-    /// A worker whose connection was shut down tells its job's handle at once, and truly what was sent. One that is
-    /// held up elsewhere (a name that does not resolve, a callback that does not return) is not waited for.
-    fn await_in_flight(&self) {
-        const PATIENCE: Duration = Duration::from_millis(250);
-        if self.is_own_worker() {
-            return;
-        }
-        let deadline = clock::now() + PATIENCE;
-        let mut guarded = self.core.lock();
-        while guarded.core.in_flight() > 0 {
-            if self.quiet.wait_until(&mut guarded, deadline).timed_out() {
-                break;
-            }
-        }
-        // Only what is still under way: the others have their results, and their workers are about to tell them.
-        let held_up = guarded.core.under_way();
-        drop(guarded);
-        for cell in held_up {
-            cell.slot.fill(Err(Error::ShutDown(Box::default())));
         }
     }
 

@@ -8,23 +8,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::api::{Operation, Priority};
-use crate::balance::outcome::Outcome;
-use crate::balance::{
-    Balancer, EndpointId, GiveUp, JobState, Lease, Opening, Pick, ReplyHead, SetId, Target, Unavailable, Verdict,
-};
+use crate::balance::{Balancer, SetId, Unavailable};
 
-use super::actions::{Actions, Assignment, Ending, Settled, Why};
-use super::best_fit::{self, Preferred, need};
+use super::actions::{Actions, Ending, Why};
 use super::by_id::ById;
 use super::job::{Job, JobCell};
 use super::lanes::{LaneId, Lanes};
 use super::moment::{Epoch, Moment};
 
+mod pump;
+mod settle;
+
 /// Most jobs handed out, or ended, in one hold of the lock; more are taken in a further one. Where an endpoint comes
 /// back and hundreds of workers are idle, whoever else wants the lock waits for one decision, not for hundreds.
 const BATCH: usize = 1;
-/// Jobs passed over in one round because they wait for another endpoint than those that are ready.
-const MOST_ASIDE: usize = 32;
 
 /// What the lock guards.
 #[derive(Debug)]
@@ -198,154 +195,6 @@ impl Core {
         self.workers -= 1;
     }
 
-    /// Hands jobs to idle workers for as long as there is a worker and a lane that admits, the most urgent first,
-    /// and ends the jobs that nobody can serve.
-    pub(crate) fn pump(&mut self, now: Instant, actions: &mut Actions) {
-        self.unblock();
-        self.go_on(now, actions);
-    }
-
-    fn unblock(&mut self) {
-        self.lanes_wake = None;
-        self.lanes.unblock();
-    }
-
-    /// Something has ended at one endpoint: nothing for those whom neither it nor its quota serves, nor for those who
-    /// have to wait there all the same.
-    fn unblock_for(&mut self, endpoint: EndpointId, now: Instant) {
-        let is_shared = self.balancer.shares_quota(endpoint);
-        for id in self.lanes.blocked() {
-            let (set, operation) = self.lanes.need(id);
-            if !self.balancer.may_let_go(set, endpoint) {
-                continue;
-            }
-            let opening = if is_shared {
-                Opening::Now
-            } else {
-                let sizes = self.lanes.candidates(id);
-                self.balancer.opening(endpoint, operation, sizes, now)
-            };
-            match opening {
-                Opening::Now => self.lanes.unblock_one(id),
-                Opening::At(at) => self.lanes_wake = self.lanes_wake.into_iter().chain([at]).min(),
-                Opening::Never => {}
-            }
-        }
-    }
-
-    /// The part of a pump that is left where no lane can go on that could not before, but for those that have been
-    /// unblocked: jobs have come, an attempt was settled, the last round was broken off.
-    pub(crate) fn go_on(&mut self, now: Instant, actions: &mut Actions) {
-        if self.phase == Phase::Closed {
-            return;
-        }
-        if self.lanes_wake.is_some_and(|at| at <= now) {
-            self.unblock();
-        }
-        let moment = self.epoch.moment(now);
-        self.wake_scheduled(moment);
-        let rest = if self.is_complete() { self.lanes.rest() } else { None };
-        self.balancer.nothing_more_comes(rest, now);
-        let mut wake = self.lanes_wake;
-        let mut aside = Vec::new();
-        while self.idle > 0 {
-            let Some(job) = self.lanes.take_next(moment) else {
-                break;
-            };
-            if actions.assignments.len() + actions.endings.len() >= BATCH {
-                self.lanes.put_back(job);
-                actions.more = true;
-                break;
-            }
-            let lane = job.cell.lane;
-            let untried = JobState::new(job.id());
-            let chosen = self
-                .balancer
-                .choose(&need(&self.lanes, self.epoch, &job, &untried), now);
-            match chosen {
-                Pick::Send(target) => {
-                    let (lanes, balancer) = (&mut self.lanes, &mut self.balancer);
-                    match best_fit::instead(lanes, balancer, self.epoch, &job, target, now) {
-                        Some(preferred) => self.prefer(preferred, job, now, actions),
-                        None => self.hand_out(job, target, now, actions),
-                    }
-                }
-                Pick::WaitUntil(at) => {
-                    let (lanes, balancer) = (&mut self.lanes, &mut self.balancer);
-                    if let Some(preferred) = best_fit::meanwhile(lanes, balancer, self.epoch, &job, now) {
-                        self.prefer(preferred, job, now, actions);
-                    } else {
-                        wake = wake.into_iter().chain([at]).min();
-                        self.lanes.put_back(job);
-                        self.lanes.block(lane);
-                    }
-                }
-                Pick::WaitForSettle => {
-                    self.lanes.put_back(job);
-                    self.lanes.block(lane);
-                }
-                Pick::TooLate(at) => self.end_with(job, Why::TooLate(at), actions),
-                Pick::TooLarge(most) => self.end_with(job, Why::TooLarge(most), actions),
-                Pick::WaitElsewhere(at) => {
-                    wake = wake.into_iter().chain(at).min();
-                    aside.push(job);
-                    if aside.len() == MOST_ASIDE {
-                        self.lanes.block(lane);
-                    }
-                }
-                Pick::Never(why) => {
-                    // It is so for all jobs of the lane.
-                    self.lanes.put_back(job);
-                    self.end_lane(lane, why, actions);
-                }
-            }
-        }
-        self.lanes_wake = wake;
-        aside.into_iter().for_each(|job| self.lanes.put_back(job));
-        if self.idle == 0 {
-            self.end_hopeless(now, actions);
-        }
-        if self.idle == 0 {
-            self.look_for_room(moment, now);
-        }
-        actions.changes.append(&mut self.balancer.take_changes());
-        actions.remarks.append(&mut self.balancer.take_remarks());
-    }
-
-    /// With every worker busy it is seen now and then whether the next job waits for more than a worker, for advice.
-    fn look_for_room(&mut self, moment: Moment, now: Instant) {
-        if self.lanes.waiting() == 0 || !self.balancer.all_busy() {
-            return;
-        }
-        if let Some(job) = self.lanes.take_next(moment) {
-            let untried = JobState::new(job.id());
-            self.balancer.look(&need(&self.lanes, self.epoch, &job, &untried), now);
-            self.lanes.put_back(job);
-        }
-    }
-
-    /// Another job goes before this one, which goes back to its place.
-    fn prefer(&mut self, preferred: Preferred, oldest: Box<Job>, now: Instant, actions: &mut Actions) {
-        if let Some(job) = self.lanes.take_instead(&oldest, preferred.job) {
-            self.hand_out(job, preferred.target, now, actions);
-        }
-        self.lanes.put_back(oldest);
-    }
-
-    /// Hands a job to an idle worker.
-    fn hand_out(&mut self, job: Box<Job>, target: Target, now: Instant, actions: &mut Actions) {
-        let untried = JobState::new(job.id());
-        let lease = self
-            .balancer
-            .take(target, &need(&self.lanes, self.epoch, &job, &untried), now);
-        self.lanes.took_turn(&job);
-        self.forget_deadline(&job);
-        self.in_flight.insert(job.id(), Arc::clone(&job.cell));
-        self.idle -= 1;
-        let first_byte = self.balancer.first_byte_limit(&lease);
-        actions.assignments.push(Assignment { job, lease, first_byte });
-    }
-
     /// A job that waited ends.
     fn end_with(&mut self, job: Box<Job>, why: Why, actions: &mut Actions) {
         self.end(&job);
@@ -388,16 +237,6 @@ impl Core {
                 job,
                 why: Why::NoEndpoint(why.clone()),
             });
-        }
-    }
-
-    fn wake_scheduled(&mut self, now: Moment) {
-        while let Some(entry) = self.scheduled.first_entry()
-            && entry.key().0 <= now
-        {
-            let job = entry.remove();
-            self.due.remove(&job.id());
-            self.lanes.insert(job);
         }
     }
 
@@ -451,72 +290,6 @@ impl Core {
         // Without an idle worker no lane can go on; the one that becomes idle asks anew.
         let lanes = self.lanes_wake.filter(|_| self.idle > 0 && self.lanes.waiting() > 0);
         own.into_iter().chain(lanes).min()
-    }
-
-    /// Learns from a reply's head. True where [`Core::go_on`] should follow.
-    pub(crate) fn admitted(&mut self, lease: &Lease, head: &ReplyHead, now: Instant) -> bool {
-        let go_on = self.balancer.admitted(lease, head, now);
-        if go_on {
-            self.unblock();
-        }
-        go_on
-    }
-
-    /// Takes back a lease with what came of the attempt, and says what becomes of its job. The worker is then
-    /// idle, and [`Core::go_on`] must follow.
-    pub(crate) fn settle(&mut self, mut job: Box<Job>, lease: Lease, outcome: &Outcome, now: Instant) -> Settled {
-        self.in_flight.remove(&job.id());
-        let (set, _) = self.lanes.need(job.cell.lane);
-        let endpoint = lease.endpoint();
-        let verdict = self.balancer.settle(lease, job.state(), set, outcome, now);
-        if self.balancer.has_changes() {
-            self.unblock();
-        } else {
-            self.unblock_for(endpoint, now);
-        }
-        let moment = self.epoch.moment(now);
-        job.note_end(moment);
-        let at = match verdict {
-            Verdict::Done => {
-                self.lanes.leave(job.cell.lane);
-                self.ended.answered += 1;
-                return Settled::Answered(job);
-            }
-            Verdict::GiveUp(why) => {
-                self.end(&job);
-                return Settled::Failed(job, why);
-            }
-            Verdict::RetryAt(at) => at,
-        };
-        let ends = if self.phase == Phase::Closed {
-            Some(Why::ShutDown)
-        } else if job.cell.gate.is_cancelled() {
-            Some(Why::Cancelled)
-        } else if job.deadline.is_some_and(|deadline| deadline <= moment) {
-            Some(Why::TimedOut)
-        } else {
-            None
-        };
-        if let Some(why) = ends {
-            self.end(&job);
-            return Settled::Ended(Ending { job, why });
-        }
-        if job.handed_out() {
-            self.end(&job);
-            return Settled::Failed(job, GiveUp::Attempts);
-        }
-        if at <= now {
-            self.wait(job);
-        } else {
-            let due = self.epoch.moment(at);
-            if let Some(deadline) = job.deadline {
-                self.deadlines
-                    .insert((deadline, job.id(), job.cell.lane, job.cell.priority));
-            }
-            self.due.insert(job.id(), due);
-            self.scheduled.insert((due, job.id()), job);
-        }
-        Settled::Waiting
     }
 
     /// Takes a job out of its lane to end it; none where it is under way or over.
