@@ -348,13 +348,19 @@ fn a_quota_lower_than_told_is_followed_reported_with_both_figures_and_told_once(
     let limits = Limits::new().tpm(30_000).window_s(2.0);
     let fleet = fleet([terse("gpt").limits(limits).rate_headers(RateHeaders::Off)]);
     let (blaster, events) = listened(told_tpm(&fleet, 120_000, WINDOW));
-    let handles = submit(&blaster, (0..40).map(|id| sized(id, 100)));
-    let (endpoint, group, told, first) = events.until(contradiction);
+    // On a machine so slow that nothing is refused, nothing shows: then more is asked for.
+    let mut contradictions = Vec::new();
+    eventually("a contradiction was told", || {
+        let handles = submit(&blaster, (0..40).map(|id| sized(id, 100)));
+        assert!(wait_all(handles).iter().all(Result::is_ok));
+        contradictions = events.so_far(|event| contradiction(&event));
+        !contradictions.is_empty()
+    });
+    let (endpoint, group, told, first) = contradictions.remove(0);
     assert_eq!((endpoint.as_str(), group, told), ("gpt", None, 120_000));
     assert!(first < 114_000, "{first}");
-    assert!(wait_all(handles).iter().all(Result::is_ok));
     // Told again only where it has moved by more than a fifth.
-    let further = events.so_far(|event| contradiction(&event));
+    let further = contradictions;
     let mut last = first as f64;
     for (_, _, _, believed) in &further {
         assert!(
