@@ -104,6 +104,30 @@ fn two_endpoints_that_both_refuse_are_waited_for() {
 }
 
 #[test]
+fn two_endpoints_that_both_name_whole_seconds_are_left_alone_for_them() {
+    // What `Retry-After: 2` alone says, with no other header and no milliseconds beside it.
+    let names = ["east", "west"];
+    let fault = || SimFault::next(1, refusal(RetryAfter::Honest, 2000));
+    let fleet = fleet(names.map(|name| SimDeployment::new(name).fault(fault())));
+    let blaster = build(one_attempt(&fleet, 1));
+    let handles: Vec<_> = (0..8).map(|id| blaster.submit(ask(id)).unwrap()).collect();
+    for result in wait_all(handles) {
+        assert!(result.is_ok(), "{result:?}");
+    }
+    for name in names {
+        check_rests(&fleet, name, 2000 * MS);
+        // The first job asked both in turn.
+        let refusals = arrived(&fleet, name)
+            .iter()
+            .filter(|entry| entry.status == Some(429))
+            .count();
+        assert_eq!(refusals, 1, "{name}");
+        assert_eq!(state(&blaster, name).report().totals.throttled, 1, "{name}");
+    }
+    assert_eq!(fleet.journal().len(), 8 + 2);
+}
+
+#[test]
 fn whole_seconds_and_the_traps_around_them_are_understood() {
     // Each is a sole endpoint for its model; all rest at once.
     let rows = [
