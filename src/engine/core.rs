@@ -342,7 +342,7 @@ impl Core {
         self.forget_deadline(&job);
         self.in_flight.insert(job.id(), Arc::clone(&job.cell));
         self.idle -= 1;
-        let first_byte = self.balancer.first_byte_limit(&lease);
+        let first_byte = lease.first_byte();
         actions.assignments.push(Assignment { job, lease, first_byte });
     }
 

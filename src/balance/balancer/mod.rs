@@ -21,7 +21,7 @@ use super::quotas::Quotas;
 use super::responses::Responses;
 use super::set::Sets;
 use super::tiers::Tiers;
-use super::{BalanceSettings, Change, EndpointId, EndpointSpec, Lease, Remark, Role, SetId, Snapshot, shares};
+use super::{BalanceSettings, Change, EndpointId, EndpointSpec, Remark, SetId, Snapshot, shares};
 
 mod admitted;
 mod home;
@@ -113,11 +113,6 @@ impl Balancer {
     /// Every model name that some endpoint serves, sorted.
     pub fn models(&self) -> Vec<Arc<str>> {
         self.sets.models()
-    }
-
-    /// Longest wait for the first byte of what this lease allows; none where the configured one holds.
-    pub fn first_byte_limit(&self, lease: &Lease) -> Option<Duration> {
-        (lease.role == Role::Probe).then(|| self.endpoints[lease.endpoint.index()].probe_first_byte())
     }
 
     /// Takes an endpoint out by hand; only [`Balancer::enable`] brings it back.
