@@ -117,7 +117,16 @@ impl Balancer {
             Some(Record::Failed) => !last || found.elsewhere.is_none(),
             Some(Record::Suspect) | None => false,
         };
-        if let Some(member) = found.probe.or(found.hurried.filter(|_| !better)) {
+        let due = found.probe.or(found.hurried.filter(|_| !better));
+        if !found.at_work
+            && let Some((endpoint, _)) = found.silent
+            && due.is_none_or(|due| !self.endpoints[due.index()].is_out())
+        {
+            // Nobody else is there: it may merely have become slow, and then a short wait would be in vain.
+            let role = Role::Regular;
+            return Pick::Send(Target { endpoint, role });
+        }
+        if let Some(member) = due {
             return probe(member);
         }
         if !better
@@ -128,13 +137,6 @@ impl Balancer {
             // shows elsewhere, and there it waits for a place: asked again here, a job that another endpoint can serve
             // would be given up.
             return Pick::WaitElsewhere(at);
-        }
-        if !found.at_work
-            && let Some((endpoint, _)) = found.silent
-        {
-            // Nobody else is there: it may merely have become slow.
-            let role = Role::Regular;
-            return Pick::Send(Target { endpoint, role });
         }
         if let Some(endpoint) = self.next_in_turn(need, &found, now) {
             let role = self.endpoints[endpoint.index()].role();
@@ -339,7 +341,6 @@ impl Balancer {
             found.at_work |= endpoint.is_at_work(now);
             if endpoint.is_worth_a_try(self.caps[index], now)
                 && !found.silent.is_some_and(|(_, least)| least <= endpoint.in_flight())
-                && matches!(readiness, Readiness::At(_) | Readiness::OnSettle)
                 && endpoint.serves(need.operation, now)
                 && self
                     .quotas
