@@ -252,7 +252,11 @@ impl Endpoint {
 
     /// Whether it is given work as ever, but for what rests and quotas keep from it.
     pub(super) fn is_at_work(&self, now: Instant) -> bool {
-        matches!(self.state, State::Ready | State::Trial) && !self.silence.is_on(now)
+        match self.state {
+            State::Ready => !self.silence.is_on(now),
+            State::Trial => true,
+            _ => false,
+        }
     }
 
     /// Whether it has fallen silent, and could be given work all the same if nobody else were there: it may merely have

@@ -210,6 +210,10 @@ impl Watched {
         self.world.pass(left - NANO);
         match self.world.pick(job, &CHAT) {
             Pick::WaitUntil(same) if same == at => {}
+            // Since then everybody has fallen silent, and work goes on all the same.
+            Pick::Send(lease) if self.is_silent(lease.endpoint()) && self.is_alone(lease.endpoint()) => {
+                return self.give_up(lease);
+            }
             // An endpoint that has fallen silent since then is given work later than it would have been.
             other => assert!(
                 !matches!(other, Pick::Send(_)) && self.anybody(Self::is_silent),
@@ -218,15 +222,7 @@ impl Watched {
         }
         self.world.pass(NANO);
         match self.world.pick(job, &CHAT) {
-            Pick::Send(lease) => {
-                let sent = Sent {
-                    lease,
-                    job: JobState::new(0),
-                };
-                self.world.settle(sent, &Outcome::Abandoned);
-                self.sent += 1;
-                self.ended += 1;
-            }
+            Pick::Send(lease) => self.give_up(lease),
             other => assert!(
                 self.anybody(|watched, endpoint| {
                     watched.has_scout(endpoint) || watched.is_full(endpoint) || watched.is_silent(endpoint)
@@ -234,6 +230,13 @@ impl Watched {
                 "the promised instant brings nothing: {other:?}"
             ),
         }
+    }
+
+    fn give_up(&mut self, lease: Lease) {
+        let job = JobState::new(0);
+        self.world.settle(Sent { lease, job }, &Outcome::Abandoned);
+        self.sent += 1;
+        self.ended += 1;
     }
 
     fn anybody(&mut self, mut is: impl FnMut(&mut Self, EndpointId) -> bool) -> bool {
