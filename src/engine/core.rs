@@ -262,6 +262,10 @@ impl Core {
             let chosen = self
                 .balancer
                 .choose(&need(&self.lanes, self.epoch, &job, &untried), now);
+            if !matches!(chosen, Pick::Send(_)) {
+                let (set, _) = self.lanes.need(lane);
+                self.balancer.waits(set, moment.since(job.submitted), now);
+            }
             match chosen {
                 Pick::Send(target) => {
                     let (lanes, balancer) = (&mut self.lanes, &mut self.balancer);

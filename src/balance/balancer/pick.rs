@@ -338,7 +338,8 @@ impl Balancer {
             found.settles |= matches!(readiness, Readiness::At(_)) && endpoint.rests_by_hand(now);
             self.grades.push(grade);
             found.best = found.best.min(grade);
-            found.at_work |= endpoint.is_at_work(now);
+            found.at_work = found.at_work || endpoint.is_at_work(now) && endpoint.serves(need.operation, now);
+            found.all_out = found.all_out && endpoint.is_out();
             if endpoint.is_worth_a_try(self.caps[index], now)
                 && !found.silent.is_some_and(|(_, least)| least <= endpoint.in_flight())
                 && endpoint.serves(need.operation, now)
@@ -356,6 +357,7 @@ impl Balancer {
             };
             found.add(member, readiness, need.job, spares);
         }
+        self.outages.looked(need.set, found.all_out, now);
         found
     }
 
@@ -464,6 +466,8 @@ struct Survey {
     best: Grade,
     /// Whether somebody is at work, if perhaps busy.
     at_work: bool,
+    /// Whether everybody is ejected or disabled.
+    all_out: bool,
     /// Who has fallen silent and has room, with the fewest requests under way.
     silent: Option<(EndpointId, u32)>,
     /// Whether something under way may let it go sooner than `earliest`.
@@ -484,6 +488,7 @@ impl Default for Survey {
             reluctant: None,
             best: Grade::AWAY,
             at_work: false,
+            all_out: true,
             silent: None,
             settles: false,
             hope: false,
