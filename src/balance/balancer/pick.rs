@@ -341,7 +341,7 @@ impl Balancer {
             found.at_work = found.at_work || endpoint.is_at_work(now) && endpoint.serves(need.operation, now);
             found.all_out = found.all_out && endpoint.is_out();
             if endpoint.is_worth_a_try(self.caps[index], now)
-                && !found.silent.is_some_and(|(_, least)| least <= endpoint.in_flight())
+                && found.silent.is_none_or(|(_, least)| least > endpoint.in_flight())
                 && endpoint.serves(need.operation, now)
                 && self
                     .quotas
