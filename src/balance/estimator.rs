@@ -125,13 +125,17 @@ impl Estimator {
     /// What a request is likely to use in fact, which is what a provisioned deployment charges in the end.
     #[must_use]
     pub fn likely_use(&self, size: &JobSize) -> f64 {
-        let prompt = self.ratio.mean * f64::from(size.prompt());
-        let output = match (self.limit(size), size.output()) {
+        self.ratio.mean * f64::from(size.prompt()) + self.likely_answer(size)
+    }
+
+    /// Tokens that the answer is likely to have.
+    #[must_use]
+    pub fn likely_answer(&self, size: &JobSize) -> f64 {
+        match (self.limit(size), size.output()) {
             (Some(limit), _) => self.likely_output(limit),
             (None, Output::Open { choices, .. }) => self.open.mean * f64::from(choices),
             (None, _) => 0.0,
-        };
-        prompt + output
+        }
     }
 
     /// Learns from an answer.

@@ -19,6 +19,8 @@ struct History {
     failures: u32,
     /// Times that this machine lacked a connection for it.
     lacks: u32,
+    /// Whether it has asked in vain whether an endpoint is back.
+    has_probed: bool,
     /// Where it failed.
     failed_at: Vec<EndpointId>,
     /// Attempts answered by a 500 or a senseless reply, with the epoch of the endpoint then: whose fault it was
@@ -98,6 +100,16 @@ impl JobState {
         if !history.failed_at.contains(&endpoint) {
             history.failed_at.push(endpoint);
         }
+    }
+
+    /// It has asked in vain whether an endpoint is back.
+    pub(super) fn note_probe(&mut self) {
+        self.history.get_or_insert_default().has_probed = true;
+    }
+
+    /// Whether it has done its part.
+    pub(super) fn has_probed(&self) -> bool {
+        self.history.as_ref().is_some_and(|history| history.has_probed)
     }
 
     /// `endpoint` has refused it alone, and it is larger than the `quota` there.

@@ -1,6 +1,6 @@
 //! The right to send one request to one endpoint.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::quotas::Reserved;
 use super::{EndpointId, JobSize};
@@ -21,6 +21,8 @@ pub struct Lease {
     pub(super) epoch: u32,
     pub(super) operation: Operation,
     pub(super) at: Instant,
+    /// Longest wait for its first byte, where that is less than the configured one.
+    pub(super) first_byte: Option<Duration>,
     pub(super) size: JobSize,
     pub(super) reserved: Reserved,
     /// Whether a byte of the request may have left the machine.
@@ -51,6 +53,11 @@ impl Lease {
     /// What is asked.
     pub fn operation(&self) -> &Operation {
         &self.operation
+    }
+
+    /// Longest wait for the first byte of what it allows; none where the configured one holds.
+    pub fn first_byte(&self) -> Option<Duration> {
+        self.first_byte
     }
 
     /// What the request is to its endpoint.

@@ -18,6 +18,7 @@ pub use change::Change;
 pub use estimator::{Estimator, LimitAdvice};
 pub use job::JobState;
 pub use lease::{Lease, Role};
+pub use outages::Absent;
 pub use remark::Remark;
 pub use set::SetId;
 #[cfg(feature = "tiktoken")]
@@ -45,6 +46,7 @@ pub mod lease;
 // Not called yet: the balancer is to ask it before it sends.
 #[allow(dead_code)]
 pub mod limits;
+mod outages;
 pub mod outcome;
 mod pace;
 mod quotas;

@@ -1,12 +1,15 @@
 //! What is worth saying once, beside the conditions of endpoints.
 
+use std::time::Duration;
+
 use super::EndpointId;
 use super::advice::WorkerAdvice;
 use super::estimator::LimitAdvice;
 use super::limits::Contradiction;
+use super::outages::Absent;
 
 /// Something for the log and the listeners; the caller tells them.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Remark {
     /// A limit was told that the service does not keep.
     Contradicted {
@@ -19,6 +22,8 @@ pub enum Remark {
     },
     /// Requests to an endpoint set a limit on answers that is far too high.
     Answers(EndpointId, LimitAdvice),
+    /// A job has waited for so long, with others perhaps, and all that may serve it are out; here is why.
+    AllOut(Duration, Vec<Absent>),
     /// There are fewer workers than the quotas could use.
     Workers(WorkerAdvice),
 }

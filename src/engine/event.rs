@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::{Attempt, Condition};
-use crate::balance::Change;
+use crate::balance::{Absent, Change};
 use crate::error::ErrorKind;
 
 /// Something that happened. Holds no secret, and nothing of what was asked or answered.
@@ -104,6 +104,34 @@ pub(crate) fn log_contradiction(event: &Event) {
     }
 }
 
+/// Writes to the log that jobs wait for endpoints all of which are out: who waits for the jobs wants to know why.
+pub(crate) fn log_all_out(waited: Duration, absent: &[Absent]) {
+    log::warn!("{}", all_out(waited, absent));
+}
+
+fn all_out(waited: Duration, absent: &[Absent]) -> String {
+    let mut text = format!(
+        "a job has waited for {} s, since every endpoint that may serve it is out",
+        waited.as_secs()
+    );
+    for (index, absent) in absent.iter().enumerate() {
+        let Absent {
+            name,
+            condition,
+            reason,
+            left,
+        } = absent;
+        let state = match (condition, left) {
+            (Condition::Probing, _) => "being asked".to_owned(),
+            (_, Some(left)) => format!("{condition} and asked again in {:.1} s", left.as_secs_f64()),
+            (_, None) => format!("{condition} and not asked again"),
+        };
+        let before = if index == 0 { ": " } else { "; " };
+        text += &format!("{before}{name} is {state} ({reason})");
+    }
+    text
+}
+
 /// Writes a change of condition to the log: going out of service is a warning, everything else information.
 pub(crate) fn log_change(change: &Change, left: Option<Duration>) {
     let reason = change.reason.as_deref().unwrap_or("");
@@ -117,5 +145,34 @@ pub(crate) fn log_change(change: &Change, left: Option<Duration>) {
         Condition::CoolingDown => log::info!("endpoint {} is cooling down{left}: {reason}", change.endpoint),
         Condition::Probing => log::info!("endpoint {} is being probed: {reason}", change.endpoint),
         Condition::Ready => log::info!("endpoint {} is ready", change.endpoint),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_warning_that_all_are_out_names_each_with_its_reason_and_its_next_turn() {
+        let absent = |name: &str, condition, reason: &str, left: Option<u64>| Absent {
+            name: name.into(),
+            condition,
+            reason: reason.to_owned(),
+            left: left.map(Duration::from_millis),
+        };
+        let text = all_out(
+            Duration::from_millis(61_200),
+            &[
+                absent("east", Condition::Ejected, "5 failures in a row: reset", Some(3_210)),
+                absent("west", Condition::Probing, "silent, then: no reply", None),
+                absent("north", Condition::Disabled, "maintenance", None),
+            ],
+        );
+        assert_eq!(
+            text,
+            "a job has waited for 61 s, since every endpoint that may serve it is out: east is ejected and asked \
+             again in 3.2 s (5 failures in a row: reset); west is being asked (silent, then: no reply); north is disabled \
+             and not asked again (maintenance)"
+        );
     }
 }

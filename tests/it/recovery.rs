@@ -1,5 +1,7 @@
 //! Endpoints that fail often though not always, or fall silent, and how they come back.
 
+use std::cell::RefCell;
+
 use azure_openai_blaster::Blaster;
 use azure_openai_blaster::api::Condition;
 use azure_openai_blaster::sim::{FaultKind, Latency, SimDeployment, SimFault, SimFleet};
@@ -99,4 +101,46 @@ fn an_endpoint_that_falls_silent_is_given_nothing_more_and_the_others_serve() {
     eventually("an end of the silence", || hung.report().reason.is_none());
     blaster.close();
     drop(others);
+}
+
+#[test]
+fn an_endpoint_that_hung_and_is_well_again_has_its_share_again() {
+    let endpoint = |name: &str| SimDeployment::new(name).latency(Latency::fixed(20.0));
+    let fleet = fleet(["hung", "a", "b"].map(endpoint));
+    let (blaster, told) = listened(config(&fleet).num_workers(30));
+    succeed(&blaster, 90);
+    fleet.inject("hung", SimFault::always(FaultKind::Hang)).unwrap();
+    let before = arrived(&fleet, "hung").len();
+    let held = || arrived(&fleet, "hung").len() - before;
+    // Sends jobs one after the other, each when the one before is answered or has come to the endpoint.
+    let lost = RefCell::new(Vec::new());
+    let send_until_held = |most: usize| {
+        while held() < most {
+            let then = held();
+            let job = blaster.submit(ask(0)).unwrap();
+            eventually("an end of the job", || job.is_finished() || held() > then);
+            lost.borrow_mut().push(job);
+        }
+    };
+    // Three find out that it is silent, and a fourth asks it.
+    send_until_held(3);
+    let hung = state(&blaster, "hung");
+    eventually("silence", || hung.report().reason.is_some());
+    send_until_held(4);
+    assert!(hung.report().reason.is_some());
+    fleet.clear_faults("hung").unwrap();
+    send_until_held(5);
+    eventually("an end of the silence", || hung.report().reason.is_none());
+    eventually("its share", || {
+        let before = held();
+        succeed(&blaster, 30);
+        (8..=12).contains(&(held() - before))
+    });
+    assert_eq!(told.conditions(), [], "it was never out");
+    let lost = lost.into_inner();
+    eventually("an end of all but those that hang", || {
+        lost.iter().filter(|job| !job.is_finished()).count() == 3
+    });
+    assert_eq!(hung.report().condition, Condition::Ready);
+    blaster.close();
 }

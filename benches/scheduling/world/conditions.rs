@@ -56,12 +56,15 @@ pub(crate) struct Fault {
     pub(crate) to: f64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum FaultKind {
     /// It resets each connection as soon as a request has come, and at its beginning those that wait for an answer.
     Resets,
     /// It takes requests and says nothing any more.
     Hangs,
+    /// What comes takes so many times as long.
+    #[allow(dead_code)] // a test looks at it, and no case of the bench
+    Slows(f64),
 }
 
 impl Conditions {

@@ -225,11 +225,15 @@ impl World {
     /// The fault begins: what waits for an answer gets none.
     fn break_down(&mut self) {
         let Some(fault) = self.conditions.fault else { return };
+        if let FaultKind::Slows(_) = fault.kind {
+            return;
+        }
         for index in 0..self.at_work.len() {
             if self.record.sendings[index].service == 0 && self.at_work[index].take().is_some() {
-                match fault.kind {
-                    FaultKind::Resets => self.reply(index, End::Reset),
-                    FaultKind::Hangs => self.lose_patience_some_time(index),
+                if fault.kind == FaultKind::Resets {
+                    self.reply(index, End::Reset);
+                } else {
+                    self.lose_patience_some_time(index);
                 }
             }
         }

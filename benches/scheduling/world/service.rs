@@ -50,13 +50,14 @@ impl Service {
     }
 
     pub(crate) fn arrive(&mut self, job: &Job, now: Duration) -> Arrival {
-        match self.fault.filter(|fault| fault.holds(now)).map(|fault| fault.kind) {
+        let slower = match self.fault.filter(|fault| fault.holds(now)).map(|fault| fault.kind) {
             Some(FaultKind::Resets) => return Arrival::Reset,
             Some(FaultKind::Hangs) => return Arrival::Silence,
-            None => {}
-        }
+            Some(FaultKind::Slows(times)) => times,
+            None => 1.0,
+        };
         match self.limiter.admit(job.charge(), now) {
-            Ok(admitted) => Arrival::Admitted(admitted, Duration::from_secs_f64(self.plan.time_for(job))),
+            Ok(admitted) => Arrival::Admitted(admitted, Duration::from_secs_f64(self.plan.time_for(job) * slower)),
             Err(Refused { wait, axis }) => Arrival::Refused(Refusal {
                 wait: if self.plan.provisioned {
                     // A header of milliseconds.

@@ -16,12 +16,13 @@ use super::backlog::{EndOfBacklog, Finisher, Rest};
 use super::endpoint::Endpoint;
 use super::estimator::Estimator;
 use super::grade::Grade;
+use super::outages::{Absent, Outages};
 use super::pace::Pace;
 use super::quotas::Quotas;
 use super::responses::Responses;
 use super::set::Sets;
 use super::tiers::Tiers;
-use super::{BalanceSettings, Change, EndpointId, EndpointSpec, Lease, Remark, Role, SetId, Snapshot, shares};
+use super::{BalanceSettings, Change, EndpointId, EndpointSpec, Remark, SetId, Snapshot, shares};
 
 mod admitted;
 mod home;
@@ -52,6 +53,7 @@ pub struct Balancer {
     changes: Vec<Change>,
     remarks: Vec<Remark>,
     advisor: Advisor,
+    outages: Outages,
     /// Scratch of `pick`, kept to spare an allocation per decision: for each member of the set in question how good a
     /// place it is.
     grades: Vec<Grade>,
@@ -81,6 +83,7 @@ impl Balancer {
             responses: Responses::default(),
             rng,
             advisor: Advisor::new(specs.len()),
+            outages: Outages::default(),
             settings,
             specs,
             changes: Vec::new(),
@@ -113,11 +116,6 @@ impl Balancer {
     /// Every model name that some endpoint serves, sorted.
     pub fn models(&self) -> Vec<Arc<str>> {
         self.sets.models()
-    }
-
-    /// Longest wait for the first byte of what this lease allows; none where the configured one holds.
-    pub fn first_byte_limit(&self, lease: &Lease) -> Option<Duration> {
-        (lease.role == Role::Probe).then(|| self.endpoints[lease.endpoint.index()].probe_first_byte())
     }
 
     /// Takes an endpoint out by hand; only [`Balancer::enable`] brings it back.
@@ -181,6 +179,24 @@ impl Balancer {
             admits,
             now,
         );
+    }
+
+    /// A job of the set has waited for so long, and still does: worth a remark where that is because all are out.
+    pub fn waits(&mut self, set: SetId, waited: Duration, now: Instant) {
+        if !self.outages.is_worth_a_warning(set, waited, now) {
+            return;
+        }
+        let absent = |member: &EndpointId| {
+            let endpoint = &self.endpoints[member.index()];
+            Absent {
+                name: Arc::clone(&self.specs[member.index()].name),
+                condition: endpoint.condition(),
+                reason: endpoint.reason().unwrap_or_default().to_owned(),
+                left: endpoint.until().map(|until| until.saturating_duration_since(now)),
+            }
+        };
+        let absent = self.sets.members(set).iter().map(absent).collect();
+        self.remarks.push(Remark::AllOut(waited, absent));
     }
 
     /// What has changed since the last call, for the log and the listeners.

@@ -8,7 +8,7 @@ use rand::seq::IteratorRandom;
 use super::Balancer;
 use crate::api::Operation;
 use crate::balance::affinity::AffinityKey;
-use crate::balance::endpoint::{Endpoint, Readiness};
+use crate::balance::endpoint::{Endpoint, Patience, Prospect, Readiness};
 use crate::balance::grade::{Grade, Record};
 use crate::balance::quotas::Allowed;
 use crate::balance::set::{Set, SetId};
@@ -117,7 +117,16 @@ impl Balancer {
             Some(Record::Failed) => !last || found.elsewhere.is_none(),
             Some(Record::Suspect) | None => false,
         };
-        if let Some(member) = found.probe.or(found.hurried.filter(|_| !better)) {
+        let due = found.probe.or(found.hurried.filter(|_| !better));
+        if !found.at_work
+            && let Some((endpoint, _)) = found.silent
+            && due.is_none_or(|due| !self.endpoints[due.index()].is_out())
+        {
+            // Nobody else is there: it may merely have become slow, and then a short wait would be in vain.
+            let role = Role::Regular;
+            return Pick::Send(Target { endpoint, role });
+        }
+        if let Some(member) = due {
             return probe(member);
         }
         if !better
@@ -151,9 +160,11 @@ impl Balancer {
         let charge = self.estimators[index].charge(&need.size);
         let reserved = self.quotas.reserve(target.endpoint, &charge, now);
         self.note_place(target, need);
+        let patience = (target.role == Role::Probe).then(|| self.patience(target.endpoint, need, now));
+        let pause = patience.map_or(Duration::ZERO, |patience| patience.pause);
         let subject = &mut self.endpoints[index];
         let before = subject.condition();
-        let number = subject.leave(target.role, need.operation, now);
+        let number = subject.leave(target.role, need.operation, pause, now);
         if subject.condition() != before {
             self.changes.push(subject.change(&self.specs[index].name));
         }
@@ -164,6 +175,7 @@ impl Balancer {
             epoch: subject.epoch(),
             operation: need.operation.clone(),
             at: now,
+            first_byte: patience.map(|patience| patience.first_byte),
             size: need.size,
             reserved,
             written: true,
@@ -326,10 +338,70 @@ impl Balancer {
             found.settles |= matches!(readiness, Readiness::At(_)) && endpoint.rests_by_hand(now);
             self.grades.push(grade);
             found.best = found.best.min(grade);
-            let haste = || need.ends_within(endpoint.probe_first_byte(), now);
-            found.add(member, readiness, need.job, haste);
+            found.at_work = found.at_work || endpoint.is_at_work(now) && endpoint.serves(need.operation, now);
+            found.all_out = found.all_out && endpoint.is_out();
+            if endpoint.is_worth_a_try(self.caps[index], now)
+                && found.silent.is_none_or(|(_, least)| least > endpoint.in_flight())
+                && endpoint.serves(need.operation, now)
+                && self
+                    .quotas
+                    .allow(member, || self.estimators[index].charge(&need.size), now)
+                    == Allowed::Now
+            {
+                found.silent = Some((member, endpoint.in_flight()));
+            }
+            // Who has lost time with it, or with another one that is out, has done its part.
+            let spares = || {
+                let job = need.job;
+                job.has_probed() || job.has_failed_at(member) || self.is_hasty(member, need, now)
+            };
+            found.add(member, readiness, need.job, spares);
         }
+        self.outages.looked(need.set, found.all_out, now);
         found
+    }
+
+    /// Whether a job's time would be over before it has been the probe of an endpoint in vain and is answered elsewhere.
+    fn is_hasty(&self, endpoint: EndpointId, need: &Need<'_>, now: Instant) -> bool {
+        need.deadline.is_some_and(|deadline| {
+            let prospect = self.prospect(endpoint, need, true);
+            let first_byte = self.endpoints[endpoint.index()].patience_with(prospect).first_byte;
+            deadline.saturating_duration_since(now) < first_byte + prospect.expected.unwrap_or_default()
+        })
+    }
+
+    /// How long a job may find out whether an endpoint is back.
+    fn patience(&mut self, endpoint: EndpointId, need: &Need<'_>, now: Instant) -> Patience {
+        let others = self.sets.members(need.set).len();
+        let others_serve = (0..others).any(|seat| {
+            let member = self.sets.members(need.set)[seat];
+            let index = member.index();
+            let readiness = self.endpoints[index].readiness(need.operation, self.caps[index], now);
+            member != endpoint
+                && matches!(readiness, Readiness::Now(Role::Regular | Role::Trial))
+                && self.has_room(member, need, now)
+        });
+        let prospect = self.prospect(endpoint, need, others_serve);
+        self.endpoints[endpoint.index()].patience_with(prospect)
+    }
+
+    /// What is known of how long an endpoint needs for a job; while nothing is, of the slowest of the others.
+    fn prospect(&self, endpoint: EndpointId, need: &Need<'_>, others_serve: bool) -> Prospect {
+        let usual = |member: EndpointId| self.endpoints[member.index()].tallies.first_byte.quantile(0.99);
+        let expected = |member: EndpointId| {
+            let index = member.index();
+            let answer = self.estimators[index].likely_answer(&need.size);
+            self.paces[index].seconds_for(answer)
+        };
+        let members = || self.sets.members(need.set).iter().copied();
+        let slowest = || members().filter_map(expected).max_by(f64::total_cmp);
+        Prospect {
+            others_serve,
+            usual: usual(endpoint).or_else(|| members().filter_map(usual).max()),
+            expected: expected(endpoint).or_else(slowest).map(Duration::from_secs_f64),
+            in_vain: 0,
+            overlaps: false,
+        }
     }
 
     /// The member whose turn it is, of those with the best grade.
@@ -385,13 +457,19 @@ impl Balancer {
 struct Survey {
     /// A probe of it is due.
     probe: Option<EndpointId>,
-    /// A probe of it is due, and the job's time would end with the probe's.
+    /// A probe of it is due, and the job's time would end with the probe's, or the job has lost time by such endpoints.
     hurried: Option<EndpointId>,
     /// A probe of it is due, and the job has had a 500 there: another one finds out better, for this one may be at
     /// fault itself.
     reluctant: Option<EndpointId>,
     /// The best place of those that are ready.
     best: Grade,
+    /// Whether somebody is at work, if perhaps busy.
+    at_work: bool,
+    /// Whether everybody is ejected or disabled.
+    all_out: bool,
+    /// Who has fallen silent and has room, with the fewest requests under way.
+    silent: Option<(EndpointId, u32)>,
     /// Whether something under way may let it go sooner than `earliest`.
     settles: bool,
     /// Whether somebody who is not ready is expected to be.
@@ -409,6 +487,9 @@ impl Default for Survey {
             hurried: None,
             reluctant: None,
             best: Grade::AWAY,
+            at_work: false,
+            all_out: true,
+            silent: None,
             settles: false,
             hope: false,
             earliest: None,
@@ -419,12 +500,12 @@ impl Default for Survey {
 
 impl Survey {
     #[inline]
-    fn add(&mut self, member: EndpointId, readiness: Readiness, job: &JobState, haste: impl FnOnce() -> bool) {
+    fn add(&mut self, member: EndpointId, readiness: Readiness, job: &JobState, spares: impl FnOnce() -> bool) {
         match readiness {
             Readiness::Now(Role::Probe) if job.suspects_endpoint(member) => {
                 self.reluctant = self.reluctant.or(Some(member));
             }
-            Readiness::Now(Role::Probe) if haste() => self.hurried = self.hurried.or(Some(member)),
+            Readiness::Now(Role::Probe) if spares() => self.hurried = self.hurried.or(Some(member)),
             Readiness::Now(Role::Probe) => self.probe = self.probe.or(Some(member)),
             Readiness::Now(Role::Regular | Role::Trial) => {}
             Readiness::At(at) => {
@@ -443,14 +524,6 @@ impl Survey {
             }
             Readiness::Refuses(at) => self.earliest = sooner(self.earliest, at),
         }
-    }
-}
-
-impl Need<'_> {
-    /// Whether its time is over before `limit` is.
-    fn ends_within(&self, limit: Duration, now: Instant) -> bool {
-        self.deadline
-            .is_some_and(|deadline| deadline.saturating_duration_since(now) < limit)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Balancer;
 use crate::api::Condition;
-use crate::balance::endpoint::{DISABLED_PROBE, Failure};
+use crate::balance::endpoint::{DISABLED_PROBE, Failure, Part};
 use crate::balance::job::{JobState, Suspect};
 use crate::balance::limits::Settlement;
 use crate::balance::outcome::{Blame, Outcome, Scope, Throttle};
@@ -22,6 +22,10 @@ struct Attempt {
     lease: Lease,
     /// Whether it went first, and the others wait for what it found out.
     scout: bool,
+    /// It went first, and another has found out meanwhile.
+    overtaken: bool,
+    /// Where its endpoint was silent: when that is asked next whether it is there.
+    silent: Option<Instant>,
     /// Who may serve the same.
     set: SetId,
     /// When it was over.
@@ -38,11 +42,13 @@ impl Balancer {
         outcome: &Outcome,
         now: Instant,
     ) -> Verdict {
-        let scout = self.endpoints[lease.endpoint.index()].back(&lease, outcome.is_answer(), now);
+        let (part, silent) = self.endpoints[lease.endpoint.index()].back(&lease, outcome.is_answer(), now);
         let reserved = mem::take(&mut lease.reserved);
         let attempt = &Attempt {
             lease,
-            scout,
+            scout: part == Part::Leads,
+            overtaken: part == Part::Overtaken,
+            silent,
             set: need,
             now,
         };
@@ -163,7 +169,9 @@ impl Balancer {
                 let index = suspect.endpoint.index();
                 let failure = Failure {
                     epoch: suspect.epoch,
+                    number: 0,
                     scout: false,
+                    silent: None,
                     answered: true,
                     reason: &suspect.reason,
                 };
@@ -229,6 +237,7 @@ impl Balancer {
         endpoint.tallies.unusable(reason);
         job.note_failure(lease.endpoint, false);
         let changed = match scope {
+            _ if attempt.overtaken => false,
             Scope::Deployment => endpoint.unusable(lease.epoch, *scout, reason, *now),
             Scope::Operation => endpoint.lacks(lease, *scout, reason, *now),
         };
@@ -306,19 +315,25 @@ impl Balancer {
         let endpoint = &mut self.endpoints[attempt.index()];
         endpoint.tallies.failed(reason);
         endpoint.lacks.unknown(&attempt.lease, attempt.now);
-        job.note_failure(attempt.lease.endpoint, attempt.lease.role != Role::Probe);
+        let was_probe = attempt.lease.role == Role::Probe;
+        job.note_failure(attempt.lease.endpoint, !was_probe);
+        if was_probe {
+            job.note_probe();
+        }
     }
 
     /// The failure is the endpoint's own; `answered` where it is there to say so.
     fn hold_against(&mut self, attempt: &Attempt, reason: &str, answered: bool) {
         let Attempt { lease, scout, now, .. } = attempt;
         let (index, health) = (attempt.index(), self.settings.health);
-        if !answered && self.endpoints[index].knocked_in_vain(lease, *scout, *now) {
+        if attempt.overtaken || !answered && self.endpoints[index].knocked_in_vain(lease, *scout, *now) {
             return;
         }
         let failure = Failure {
             epoch: lease.epoch,
+            number: lease.number,
             scout: *scout,
+            silent: attempt.silent.filter(|_| self.others_serve(attempt)),
             answered,
             reason,
         };

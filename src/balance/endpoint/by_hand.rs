@@ -11,6 +11,7 @@ impl Endpoint {
     pub(in crate::balance) fn cool_down(&mut self, until: Instant) -> bool {
         self.rests_by_hand_until = self.rests_by_hand_until.max(Some(until));
         // A probe under way must not end the rest before its time.
+        self.scouts.overtake();
         if let State::Probing(out) = &self.state {
             self.state = State::Out(out.probed_at(until));
             return true;

@@ -7,6 +7,7 @@
 //! | Ready    | failure                                   | Cooling for 1, 2, 4 … 30 s, jittered            |
 //! | Ready    | 5xx while 9 of 10 attempts succeed        | Ready: an exception (see `is_exception`)        |
 //! | Ready    | silence of 12 gaps between heads          | Ready, and given only knocks (see `Silence`)    |
+//! | Ready    | a request that is no knock times out then | Out (ejected), probed as it was knocked at      |
 //! | Cooling  | its time has come                         | Ready; after a failure: Trial                   |
 //! | Trial    | the one request's head has come           | Ready                                           |
 //! | Trial    | failure / 429                             | Cooling, longer / until then                    |
@@ -19,7 +20,8 @@
 //! | Out      | 429 of an older request, `cool_down`      | Out, probed not before then                     |
 //! | Probing  | head of a good reply, or a refused request | Ready, with a `Ramp`                           |
 //! | Probing  | 429                                       | Cooling until then, Trial after it, then a ramp |
-//! | Probing  | failure                                   | Out, until the next probe                       |
+//! | Probing  | 5 s (see `patience`)                      | Probing, with one more request, up to three     |
+//! | Probing  | failure, and no other probe is out        | Out, until the next probe                       |
 //! ```
 //!
 //! Failures of requests that were under way together count once: a lease remembers the *epoch* in which it was
@@ -31,8 +33,9 @@
 //!
 //! A *ramp* lets an endpoint that was out have one request under way, then twice as many with each second and each round of
 //! answers, up to its places. A *knock* is a request that finds out, as a probe does, whether a silent endpoint is there:
-//! 10 s after it has fallen silent, and every 5 s after one in vain. A knock that fails without an answer tells no more
-//! than the silence does, and changes nothing; any head ends the silence.
+//! 10 s after it has fallen silent, and every 5 s from then on. A knock that fails without an answer tells no more
+//! than the silence does, and changes nothing; any head ends the silence. Where nobody else is at work, work goes on to
+//! half of its places.
 //!
 //! A denial (401, 403, …) that is not in the service's own words is the endpoint's where it has not served since it was
 //! last out, or where two jobs in a row meet it (see `Doubts::denies`); else it is a suspicion, as a 500 is.
@@ -40,8 +43,11 @@
 //! A request that ends because its job's time is over is a failure where the endpoint was silent for longer than it
 //! needs (see `let_down`), and otherwise tells nothing.
 //!
-//! Of the requests that go first (trials and probes) at most one is out at a time, whatever state the endpoint goes
-//! through meanwhile: it is the endpoint's *scout*, from its lease to its head, or to its end where no good head comes.
+//! Requests that go first are the endpoint's *scouts*, each from its lease to its head, or to its end where no good head
+//! comes. Of trials one is out at a time. While a probe or a knock is unanswered a further one follows every 5 s, up to
+//! three, each with a limit for its first byte (see `patience`). The first good head brings the endpoint back and
+//! *overtakes* those that are still out: that they fail says nothing more. Which fails while another is out leaves the
+//! decision to that one.
 //!
 //! A rest once begun is kept in whatever comes after it: an endpoint that is ejected or disabled while it rests is
 //! probed when the rest is over, at the earliest.
@@ -56,9 +62,12 @@ use lacks::Lacks;
 pub(super) use out::EJECTED_PROBE;
 use out::Out;
 pub(super) use out::{DISABLED_PROBE, PROBE_FIRST_BYTE};
+pub(super) use patience::{Patience, Prospect};
 use ramp::Ramp;
 use refusals::Refusals;
 pub(super) use requests::Failure;
+pub(super) use scouts::Part;
+use scouts::Scouts;
 use silence::Silence;
 pub(super) use state::Readiness;
 use state::State;
@@ -72,9 +81,11 @@ mod doubts;
 mod failure_rate;
 mod lacks;
 mod out;
+mod patience;
 mod ramp;
 mod refusals;
 mod requests;
+mod scouts;
 mod silence;
 mod state;
 mod tallies;
@@ -90,8 +101,7 @@ pub(super) struct Endpoint {
     rests_by_hand_until: Option<Instant>,
     /// Raised by each counted failure, and when the endpoint is switched off or on.
     epoch: u32,
-    /// The number of the lease that went first, while its head has not come.
-    scout: Option<u64>,
+    scouts: Scouts,
     /// Leases given so far; the newest has this number.
     leases: u64,
     /// Failures in a row.
@@ -123,7 +133,7 @@ impl Endpoint {
             in_flight: 0,
             rests_by_hand_until: None,
             epoch: 0,
-            scout: None,
+            scouts: Scouts::default(),
             leases: 0,
             streak: 0,
             first_of_streak: None,
@@ -233,15 +243,34 @@ impl Endpoint {
 
     /// Whether something under way may let requests go sooner than the instant that [`Endpoint::readiness`] names.
     pub(super) fn may_go_on(&self, now: Instant) -> bool {
-        matches!(self.state, State::Ready) && (self.ramp.is_some() || self.silence.is_on(now))
+        match self.state {
+            State::Ready => self.ramp.is_some() || self.silence.is_on(now),
+            State::Probing(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it is given work as ever, but for what rests and quotas keep from it.
+    pub(super) fn is_at_work(&self, now: Instant) -> bool {
+        match self.state {
+            State::Ready => !self.silence.is_on(now),
+            State::Trial => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it has fallen silent, and could be given work all the same if nobody else were there: it may merely have
+    /// become slow. Half of its places are kept for those who ask whether it is there, for it may as well hang.
+    pub(super) fn is_worth_a_try(&self, max_in_flight: u32, now: Instant) -> bool {
+        matches!(self.state, State::Ready) && self.silence.is_on(now) && self.in_flight < max_in_flight / 2
     }
 
     /// Whether a request for `operation` can go now. Call [`Endpoint::refresh`] first.
     #[inline]
     pub(super) fn readiness(&self, operation: &Operation, max_in_flight: u32, now: Instant) -> Readiness {
-        let lead = self.scout.is_none();
-        let readiness = match self.state.readiness(self.in_flight < max_in_flight, lead, now) {
-            Readiness::Now(Role::Regular) => self.regular(lead, now),
+        let room = self.in_flight < max_in_flight;
+        let readiness = match self.state.readiness(room, &self.scouts, now) {
+            Readiness::Now(Role::Regular) => self.regular(now),
             readiness => readiness,
         };
         match self.lacks.of(operation).map(|lack| lack.retry_at) {
@@ -254,10 +283,10 @@ impl Endpoint {
         }
     }
 
-    /// Whether one of many can go where the state and the places allow it; one that goes first could if `lead`.
-    fn regular(&self, lead: bool, now: Instant) -> Readiness {
+    /// Whether one of many can go where the state and the places allow it.
+    fn regular(&self, now: Instant) -> Readiness {
         if self.silence.is_on(now) {
-            return match self.silence.knocks_at().filter(|_| lead) {
+            return match self.silence.knocks_at().filter(|_| self.scouts.has_room()) {
                 Some(at) if at <= now => Readiness::Now(Role::Probe),
                 Some(at) => Readiness::At(at),
                 None => Readiness::OnSettle,
@@ -286,10 +315,16 @@ impl Endpoint {
         }
     }
 
-    /// Longest wait for a probe's first byte.
-    pub(super) fn probe_first_byte(&self) -> Duration {
-        let failed = self.state.out().map_or(self.silence.knocks(), |out| out.failed_probes);
-        out::probe_first_byte(failed).max(self.patience())
+    /// How long one that asks whether it is back may wait.
+    pub(super) fn patience_with(&self, prospect: Prospect) -> Patience {
+        let in_vain = self.state.out().map_or(self.silence.knocks(), |out| out.failed_probes);
+        let overlaps = self.scouts.is_led();
+        Prospect {
+            in_vain,
+            overlaps,
+            ..prospect
+        }
+        .patience()
     }
 
     /// Silence that is longer than this tells against the endpoint, whatever it was asked.

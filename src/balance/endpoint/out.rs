@@ -6,17 +6,16 @@ use std::time::{Duration, Instant};
 pub(in crate::balance) const EJECTED_PROBE: Duration = Duration::from_secs(5);
 /// Time between probes of a disabled endpoint, and before an operation it lacked is tried again.
 pub(in crate::balance) const DISABLED_PROBE: Duration = Duration::from_secs(60);
-/// A probe's first byte must come within this, or within what 99 of 100 answers have needed, if that is longer.
+/// Silence that is longer than this tells against an endpoint, if answers are not known to take longer; a probe waits
+/// so much longer than they do.
 pub(in crate::balance) const PROBE_FIRST_BYTE: Duration = Duration::from_secs(5);
-/// A probe holds its job no longer than this, unless answers are known to take longer.
-const PROBE_FIRST_BYTE_MAX: Duration = Duration::from_secs(30);
 
 /// Why an endpoint is out, and when it is tried again.
 #[derive(Clone, Debug)]
 pub(super) struct Out {
     /// By hand or for good cause, and work does not wait for it; else it is ejected.
     pub(super) disabled: bool,
-    /// None: only `enable()` brings it back.
+    /// When it is probed next, where a probe is out beside that one. None: only `enable()` brings it back.
     pub(super) probe_at: Option<Instant>,
     /// Probes in a row that have failed.
     pub(super) failed_probes: u32,
@@ -50,21 +49,17 @@ impl Out {
         }
     }
 
-    /// The same, after a probe that has failed.
-    pub(super) fn probe_failed(&self, now: Instant) -> Self {
-        let pause = if self.disabled { DISABLED_PROBE } else { EJECTED_PROBE };
+    /// The same, after a probe that has failed; `newest` where none was sent after it.
+    pub(super) fn probe_failed(&self, newest: bool, now: Instant) -> Self {
+        let probe_at = match self.probe_at {
+            // It was sent long ago: whether to send the next was decided then.
+            Some(at) if !self.disabled && (!newest || at <= now) => at,
+            _ if self.disabled => now + DISABLED_PROBE,
+            _ => now + EJECTED_PROBE,
+        };
         Out {
-            failed_probes: self.failed_probes + 1,
-            ..self.probed_at(now + pause)
+            failed_probes: self.failed_probes.saturating_add(1),
+            ..self.probed_at(probe_at)
         }
     }
-}
-
-/// Longest wait for a probe's first byte, after this many probes have failed. Doubles with each, within bounds: where
-/// nothing has been learnt yet, requests that take longer than [`PROBE_FIRST_BYTE`] by their nature would keep a
-/// healthy endpoint out, but an endpoint that hangs must not hold each probe's job for longer and longer.
-pub(super) fn probe_first_byte(failed_probes: u32) -> Duration {
-    PROBE_FIRST_BYTE
-        .saturating_mul(2u32.saturating_pow(failed_probes))
-        .min(PROBE_FIRST_BYTE_MAX)
 }

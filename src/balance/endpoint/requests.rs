@@ -7,6 +7,7 @@ use rand::Rng;
 use super::out::{DISABLED_PROBE, EJECTED_PROBE, Out};
 use super::ramp::Ramp;
 use super::refusals::Refusals;
+use super::scouts::Part;
 use super::state::State;
 use super::{Endpoint, FailureRate};
 use crate::api::Operation;
@@ -18,24 +19,38 @@ use crate::balance::{HealthSettings, Lease, Role, backoff};
 pub(in crate::balance) struct Failure<'a> {
     /// The epoch in which the request was given.
     pub(in crate::balance) epoch: u32,
+    /// The number of the request's lease.
+    pub(in crate::balance) number: u64,
     /// Whether the request went first.
     pub(in crate::balance) scout: bool,
+    /// Where the endpoint was silent then, and the request was none that asked whether it is there: when it is asked next.
+    pub(in crate::balance) silent: Option<Instant>,
     /// Whether the endpoint is there: it has answered, with an error.
     pub(in crate::balance) answered: bool,
     pub(in crate::balance) reason: &'a str,
 }
 
 impl Endpoint {
-    /// A request is about to be sent in `role`. Returns its number.
-    pub(in crate::balance) fn leave(&mut self, role: Role, operation: &Operation, now: Instant) -> u64 {
+    /// A request is about to be sent in `role`; if it asks whether the endpoint is back, another may do so after `pause`.
+    /// Returns its number.
+    pub(in crate::balance) fn leave(
+        &mut self,
+        role: Role,
+        operation: &Operation,
+        pause: Duration,
+        now: Instant,
+    ) -> u64 {
         self.in_flight += 1;
         self.leases += 1;
         let number = self.leases;
         if role != Role::Regular {
-            self.scout = Some(number);
+            self.scouts.sent(number);
         }
-        if let (Role::Probe, State::Out(out)) = (role, &self.state) {
-            self.state = State::Probing(out.clone());
+        if role == Role::Probe {
+            match &self.state {
+                State::Out(out) | State::Probing(out) => self.state = State::Probing(out.probed_at(now + pause)),
+                _ => self.silence.knocked(now + pause),
+            }
         }
         self.lacks.ask(operation, now);
         self.silence.sent(number, now);
@@ -45,20 +60,18 @@ impl Endpoint {
         number
     }
 
-    /// A request is over, `answered` where something has come of it. True where it went first and the others wait for what it found out.
-    pub(in crate::balance) fn back(&mut self, lease: &Lease, answered: bool, now: Instant) -> bool {
+    /// A request is over, `answered` where something has come of it. Returns what it was, and, where the endpoint was
+    /// silent, when it would have been asked next.
+    pub(in crate::balance) fn back(&mut self, lease: &Lease, answered: bool, now: Instant) -> (Part, Option<Instant>) {
         self.in_flight -= 1;
         self.tallies.totals.sent += u64::from(lease.sent);
         self.tallies.totals.not_sent += u64::from(lease.not_sent);
+        let silent = self.silence.is_on(now).then(|| self.silence.knocks_at()).flatten();
         self.silence.back(lease.number, answered, now);
         if let Some(ramp) = &mut self.ramp {
             ramp.back(lease.number);
         }
-        self.take_scout(lease)
-    }
-
-    fn take_scout(&mut self, lease: &Lease) -> bool {
-        self.scout.take_if(|number| *number == lease.number).is_some()
+        (self.scouts.take(lease.number), silent)
     }
 
     /// The head of a reply has come, whatever it is. True where others may go now that had to wait because nothing came.
@@ -76,12 +89,13 @@ impl Endpoint {
         if let Some(ramp) = &mut self.ramp {
             ramp.heard(lease.number);
         }
-        if !self.take_scout(lease) {
+        if self.scouts.take(lease.number) != Part::Leads {
             return false;
         }
         if lease.role == Role::Probe && matches!(self.state, State::Ready) {
             // It has asked an endpoint that was silent.
             self.ramp = Some(Ramp::new(self.leases, now));
+            self.scouts.overtake();
         }
         self.open(now)
     }
@@ -96,7 +110,8 @@ impl Endpoint {
                 }
                 false
             }
-            State::Probing(_) => {
+            // One that was sent before it was ejected finds out as well.
+            State::Probing(_) | State::Out(Out { disabled: false, .. }) => {
                 self.state = State::Ready;
                 self.end_streak();
                 self.refusals = Refusals::default();
@@ -111,6 +126,7 @@ impl Endpoint {
     /// It is no longer out: what was sent before says nothing more about it, and it is given work little by little.
     fn is_back(&mut self, now: Instant) {
         self.back_since = self.epoch;
+        self.scouts.overtake();
         self.rate = FailureRate::default();
         self.ramp = Some(Ramp::new(self.leases, now));
         self.silence.forget(now);
@@ -161,10 +177,28 @@ impl Endpoint {
     pub(in crate::balance) fn abandoned(&mut self, lease: &Lease, scout: bool, now: Instant) -> bool {
         self.lacks.unknown(lease, now);
         if let (true, State::Probing(out)) = (scout, &self.state) {
-            self.state = State::Out(out.probed_at(now));
-            return true;
+            let next = if self.scouts.is_newest(lease.number) {
+                out.probed_at(now)
+            } else {
+                out.clone()
+            };
+            return self.probed_on(next);
+        }
+        if scout
+            && lease.role == Role::Probe
+            && matches!(self.state, State::Ready)
+            && self.scouts.is_newest(lease.number)
+        {
+            self.silence.knocked(now);
         }
         false
+    }
+
+    /// A probe has found nothing. True where the condition changed: no other probe is out.
+    fn probed_on(&mut self, out: Out) -> bool {
+        let is_led = self.scouts.is_led();
+        self.state = if is_led { State::Probing(out) } else { State::Out(out) };
+        !is_led
     }
 
     /// A request has ended with its job's time, after it had `waited`. True where that is the endpoint's fault and not
@@ -227,9 +261,9 @@ impl Endpoint {
             epoch, scout, reason, ..
         } = *failure;
         if let (true, State::Probing(out)) = (scout, &self.state) {
-            self.state = State::Out(out.probe_failed(now));
+            let next = out.probe_failed(self.scouts.is_newest(failure.number), now);
             self.epoch = self.epoch.wrapping_add(1);
-            return true;
+            return self.probed_on(next);
         }
         if self.is_out() {
             return false;
@@ -248,6 +282,13 @@ impl Endpoint {
             return false;
         }
         self.epoch = self.epoch.wrapping_add(1);
+        if let (false, Some(next)) = (failure.answered, failure.silent) {
+            // Nothing has come of any, and this one has waited as long as it may.
+            self.doubts.taken_out();
+            let reason = format!("silent, then: {reason}");
+            self.state = State::Out(Out::ejected(reason, self.after_rest(next.max(now))));
+            return true;
+        }
         if let Some(reason) = self.ejects(reason, settings, now) {
             self.doubts.taken_out();
             self.state = State::Out(Out::ejected(reason, self.after_rest(now + EJECTED_PROBE)));
@@ -286,10 +327,9 @@ impl Endpoint {
     pub(in crate::balance) fn knocked_in_vain(&mut self, lease: &Lease, scout: bool, now: Instant) -> bool {
         let asked = scout && lease.role == Role::Probe && matches!(self.state, State::Ready);
         if asked && self.silence.is_on(now) {
-            self.silence.knocked_in_vain(now);
-            return true;
+            self.silence.knocked_in_vain(self.scouts.is_newest(lease.number), now);
         }
-        false
+        asked
     }
 
     /// Takes the endpoint out for what a request given in `epoch` met. True where the condition changed.
@@ -303,6 +343,10 @@ impl Endpoint {
 
     /// Rests until `until`, or longer where it rests longer already. True where the condition changed.
     pub(super) fn rest(&mut self, until: Instant, after_failure: bool, reason: String) -> bool {
+        if self.is_out() {
+            // A probe under way must not end the rest before its time.
+            self.scouts.overtake();
+        }
         self.state = self.state.rested(until, after_failure, reason);
         !self.is_out()
     }

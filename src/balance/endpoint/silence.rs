@@ -57,6 +57,11 @@ impl Silence {
         self.knocks
     }
 
+    /// One asks a silent endpoint now; the next does so at `next`, if nothing has come.
+    pub(super) fn knocked(&mut self, next: Instant) {
+        self.knocks_at = Some(next);
+    }
+
     fn position(&self, number: u64) -> Option<usize> {
         self.waiting.binary_search_by_key(&number, |(number, _)| *number).ok()
     }
@@ -125,10 +130,13 @@ impl Silence {
         }
     }
 
-    /// Who asked a silent endpoint has had no answer.
-    pub(super) fn knocked_in_vain(&mut self, now: Instant) {
-        self.knocks += 1;
-        self.knocks_at = Some(now + EJECTED_PROBE);
+    /// Who asked a silent endpoint has had no answer; `newest` where nobody has asked since.
+    pub(super) fn knocked_in_vain(&mut self, newest: bool, now: Instant) {
+        self.knocks = self.knocks.saturating_add(1);
+        if newest && self.knocks_at.is_none_or(|at| at > now) {
+            // It failed at once, instead of hanging.
+            self.knocks_at = Some(now + EJECTED_PROBE);
+        }
     }
 
     /// What has been sent until now tells nothing about what comes.

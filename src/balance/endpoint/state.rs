@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::out::Out;
+use super::scouts::Scouts;
 use crate::api::Condition;
 use crate::balance::Role;
 
@@ -35,12 +36,12 @@ pub(in crate::balance) enum Readiness {
 }
 
 impl State {
-    /// Whether a request can go now, where there is `room` for one, and for one that goes first (`lead`).
+    /// Whether a request can go now, where there is `room` for one, and beside those that have gone first.
     #[inline]
-    pub(super) fn readiness(&self, room: bool, lead: bool, now: Instant) -> Readiness {
+    pub(super) fn readiness(&self, room: bool, scouts: &Scouts, now: Instant) -> Readiness {
         match self {
             State::Ready if room => Readiness::Now(Role::Regular),
-            State::Trial if room && lead => Readiness::Now(Role::Trial),
+            State::Trial if room && !scouts.is_led() => Readiness::Now(Role::Trial),
             State::Ready | State::Trial => Readiness::OnSettle,
             State::Cooling { until, .. } => Readiness::At(*until),
             State::Out(Out {
@@ -48,7 +49,7 @@ impl State {
                 disabled,
                 ..
             }) => match (*at <= now, disabled) {
-                (true, _) if room && lead => Readiness::Now(Role::Probe),
+                (true, _) if room && scouts.has_room() => Readiness::Now(Role::Probe),
                 (true, false) => Readiness::OnSettle,
                 (true, true) => Readiness::Refuses(None),
                 (false, false) => Readiness::At(*at),
@@ -56,7 +57,11 @@ impl State {
             },
             State::Out(_) => Readiness::Refuses(None),
             State::Probing(out) if out.disabled => Readiness::Refuses(None),
-            State::Probing(_) => Readiness::OnSettle,
+            State::Probing(out) => match out.probe_at.filter(|_| room && scouts.has_room()) {
+                Some(at) if at <= now => Readiness::Now(Role::Probe),
+                Some(at) => Readiness::At(at),
+                None => Readiness::OnSettle,
+            },
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use crate::api::Condition;
+use crate::balance::endpoint::EJECTED_PROBE;
 use crate::balance::outcome::{Blame, Outcome};
 use crate::balance::scenario::*;
 use crate::balance::{EndpointId, JobState, Lease, Pick, Role, Verdict};
@@ -82,6 +83,8 @@ struct Watched {
     retries: Vec<(JobState, Instant)>,
     /// The latest instant before which an endpoint must be given nothing.
     resting: [Option<Instant>; ENDPOINTS],
+    /// When a probe was sent that has come to nothing, or is out.
+    probed: [Option<Instant>; ENDPOINTS],
     sent: u64,
     ended: u64,
 }
@@ -103,6 +106,13 @@ impl Watched {
         self.under_way.iter().any(|flying| {
             flying.sent.lease.endpoint() == endpoint && flying.sent.lease.role() != Role::Regular && !flying.headed
         })
+    }
+
+    /// Whether nobody but `endpoint` is given work.
+    fn is_alone(&mut self, endpoint: EndpointId) -> bool {
+        (0..ENDPOINTS)
+            .map(EndpointId::at)
+            .all(|other| other == endpoint || self.world.condition(other) != Condition::Ready || self.is_silent(other))
     }
 
     fn is_full(&mut self, endpoint: EndpointId) -> bool {
@@ -173,17 +183,23 @@ impl Watched {
             assert!(now >= until, "{endpoint:?} is to rest for {:?} more", until - now);
         }
         assert!(!self.is_full(endpoint), "{endpoint:?} has no place left");
-        if lease.role() != Role::Regular {
-            assert!(!self.has_scout(endpoint), "two requests go first at {endpoint:?}");
+        match lease.role() {
+            Role::Probe => {
+                let last = self.probed[endpoint.index()].replace(now);
+                assert!(
+                    last.is_none_or(|last| now - last >= EJECTED_PROBE),
+                    "two probes at once at {endpoint:?}"
+                );
+            }
+            Role::Trial | Role::Regular => {}
         }
         match before {
-            Condition::Ready => assert_eq!(
-                lease.role() == Role::Probe,
-                silent,
+            Condition::Ready => assert!(
+                (lease.role() == Role::Probe) == silent || self.is_alone(endpoint),
                 "{:?}, silent: {silent}",
                 lease.role()
             ),
-            Condition::Ejected | Condition::Disabled => assert_eq!(lease.role(), Role::Probe),
+            Condition::Ejected | Condition::Disabled | Condition::Probing => assert_eq!(lease.role(), Role::Probe),
             other => panic!("{endpoint:?} is given a request while {other}"),
         }
     }
@@ -194,6 +210,10 @@ impl Watched {
         self.world.pass(left - NANO);
         match self.world.pick(job, &CHAT) {
             Pick::WaitUntil(same) if same == at => {}
+            // Since then everybody has fallen silent, and work goes on all the same.
+            Pick::Send(lease) if self.is_silent(lease.endpoint()) && self.is_alone(lease.endpoint()) => {
+                return self.give_up(lease);
+            }
             // An endpoint that has fallen silent since then is given work later than it would have been.
             other => assert!(
                 !matches!(other, Pick::Send(_)) && self.anybody(Self::is_silent),
@@ -202,15 +222,7 @@ impl Watched {
         }
         self.world.pass(NANO);
         match self.world.pick(job, &CHAT) {
-            Pick::Send(lease) => {
-                let sent = Sent {
-                    lease,
-                    job: JobState::new(0),
-                };
-                self.world.settle(sent, &Outcome::Abandoned);
-                self.sent += 1;
-                self.ended += 1;
-            }
+            Pick::Send(lease) => self.give_up(lease),
             other => assert!(
                 self.anybody(|watched, endpoint| {
                     watched.has_scout(endpoint) || watched.is_full(endpoint) || watched.is_silent(endpoint)
@@ -218,6 +230,13 @@ impl Watched {
                 "the promised instant brings nothing: {other:?}"
             ),
         }
+    }
+
+    fn give_up(&mut self, lease: Lease) {
+        let job = JobState::new(0);
+        self.world.settle(Sent { lease, job }, &Outcome::Abandoned);
+        self.sent += 1;
+        self.ended += 1;
     }
 
     fn anybody(&mut self, mut is: impl FnMut(&mut Self, EndpointId) -> bool) -> bool {
@@ -232,6 +251,15 @@ impl Watched {
             && wait <= 3600 * SECOND
         {
             self.rest(endpoint, now + wait);
+        }
+        if !matches!(
+            outcome,
+            Outcome::Failed {
+                blame: Blame::Endpoint | Blame::ServerError | Blame::Unclear,
+                ..
+            } | Outcome::OutOfTime { .. }
+        ) {
+            self.probed[endpoint.index()] = None;
         }
         let (verdict, job) = self.world.settle(sent, outcome);
         assert!(job.failures() <= MOST_ATTEMPTS);
@@ -269,6 +297,7 @@ impl Watched {
             Step::Head(which) if !self.under_way.is_empty() => {
                 let which = which % self.under_way.len();
                 self.world.head(&self.under_way[which].sent);
+                self.probed[self.under_way[which].sent.lease.endpoint().index()] = None;
                 self.under_way[which].headed = true;
             }
             Step::Settle(which, outcome) if !self.under_way.is_empty() => self.settle(which, &outcome),
@@ -277,6 +306,7 @@ impl Watched {
             Step::Enable(endpoint) => {
                 self.world.balancer.enable(endpoint, now);
                 self.resting[endpoint.index()] = None;
+                self.probed[endpoint.index()] = None;
             }
             Step::Disable(endpoint) => self.world.balancer.disable(endpoint, "by hand".to_owned()),
             Step::CoolDown(endpoint, time) => {
@@ -343,6 +373,7 @@ proptest! {
             under_way: Vec::new(),
             retries: Vec::new(),
             resting: [None; ENDPOINTS],
+            probed: [None; ENDPOINTS],
             sent: 0,
             ended: 0,
         };

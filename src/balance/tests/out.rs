@@ -28,7 +28,7 @@ fn the_threshold_ejects_with_the_first_and_the_last_error() {
 fn an_ejected_endpoint_is_probed_every_five_seconds_by_one_job() {
     let mut world = Scenario::of(1).begin();
     world.eject(EAST);
-    for _ in 0..3 {
+    for next in [EJECTED_PROBE, EJECTED_PROBE, 20 * SECOND / 3] {
         assert_eq!(world.left(EAST), EJECTED_PROBE);
         let due = world.now() - world.t0 + EJECTED_PROBE;
         assert_eq!(world.wait(), Wait::Until(due));
@@ -37,8 +37,8 @@ fn an_ejected_endpoint_is_probed_every_five_seconds_by_one_job() {
         assert_eq!(world.condition(EAST), Condition::Probing);
         assert_eq!(
             world.wait(),
-            Wait::Settle,
-            "one job is the probe, the others wait for it"
+            Wait::Until(due + next),
+            "one job is the probe, the others wait for it, but for one after a third of its time"
         );
         let (verdict, job) = world.pass(SECOND).settle(probe, &timeout());
         assert_eq!(verdict, Verdict::RetryAt(world.now()));
@@ -192,11 +192,11 @@ fn a_due_probe_goes_before_regular_requests_and_a_failed_one_is_served_elsewhere
 }
 
 #[test]
-fn a_probe_is_given_five_seconds_for_its_first_byte_or_what_was_learnt() {
+fn a_probe_is_given_five_seconds_for_its_first_byte_beside_what_was_learnt() {
     let mut world = Scenario::of(1).begin();
     let limit = |world: &mut World| {
         let probe = world.pass(EJECTED_PROBE).send();
-        let limit = world.balancer.first_byte_limit(&probe.lease);
+        let limit = probe.lease.first_byte();
         world.settle(probe, &Outcome::Abandoned);
         limit.unwrap()
     };
@@ -205,27 +205,113 @@ fn a_probe_is_given_five_seconds_for_its_first_byte_or_what_was_learnt() {
 
     let mut world = Scenario::of(1).begin();
     let slow = world.send();
-    assert_eq!(
-        world.balancer.first_byte_limit(&slow.lease),
-        None,
-        "only probes are limited"
-    );
+    assert_eq!(slow.lease.first_byte(), None, "only probes are limited");
     world.pass(20 * SECOND).head(&slow);
     world.settle(slow, &Outcome::SUCCESS);
     world.eject(EAST);
     let learnt = limit(&mut world);
-    assert!(learnt >= 20 * SECOND && learnt < 22 * SECOND, "{learnt:?}");
+    assert!(learnt >= 25 * SECOND && learnt < 27 * SECOND, "{learnt:?}");
 }
 
 #[test]
-fn the_limit_of_a_probe_doubles_up_to_thirty_seconds() {
+fn the_limit_of_a_probe_doubles_where_nobody_else_serves() {
     let mut world = Scenario::of(1).begin();
     world.eject(EAST);
-    for limit in [5, 10, 20, 30, 30, 30] {
+    for limit in [5, 10, 20, 40, 80, 160] {
         let probe = world.pass(EJECTED_PROBE).send();
-        assert_eq!(world.balancer.first_byte_limit(&probe.lease), Some(limit * SECOND));
+        assert_eq!(probe.lease.first_byte(), Some(limit * SECOND));
         world.settle(probe, &timeout());
     }
+}
+
+#[test]
+fn an_unanswered_probe_is_followed_by_two_others_of_which_the_first_good_head_counts() {
+    for first in 0..3 {
+        let mut world = Scenario::of(2).begin();
+        world.eject(EAST);
+        let mut probes: Vec<_> = (0..3).map(|_| world.pass(EJECTED_PROBE).send()).collect();
+        assert!(probes.iter().all(|probe| probe.lease.role() == Role::Probe));
+        let elsewhere = world.pass(EJECTED_PROBE).send();
+        assert_eq!(elsewhere.lease.endpoint(), WEST, "three are enough");
+        assert!(world.head(&probes[first]));
+        assert_eq!(world.condition(EAST), Condition::Ready);
+        let answered = probes.remove(first);
+        for (late, outcome) in probes.into_iter().zip([timeout(), unauthorized()]) {
+            let (verdict, job) = world.pass(SECOND).settle(late, &outcome);
+            assert_eq!((verdict, job.failures()), (Verdict::RetryAt(world.now()), 0));
+            assert_eq!(world.condition(EAST), Condition::Ready, "{outcome:?} of an older one");
+            assert_eq!(world.snapshot(EAST).streak, 0);
+        }
+        world.settle(answered, &failure("reset"));
+        assert_eq!(
+            world.condition(EAST),
+            Condition::CoolingDown,
+            "what broke off later counts"
+        );
+    }
+}
+
+#[test]
+fn a_probe_that_fails_while_another_is_out_leaves_the_decision_to_that_one() {
+    for outcome in [timeout(), OUT_OF_TIME, server_error(), Outcome::Abandoned] {
+        let mut world = Scenario::of(2).begin();
+        world.eject(EAST);
+        let old = world.pass(EJECTED_PROBE).send();
+        let young = world.pass(EJECTED_PROBE).send();
+        world.pass(SECOND).settle(old, &outcome);
+        assert_eq!(world.condition(EAST), Condition::Probing, "{outcome:?}");
+        assert_eq!(world.send().lease.endpoint(), WEST, "the next is not due yet");
+        let next = world.pass(4 * SECOND).send();
+        assert_eq!((next.lease.endpoint(), next.lease.role()), (EAST, Role::Probe));
+        world.settle(young, &timeout());
+        world.settle(next, &timeout());
+        assert_eq!(world.condition(EAST), Condition::Ejected);
+    }
+}
+
+#[test]
+fn a_job_that_an_endpoint_has_let_down_is_not_its_probe_while_another_is_ready() {
+    let mut world = Scenario::of(2).begin();
+    let (_, failed) = world.run(EAST, &timeout());
+    world.pass(SECOND * 2).eject(EAST);
+    let probe = world.pass(EJECTED_PROBE).send();
+    let (_, probed) = world.pass(EJECTED_PROBE).settle(probe, &timeout());
+    for job in [failed, probed] {
+        let sent = world.send_again(job);
+        assert_eq!(sent.lease.endpoint(), WEST);
+        world.settle(sent, &Outcome::SUCCESS);
+    }
+    let other = world.send();
+    assert_eq!((other.lease.endpoint(), other.lease.role()), (EAST, Role::Probe));
+    let (_, only) = world.settle(other, &timeout());
+    world.balancer.disable(WEST, "away".to_owned());
+    let again = world.pass(EJECTED_PROBE).send_again(only);
+    assert_eq!(again.lease.role(), Role::Probe, "nobody else is there");
+}
+
+#[test]
+fn a_probe_beside_another_endpoint_waits_for_what_its_answer_needs_and_a_lonely_one_for_more() {
+    let mut world = Scenario::of(2).begin();
+    for _ in 0..10 {
+        let sent = world.send_to(WEST);
+        world.pass(8 * SECOND).head(&sent);
+        world.settle(sent, &Outcome::SUCCESS);
+    }
+    world.eject(EAST);
+    let probe = world.pass(EJECTED_PROBE).send();
+    let limit = probe.lease.first_byte().unwrap();
+    assert!(
+        limit >= 13 * SECOND && limit < 15 * SECOND,
+        "as the other one: {limit:?}"
+    );
+    world.settle(probe, &timeout());
+    world.balancer.disable(WEST, "away".to_owned());
+    for _ in 0..5 {
+        let probe = world.pass(EJECTED_PROBE).send();
+        world.settle(probe, &timeout());
+    }
+    let probe = world.pass(EJECTED_PROBE).send();
+    assert!(probe.lease.first_byte().unwrap() > 300 * SECOND);
 }
 
 #[test]
@@ -367,7 +453,12 @@ fn what_is_switched_off_by_hand_stays_off_until_it_is_switched_on() {
     world.balancer.enable(EAST, now);
     let probe = world.send();
     assert_eq!(probe.lease.role(), Role::Probe);
-    assert_eq!(world.wait(), Wait::Settle, "jobs wait for the probe instead of failing");
+    let next = now - world.t0 + EJECTED_PROBE;
+    assert_eq!(
+        world.wait(),
+        Wait::Until(next),
+        "jobs wait for the probe instead of failing"
+    );
     world.settle(probe, &timeout());
     assert_eq!(world.condition(EAST), Condition::Ejected);
     assert_eq!(world.left(EAST), EJECTED_PROBE);
@@ -404,7 +495,8 @@ fn enable_during_a_probe_sends_no_second_one() {
     assert!(matches!(world.wait(), Wait::Never(_)));
     let now = world.now();
     world.balancer.enable(EAST, now);
-    assert_eq!(world.wait(), Wait::Settle);
+    let next = now - world.t0 + EJECTED_PROBE;
+    assert_eq!(world.wait(), Wait::Until(next), "not at once");
     world.settle(probe, &Outcome::SUCCESS);
     assert_eq!(world.condition(EAST), Condition::Ready);
 }

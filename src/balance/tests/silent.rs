@@ -56,23 +56,78 @@ fn what_an_attempt_comes_to_ends_a_silence_if_something_has_come() {
 
 #[test]
 fn a_silent_endpoint_is_asked_by_one_request_from_time_to_time() {
-    let (mut world, _under_way) = silent(1);
-    let mut due = world.now() - world.t0 + 10 * SECOND;
-    for limit in [5, 10, 20] {
-        assert_eq!(world.wait(), Wait::Until(due));
-        let knock = world.at(due).send();
-        assert_eq!(knock.lease.role(), Role::Probe);
-        assert_eq!(world.balancer.first_byte_limit(&knock.lease), Some(limit * SECOND));
-        assert_eq!(world.wait(), Wait::Settle);
-        let (verdict, job) = world.settle(knock, &timeout());
-        assert_eq!((verdict, job.failures()), (Verdict::RetryAt(world.now()), 0));
-        assert_eq!(world.snapshot(EAST).streak, 0, "that it is silent is known");
-        due += 5 * SECOND;
+    let (mut world, _under_way) = silent(2);
+    let due = world.now() - world.t0 + 10 * SECOND;
+    world.at(due - NANO);
+    let elsewhere = world.send();
+    assert_eq!(elsewhere.lease.endpoint(), WEST);
+    let mut knocks = Vec::new();
+    for turn in 0..3 {
+        let knock = world.at(due + turn * 5 * SECOND).send();
+        assert_eq!((knock.lease.endpoint(), knock.lease.role()), (EAST, Role::Probe));
+        let limit = knock.lease.first_byte().unwrap();
+        assert!(limit >= 6 * SECOND && limit < 7 * SECOND, "{limit:?}");
+        let elsewhere = world.send();
+        assert_eq!(elsewhere.lease.endpoint(), WEST);
+        knocks.push(knock);
     }
-    let knock = world.at(due).send();
-    assert!(world.head(&knock), "others may go now");
+    let (verdict, job) = world.settle(knocks.remove(0), &timeout());
+    assert_eq!((verdict, job.failures()), (Verdict::RetryAt(world.now()), 0));
+    assert_eq!(world.snapshot(EAST).streak, 0, "that it is silent is known");
+    let young = world.pass(5 * SECOND).send();
+    assert!(world.head(&young), "others may go now");
     assert_eq!(world.reason(EAST), "");
-    assert_eq!(world.send_all().len(), 1, "as where it had been out");
+    for late in knocks {
+        world.settle(late, &timeout());
+        assert_eq!(
+            (world.condition(EAST), world.snapshot(EAST).streak),
+            (Condition::Ready, 0)
+        );
+    }
+    let again = world.send_to(EAST);
+    assert_eq!(again.lease.role(), Role::Regular);
+    let more = world.send_all();
+    assert!(
+        more.iter().all(|sent| sent.lease.endpoint() == WEST),
+        "it has room for one at first, as where it had been out"
+    );
+}
+
+#[test]
+fn a_silent_endpoint_beside_others_is_out_as_soon_as_one_of_its_requests_times_out() {
+    let (mut world, mut sent) = silent(2);
+    let knock = world.pass(10 * SECOND).send();
+    assert_eq!(knock.lease.role(), Role::Probe);
+    world.pass(SECOND).settle(sent.remove(0), &timeout());
+    assert_eq!(world.condition(EAST), Condition::Ejected);
+    assert_eq!(world.reason(EAST), "silent, then: no reply");
+    assert_eq!(world.left(EAST), 4 * SECOND, "when it would have been asked next");
+    assert!(world.head(&knock));
+    assert_eq!(world.condition(EAST), Condition::Ready);
+}
+
+#[test]
+fn a_silent_endpoint_is_given_work_to_half_of_its_places_where_nobody_else_is_at_work() {
+    let (mut world, _under_way) = silent(1);
+    let cap = world.snapshot(EAST).max_in_flight;
+    let sent = world.send_all();
+    assert!(sent.iter().all(|sent| sent.lease.role() == Role::Regular));
+    assert!(
+        sent.iter().all(|sent| sent.lease.first_byte().is_none()),
+        "with their full time"
+    );
+    assert_eq!(world.snapshot(EAST).in_flight, cap / 2);
+    let knock = world.pass(10 * SECOND).send();
+    assert_eq!(knock.lease.role(), Role::Probe);
+
+    for away in [true, false] {
+        let (mut world, _under_way) = silent(2);
+        if away {
+            world.balancer.disable(WEST, "away".to_owned());
+        }
+        let sent = world.send();
+        assert_eq!(sent.lease.endpoint() == EAST, away);
+    }
 }
 
 #[test]

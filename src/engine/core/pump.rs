@@ -79,6 +79,10 @@ impl Core {
             let chosen = self
                 .balancer
                 .choose(&need(&self.lanes, self.epoch, &job, &untried), now);
+            if !matches!(chosen, Pick::Send(_)) {
+                let (set, _) = self.lanes.need(lane);
+                self.balancer.waits(set, moment.since(job.submitted), now);
+            }
             match chosen {
                 Pick::Send(target) => {
                     let (lanes, balancer) = (&mut self.lanes, &mut self.balancer);
@@ -159,7 +163,7 @@ impl Core {
         self.forget_deadline(&job);
         self.in_flight.insert(job.id(), Arc::clone(&job.cell));
         self.idle -= 1;
-        let first_byte = self.balancer.first_byte_limit(&lease);
+        let first_byte = lease.first_byte();
         actions.assignments.push(Assignment { job, lease, first_byte });
     }
 

@@ -46,6 +46,7 @@ impl Shared {
                 self.tell_listener(&contradicted);
             }
             Remark::Answers(endpoint, advice) => log::info!("advice for endpoint {}: {advice}", of(endpoint).name),
+            Remark::AllOut(waited, absent) => event::log_all_out(waited, &absent),
             Remark::Workers(advice) => log::info!("advice: {advice}"),
         }
     }

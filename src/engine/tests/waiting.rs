@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::api::{Operation, Priority};
-use crate::balance::GiveUp;
 use crate::balance::outcome::{Blame, Outcome, Scope};
+use crate::balance::{GiveUp, Remark};
 use crate::engine::actions::Settled;
 use crate::engine::core::NotTaken;
 use crate::engine::scenario::*;
@@ -325,4 +325,28 @@ fn a_hundred_thousand_jobs_wait_and_go_in_order() {
         assert_eq!(bench.answer_next(), id);
     }
     assert!(bench.core.is_idle());
+}
+
+#[test]
+fn a_job_that_has_waited_for_a_minute_because_all_are_out_is_remarked_once_while_others_probe() {
+    let mut bench = Bench::new(1, 2);
+    for _ in 0..20 {
+        bench.submit(Priority::Normal);
+    }
+    let mut remarked = Vec::new();
+    for second in 0..200 {
+        let mut actions = bench.round();
+        remarked.extend(actions.remarks.drain(..).map(|remark| (second, remark)));
+        for assignment in actions.assignments {
+            bench.settle(assignment, &failed(Blame::Endpoint));
+        }
+        bench.pass(SECOND);
+    }
+    let [(second, Remark::AllOut(waited, absent))] = &remarked[..] else {
+        panic!("{remarked:?}");
+    };
+    assert!((60..120).contains(second), "after {second} s");
+    assert_eq!(waited.as_secs(), *second);
+    assert_eq!(absent.len(), 1);
+    assert!(absent[0].reason.contains("failures in a row"), "{absent:?}");
 }
