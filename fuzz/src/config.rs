@@ -6,7 +6,7 @@ use azure_openai_blaster::internals::parse;
 /// The input is the text of a file.
 pub fn check(input: &[u8]) {
     let Ok(text) = str::from_utf8(input) else { return };
-    let env = |name: &str| (name.len() % 2 == 0).then(|| format!("value-of-{name}"));
+    let env = |name: &str| name.len().is_multiple_of(2).then(|| format!("value-of-{name}"));
     match parse(text, Some("fuzz.json"), &env) {
         Err(error) => assert!(error.to_string().contains("fuzz.json"), "{error}"),
         Ok(config) => {

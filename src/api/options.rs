@@ -74,14 +74,15 @@ macro_rules! option_methods {
         }
 
         /// Longest time from submission to the end of the reply, waiting for quota and all attempts included.
-        /// Without it the configured `job_timeout_s` counts.
+        /// Without it the configured `job_timeout_s` counts. One beyond what the clock can tell, such as
+        /// [`Duration::MAX`](std::time::Duration::MAX), is none.
         #[must_use]
         pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
             self.options.timeout = Some(timeout);
             self
         }
 
-        /// How urgent the request is.
+        /// How urgent the request is. Default: [`Priority::Normal`]($crate::api::Priority::Normal).
         #[must_use]
         pub fn priority(mut self, priority: $crate::api::Priority) -> Self {
             self.options.priority = priority;

@@ -30,7 +30,7 @@ use crate::error::ConfigError;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct BlasterConfig {
-    /// How an endpoint is chosen among those that are ready.
+    /// How an endpoint is chosen among those that are ready. Default: [`Strategy::Weighted`].
     pub strategy: Strategy,
     /// Worker threads, 1 to 16384; none: see [`BlasterConfig::workers`].
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -246,42 +246,42 @@ impl BlasterConfig {
         self
     }
 
-    /// Sets the longest time to connect.
+    /// Sets the longest time to resolve, connect and finish the TLS handshake: above zero, at most a day.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// Sets the longest time to the first byte of a reply.
+    /// Sets the longest time to the first byte of a reply: above zero, at most a day.
     #[must_use]
     pub fn first_byte_timeout(mut self, timeout: Duration) -> Self {
         self.first_byte_timeout = timeout;
         self
     }
 
-    /// Sets the longest silence after the first byte.
+    /// Sets the longest silence after the first byte: above zero, at most a day.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
         self
     }
 
-    /// Sets the longest time of one request.
+    /// Sets the longest time of one request: above zero, at most a day.
     #[must_use]
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
     }
 
-    /// Sets the longest time of a job.
+    /// Sets the longest time of a job: above zero, at most a day.
     #[must_use]
     pub fn job_timeout(mut self, timeout: Duration) -> Self {
         self.job_timeout = Some(timeout);
         self
     }
 
-    /// Sets the longest Retry-After that is waited for.
+    /// Sets the longest Retry-After that is waited for: above zero, at most 31 days.
     #[must_use]
     pub fn cooldown_max(mut self, longest: Duration) -> Self {
         self.cooldown_max = longest;

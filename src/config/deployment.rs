@@ -44,7 +44,7 @@ pub struct DeploymentConfig {
     pub kind: Kind,
     /// Share of the requests, in proportion to the other weights: 1 to 1000. Default: [`defaults::WEIGHT`].
     pub weight: u32,
-    /// Tier, 1 or more; lower ones come first where the strategy goes by it. Default: [`defaults::PRIORITY`].
+    /// Tier, 1 or more; lower ones come first, whatever the strategy. Default: [`defaults::PRIORITY`].
     pub priority: u32,
     /// Public model names that it answers for; empty means its own `model` alone (see
     /// [`DeploymentConfig::served_models`]).

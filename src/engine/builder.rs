@@ -63,14 +63,15 @@ impl Builder {
         self
     }
 
-    /// Threads in the pool, instead of the configured `num_workers`: 1 to 16,384.
+    /// Threads in the pool, instead of the configured `num_workers`: 1 to 16,384, which [`Builder::build`] checks. Default:
+    /// [`BlasterConfig::workers`].
     #[must_use]
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
     }
 
-    /// Calls `hook` with everything that happens: on the thread on which it happens, so it should be quick. It must
+    /// Calls `hook`, instead of one that was set before, with everything that happens: on the thread on which it happens, so it should be quick. It must
     /// not wait for the blaster. Where it panics on a job's event, that job ends as [`Error::Panicked`]. Most of the
     /// threads are workers, whose stack is 512 KiB: the hook may use half of it.
     #[must_use]
@@ -87,8 +88,8 @@ impl Builder {
         self
     }
 
-    /// Whether prompts are counted by the tokeniser of their model instead of being estimated, which is off by 7 % for the
-    /// single prompt and corrected by what answers tell. Worth its cost where prompts are long beside their answers'
+    /// Whether prompts are counted by the tokeniser of their model (default: no) instead of being estimated, which is off by
+    /// 7 % for the single prompt and corrected by what answers tell. Worth its cost where prompts are long beside their answers'
     /// limits, and of all kinds: 50 to 100 µs for each KB of text, on the thread that submits it, where the estimate takes
     /// 3, and 45 MiB of memory for a vocabulary, loaded in 0.3 s when the first request needs it.
     ///
@@ -101,7 +102,7 @@ impl Builder {
         self
     }
 
-    /// Seed of shuffle and jitter, for tests that want the same order each time.
+    /// Seed of shuffle and jitter, for tests that want the same order each time. Default: drawn at random.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);

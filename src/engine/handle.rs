@@ -85,7 +85,7 @@ impl<T> JobHandle<T> {
         Some(self.convert(result))
     }
 
-    /// The result, where it is there; none where it has not come yet.
+    /// The result, where it is there; none where it has not come yet. Once it was taken: [`Error::Taken`].
     pub fn try_wait(&mut self) -> Option<Result<T>> {
         let result = self.cell.slot.try_take()?;
         Some(self.convert(result))

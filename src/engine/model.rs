@@ -13,7 +13,7 @@ use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::thread::{self, JoinHandle};
 use shuttle::{Config, Runner};
 
-use crate::api::{Headers, Operation, Priority, RequestDefaults};
+use crate::api::{Headers, Operation, Priority};
 use crate::clock;
 use crate::error::Error;
 use crate::error::fault::{Fault, FaultKind, Phase as Progress};
@@ -21,8 +21,8 @@ use crate::transport::{Body, Call, Interrupt, Reply, Transport};
 
 use super::core::{Core, NotTaken};
 use super::job::JobCell;
-use super::scenario::{SECOND, balancer, request};
-use super::shared::{EndpointInfo, Patience, Shared, Timeouts};
+use super::scenario::{self, balancer, request};
+use super::shared::{Patience, Shared};
 use super::sync::{Condvar, Mutex};
 use super::worker;
 
@@ -99,25 +99,10 @@ impl Model {
     fn new(endpoints: usize, workers: usize, capacity: usize, script: &[Answer]) -> Self {
         let mut core = Core::new(balancer(endpoints, workers), capacity, clock::now());
         core.workers = workers;
-        let info = |number| EndpointInfo {
-            name: format!("e{number}").into(),
-            model: "m".into(),
-            group: None,
-            defaults: RequestDefaults::default(),
-            timeout: None,
-        };
-        let timeouts = Timeouts {
-            connect: SECOND,
-            first_byte: SECOND,
-            idle: SECOND,
-            attempt: 3600 * SECOND,
-            job: None,
-        };
         let transport = Answers {
             script: Mutex::new(script.iter().copied().collect()),
         };
-        let endpoints = (0..endpoints).map(info).collect();
-        let shared = Arc::new(Shared::new(core, Box::new(transport), endpoints, timeouts, None));
+        let shared = Arc::new(scenario::shared(core, transport, endpoints));
         let timer = Arc::clone(&shared);
         let mut threads = vec![thread::spawn(move || timer.run_timer())];
         for _ in 0..workers {

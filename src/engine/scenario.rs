@@ -11,15 +11,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::api::{Operation, Priority};
+use crate::api::{Operation, Priority, RequestDefaults};
 use crate::balance::outcome::{Axis, Blame, Outcome, Scope, Throttle};
 use crate::balance::{BalanceSettings, Balancer, EndpointId, EndpointSpec, HealthSettings, JobSize, Strategy};
 use crate::clock;
-use crate::transport::Method;
+use crate::transport::{Method, Transport};
 
 use super::actions::{Actions, Assignment, Ending, Settled, Why};
 use super::core::Core;
 use super::job::{Job, JobCell, ReplyKind, Request};
+use super::shared::{EndpointInfo, Shared, Timeouts};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const NANO: Duration = Duration::from_nanos(1);
@@ -56,6 +57,31 @@ pub(crate) fn balancer(endpoints: usize, workers: usize) -> Balancer {
         seed: 1,
     };
     Balancer::new((0..endpoints).map(spec).collect(), settings)
+}
+
+/// What the threads of a blaster share, around `core` and so many endpoints; attempts have an hour.
+pub(crate) fn shared(core: Core, transport: impl Transport + 'static, endpoints: usize) -> Shared {
+    let info = |number| EndpointInfo {
+        name: format!("e{number}").into(),
+        model: "m".into(),
+        group: None,
+        defaults: RequestDefaults::default(),
+        timeout: None,
+    };
+    let timeouts = Timeouts {
+        connect: SECOND,
+        first_byte: SECOND,
+        idle: SECOND,
+        attempt: 3600 * SECOND,
+        job: None,
+    };
+    Shared::new(
+        core,
+        Box::new(transport),
+        (0..endpoints).map(info).collect(),
+        timeouts,
+        None,
+    )
 }
 
 impl Bench {

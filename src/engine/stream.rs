@@ -179,7 +179,7 @@ impl ChatStream {
         self.end.take().unwrap_or(Err(Error::Taken))
     }
 
-    /// Cancels the job from another thread.
+    /// Something that can cancel the job from another thread; none where the stream has come to its end.
     #[must_use]
     pub fn canceller(&self) -> Option<Canceller> {
         self.handle.as_ref().map(JobHandle::canceller)

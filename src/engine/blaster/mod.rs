@@ -121,7 +121,7 @@ impl Blaster {
         self.submit_chat(request.into(), Patience::None, None, chat)
     }
 
-    /// [`Blaster::submit`] that waits for room for `timeout` at most.
+    /// [`Blaster::submit`] that waits for room for `timeout` at most; one beyond what the clock can tell is none.
     ///
     /// # Errors
     /// [`SubmitError`], with the request; [`SubmitError::Full`] where there was no room in that time.

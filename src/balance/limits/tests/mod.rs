@@ -3,4 +3,8 @@
 mod admission;
 mod any_order;
 mod refusals;
+mod requests;
 mod scenario;
+mod settlements;
+mod told;
+mod waits;
