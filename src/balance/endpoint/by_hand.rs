@@ -13,7 +13,9 @@ impl Endpoint {
         // A probe under way must not end the rest before its time.
         self.scouts.overtake();
         if let State::Probing(out) = &self.state {
-            self.state = State::Out(out.probed_at(until));
+            // Nor is it followed by another one sooner than if nobody had asked.
+            let next = out.probe_at.map_or(until, |at| at.max(until));
+            self.state = State::Out(out.probed_at(next));
             return true;
         }
         self.rest(until, false, "asked to cool down".to_owned())

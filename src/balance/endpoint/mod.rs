@@ -245,6 +245,7 @@ impl Endpoint {
     pub(super) fn may_go_on(&self, now: Instant) -> bool {
         match self.state {
             State::Ready => self.ramp.is_some() || self.silence.is_on(now),
+            State::Cooling { .. } => self.ramp.is_some(),
             State::Probing(_) => true,
             _ => false,
         }
@@ -271,6 +272,13 @@ impl Endpoint {
         let room = self.in_flight < max_in_flight;
         let readiness = match self.state.readiness(room, &self.scouts, now) {
             Readiness::Now(Role::Regular) => self.regular(now),
+            // It rests, and has no room when that is over.
+            Readiness::At(at) if self.state.is_well() => Readiness::At(
+                self.ramp
+                    .as_ref()
+                    .and_then(Ramp::full_until)
+                    .map_or(at, |full| at.max(full)),
+            ),
             readiness => readiness,
         };
         match self.lacks.of(operation).map(|lack| lack.retry_at) {

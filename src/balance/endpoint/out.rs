@@ -19,6 +19,8 @@ pub(super) struct Out {
     pub(super) probe_at: Option<Instant>,
     /// Probes in a row that have failed.
     pub(super) failed_probes: u32,
+    /// It went out while it was silent, and those that asked it then find out whether it is back.
+    pub(super) was_asked: bool,
     pub(super) reason: String,
 }
 
@@ -28,6 +30,7 @@ impl Out {
             disabled: true,
             probe_at,
             failed_probes: 0,
+            was_asked: false,
             reason,
         }
     }
@@ -37,6 +40,7 @@ impl Out {
             disabled: false,
             probe_at: Some(probe_at),
             failed_probes: 0,
+            was_asked: false,
             reason,
         }
     }

@@ -110,8 +110,12 @@ impl Endpoint {
                 }
                 false
             }
-            // One that was sent before it was ejected finds out as well.
-            State::Probing(_) | State::Out(Out { disabled: false, .. }) => {
+            State::Probing(_)
+            | State::Out(Out {
+                disabled: false,
+                was_asked: true,
+                ..
+            }) => {
                 self.state = State::Ready;
                 self.end_streak();
                 self.refusals = Refusals::default();
@@ -286,7 +290,10 @@ impl Endpoint {
             // Nothing has come of any, and this one has waited as long as it may.
             self.doubts.taken_out();
             let reason = format!("silent, then: {reason}");
-            self.state = State::Out(Out::ejected(reason, self.after_rest(next.max(now))));
+            self.state = State::Out(Out {
+                was_asked: self.until().is_none(),
+                ..Out::ejected(reason, self.after_rest(next.max(now)))
+            });
             return true;
         }
         if let Some(reason) = self.ejects(reason, settings, now) {

@@ -119,6 +119,7 @@ impl State {
         match self {
             State::Out(out) => State::Out(Out {
                 probe_at: out.probe_at.map(|at| at.max(until)),
+                was_asked: false,
                 ..out.clone()
             }),
             State::Cooling {
