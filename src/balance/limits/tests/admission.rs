@@ -404,3 +404,38 @@ fn requests_are_counted_in_the_window_that_the_service_names() {
         );
     }
 }
+
+#[test]
+fn tokens_are_counted_in_the_window_that_the_service_names() {
+    let told = |renewal| Told {
+        renewal_tokens: Some(renewal),
+        ..Told::default()
+    };
+    // Named → tokens that go within one window, whose boundary is known no more where it is another one.
+    for (renewal, granted, knows_boundary) in [
+        (60, 60_000.0, true),
+        (10, 10_000.0, false),
+        (300, 300_000.0, false),
+        (0, 60_000.0, true),
+        (-1, 60_000.0, true),
+        (i64::MAX, 60_000.0, true),
+    ] {
+        let mut s = Scenario::new(&STANDARD);
+        s.believes_window(59.0, 60.0, 16);
+        s.told(&told(renewal), 0.0);
+        assert_eq!(s.quota(), granted, "{renewal}");
+        assert_eq!(s.boundary().is_some(), knows_boundary, "{renewal}");
+        let snapshot = s.limit.snapshot(s.instant(0.0));
+        assert_eq!(
+            (snapshot.quota, snapshot.configured),
+            (Some(60_000.0), Some(60_000.0)),
+            "{renewal}"
+        );
+    }
+    let mut s = Scenario::new(&LimitSpec {
+        quota_window: Duration::from_millis(2_500),
+        ..STANDARD
+    });
+    s.told(&told(3), 0.0);
+    assert_eq!(s.quota(), 2_500.0, "whole seconds name no fraction");
+}
