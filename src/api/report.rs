@@ -125,6 +125,8 @@ pub struct Told {
     pub remaining_tokens: Option<i64>,
     /// `x-ratelimit-renewalperiod-requests`: the window in which requests are counted, in seconds.
     pub renewal_requests: Option<i64>,
+    /// `x-ratelimit-renewalperiod-tokens`: the window in which tokens are counted, in seconds.
+    pub renewal_tokens: Option<i64>,
     /// `azure-openai-deployment-utilization`, in percent.
     pub utilization: Option<f64>,
 }
@@ -139,6 +141,7 @@ impl Told {
             remaining_requests: number("x-ratelimit-remaining-requests"),
             remaining_tokens: number("x-ratelimit-remaining-tokens"),
             renewal_requests: number("x-ratelimit-renewalperiod-requests"),
+            renewal_tokens: number("x-ratelimit-renewalperiod-tokens"),
             utilization: headers
                 .get("azure-openai-deployment-utilization")
                 .and_then(|value| value.trim().trim_end_matches('%').parse().ok())

@@ -253,6 +253,11 @@ keys! { GROUP:
         "Requests a minute of all members together.";
     GROUP_TPM_LIMIT = "tpm_limit", Form::Whole { min: 1, max: COUNT_MAX }, "none", Works + null,
         "Tokens a minute of all members together.";
+    GROUP_QUOTA_WINDOW = "quota_window_s", Form::Seconds { max: DAY_S }, "60", Works + null,
+        "Window in which tokens are counted, also for limits of the members' own; what the service says counts instead.";
+    GROUP_REQUEST_WINDOW = "request_window_s", Form::Seconds { max: DAY_S }, "10", Works + null,
+        "Window in which requests are counted, each with its share of `rpm_limit`; also for limits of the members' own; \
+         what the service says counts instead.";
 }
 
 impl Key {

@@ -90,6 +90,8 @@ fn group(name: &str, read: &mut Reader<'_, '_>) -> QuotaGroup {
     let mut group = QuotaGroup::new(name);
     group.rpm_limit = read.number(&keys::GROUP_RPM_LIMIT);
     group.tpm_limit = read.number(&keys::GROUP_TPM_LIMIT);
+    group.quota_window = read.time(&keys::GROUP_QUOTA_WINDOW);
+    group.request_window = read.time(&keys::GROUP_REQUEST_WINDOW);
     group
 }
 

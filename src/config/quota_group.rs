@@ -1,9 +1,11 @@
 //! Limits that several deployments share.
 
+use std::time::Duration;
+
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::env;
+use super::{DeploymentConfig, defaults, env, write};
 
 /// A quota that the deployments which name it draw from together: those of one subscription, region and model. A
 /// deployment's own limits count as well, and a request needs room in both.
@@ -30,6 +32,22 @@ pub struct QuotaGroup {
     /// Tokens a minute of all members together, 1 or more; none: not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tpm_limit: Option<u32>,
+    /// Window in which tokens are counted, above zero and at most a day; none: [`defaults::QUOTA_WINDOW`]. A member that
+    /// leaves its own window at the default counts in this one, too.
+    #[serde(
+        rename = "quota_window_s",
+        serialize_with = "write::maybe_seconds",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub quota_window: Option<Duration>,
+    /// Window in which requests are counted, of which each admits its share of `rpm_limit`; as for `quota_window`.
+    /// None: [`defaults::REQUEST_WINDOW`].
+    #[serde(
+        rename = "request_window_s",
+        serialize_with = "write::maybe_seconds",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub request_window: Option<Duration>,
 }
 
 impl QuotaGroup {
@@ -39,6 +57,8 @@ impl QuotaGroup {
             name: name.into(),
             rpm_limit: None,
             tpm_limit: None,
+            quota_window: None,
+            request_window: None,
         }
     }
 
@@ -54,6 +74,30 @@ impl QuotaGroup {
     pub fn tpm_limit(mut self, tokens: u32) -> Self {
         self.tpm_limit = Some(tokens);
         self
+    }
+
+    /// Sets the window in which tokens are counted: above zero and at most a day.
+    #[must_use]
+    pub fn quota_window(mut self, window: Duration) -> Self {
+        self.quota_window = Some(window);
+        self
+    }
+
+    /// Sets the window in which requests are counted: above zero and at most a day.
+    #[must_use]
+    pub fn request_window(mut self, window: Duration) -> Self {
+        self.request_window = Some(window);
+        self
+    }
+
+    /// The windows in which a member's own limits are counted, of tokens and of requests: the service counts one
+    /// deployment in one way, so what the member leaves at its default is the group's.
+    pub(crate) fn windows_of(&self, member: &DeploymentConfig) -> [Duration; 2] {
+        let window = |own, default, shared: Option<Duration>| shared.filter(|_| own == default).unwrap_or(own);
+        [
+            window(member.quota_window, defaults::QUOTA_WINDOW, self.quota_window),
+            window(member.request_window, defaults::REQUEST_WINDOW, self.request_window),
+        ]
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a configuration must keep to, wherever it comes from.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::complaint::{Spot, quoted};
@@ -60,20 +60,24 @@ pub(super) fn check(config: &BlasterConfig, complain: &mut dyn FnMut(Spot, Strin
             );
         }
         judge.deployment(deployment, config.allow_http);
-        if let Some(group) = &deployment.quota_group
-            && !groups.contains(group.as_str())
-        {
-            judge.must(&keys::QUOTA_GROUP, &unknown_group(group, &config.quota_groups));
+        if let Some(name) = &deployment.quota_group {
+            match groups.get(name.as_str()) {
+                Some(group) => judge.windows(deployment, group),
+                None => judge.must(&keys::QUOTA_GROUP, &unknown_group(name, &config.quota_groups)),
+            }
         }
     }
 }
 
-/// Checks the groups, and gives their names.
-fn check_groups<'c>(groups: &'c [QuotaGroup], complain: &mut dyn FnMut(Spot, String)) -> HashSet<&'c str> {
-    let mut names = HashSet::new();
+/// Checks the groups, and gives them by their names.
+fn check_groups<'c>(
+    groups: &'c [QuotaGroup],
+    complain: &mut dyn FnMut(Spot, String),
+) -> HashMap<&'c str, &'c QuotaGroup> {
+    let mut names = HashMap::new();
     for (index, group) in groups.iter().enumerate() {
         let spot = Spot::group(index);
-        if !names.insert(group.name.as_str()) {
+        if names.insert(group.name.as_str(), group).is_some() {
             complain(spot, "is given twice".into());
         } else if !is_name(&group.name) {
             complain(spot, format!("must have a name that is {}", keys::NAME.form));
@@ -86,6 +90,15 @@ fn check_groups<'c>(groups: &'c [QuotaGroup], complain: &mut dyn FnMut(Spot, Str
         for (key, limit) in limits {
             if let Some(limit) = limit {
                 judge.whole(key, u64::from(limit));
+            }
+        }
+        let windows = [
+            (&keys::GROUP_QUOTA_WINDOW, group.quota_window),
+            (&keys::GROUP_REQUEST_WINDOW, group.request_window),
+        ];
+        for (key, window) in windows {
+            if let Some(window) = window {
+                judge.time(key, window);
             }
         }
     }
@@ -170,6 +183,24 @@ impl Judge<'_> {
             }
         }
         self.headers(config);
+    }
+
+    /// A member's windows against those of its group: the service counts one deployment in one way.
+    fn windows(&mut self, member: &DeploymentConfig, group: &QuotaGroup) {
+        let [quota, request] = group.windows_of(member);
+        let windows = [
+            (&keys::QUOTA_WINDOW, quota, group.quota_window),
+            (&keys::REQUEST_WINDOW, request, group.request_window),
+        ];
+        for (key, own, shared) in windows {
+            if let Some(shared) = shared.filter(|&shared| shared != own) {
+                let (name, shared, own) = (quoted(&group.name), shared.as_secs_f64(), own.as_secs_f64());
+                self.must(
+                    key,
+                    &format!("be {shared} as that of its quota group {name}, got {own}"),
+                );
+            }
+        }
     }
 
     fn headers(&mut self, config: &DeploymentConfig) {

@@ -223,6 +223,10 @@ fn spec(deployment: &DeploymentConfig, config: &BlasterConfig) -> EndpointSpec {
         .as_ref()
         .and_then(|name| config.quota_groups.iter().position(|group| group.name == *name));
     // A member of a group that states no limit of its own has none: what it meets is the group's.
+    let [quota_window, request_window] = match group {
+        Some(index) => config.quota_groups[index].windows_of(deployment),
+        None => [deployment.quota_window, deployment.request_window],
+    };
     let has_own = group.is_none() || deployment.tpm_limit.is_some() || deployment.rpm_limit.is_some();
     EndpointSpec {
         tier: deployment.priority,
@@ -230,8 +234,8 @@ fn spec(deployment: &DeploymentConfig, config: &BlasterConfig) -> EndpointSpec {
             sku: deployment.sku,
             tpm: deployment.tpm_limit.map(u64::from),
             rpm: deployment.rpm_limit.map(u64::from),
-            quota_window: deployment.quota_window,
-            request_window: deployment.request_window,
+            quota_window,
+            request_window,
         }),
         group,
         default_limit: deployment.max_completion_tokens,
@@ -254,8 +258,8 @@ fn group(group: &QuotaGroup) -> LimitSpec {
         sku: Sku::Standard,
         tpm: group.tpm_limit.map(u64::from),
         rpm: group.rpm_limit.map(u64::from),
-        quota_window: defaults::QUOTA_WINDOW,
-        request_window: defaults::REQUEST_WINDOW,
+        quota_window: group.quota_window.unwrap_or(defaults::QUOTA_WINDOW),
+        request_window: group.request_window.unwrap_or(defaults::REQUEST_WINDOW),
     }
 }
 

@@ -236,7 +236,7 @@ impl Limit {
         if is_window && !knows_boundary {
             return trial(self.belief.budget.min(self.tuning.seekers).into()).map_err(or_sooner);
         }
-        if trials == 0 && self.may_raise(charge) {
+        if trials < self.raises_at_once() && self.may_raise(charge) {
             return Ok(Mode::Raise);
         }
         if trials == 0 && self.may_test(charge) {
@@ -261,6 +261,17 @@ impl Limit {
             && self.window.used() + charge.tokens < self.quota.ceiling()
             && !self.window.refused
             && self.raises.is_due()
+    }
+
+    /// How many may go above the learnt quota at once. What was told is likely to be granted again, and then all of it:
+    /// towards that they become a quarter of those admitted in the present window; where nothing was told it is one.
+    fn raises_at_once(&self) -> u64 {
+        let at_once = if self.quota.ceiling().is_finite() {
+            (self.raises.admitted() / 4).min(self.tuning.seekers)
+        } else {
+            1
+        };
+        at_once.max(1).into()
     }
 
     /// One job that a bucket would refuse and a window admit tells which it is.

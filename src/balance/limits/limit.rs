@@ -1,5 +1,6 @@
 //! One quota: its state, and the calls.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use super::admission::Closed;
@@ -96,6 +97,8 @@ const MINUTE: f64 = 60.0;
 const IDLE_WINDOWS: u32 = 5;
 /// Shortest window that is accepted; a shorter one is taken for this.
 const SHORTEST: Duration = Duration::from_millis(100);
+/// Seconds that a service may name as its window of tokens: up to a day.
+const NAMED_WINDOWS: RangeInclusive<f64> = 1.0..=86_400.0;
 /// Utilisation in percent above which the header makes no sense: bursts pass 100 only a little.
 const UTILIZATION_MOST: f64 = 200.0;
 /// Tokens above which a count of usage is none.
@@ -306,6 +309,9 @@ impl Limit {
     pub fn told(&mut self, told: &Told, now: Instant) -> bool {
         let now = self.advance(now);
         let mut is_news = false;
+        if let Some(seconds) = told.renewal_tokens {
+            is_news |= self.counted_every(seconds as f64);
+        }
         if let Some(limit) = told.limit_tokens {
             is_news |= self.told_tokens(limit as f64, now);
         }
@@ -323,6 +329,21 @@ impl Limit {
             self.bucket.set_level(self.bucket.level().max(level));
         }
         is_news
+    }
+
+    /// The service says in which window it counts tokens, in seconds. Whether that is news: one that makes no sense is
+    /// passed over, and so is one that whole seconds may name for the one that is known.
+    fn counted_every(&mut self, seconds: f64) -> bool {
+        let is_same = (seconds - self.length).abs() < 1.0;
+        if self.sku != Sku::Standard || is_same || !NAMED_WINDOWS.contains(&seconds) {
+            return false;
+        }
+        self.quota.counted_in(seconds / self.length);
+        self.length = seconds;
+        self.window.forget_boundary();
+        self.belief.fade();
+        self.unconfirmed.allow_at_most(self.quota.tokens() * self.tuning.share);
+        true
     }
 
     fn told_tokens(&mut self, per_minute: f64, now: Moment) -> bool {
@@ -384,7 +405,11 @@ impl Limit {
         }
         match send.mode {
             Mode::Sure => {}
-            Mode::Trial | Mode::Raise => self.belief.confirm(),
+            Mode::Trial => self.belief.confirm(),
+            Mode::Raise => {
+                self.belief.confirm();
+                self.raises.confirm();
+            }
             // No bucket admits that: the quota was renewed at some moment, so there are windows. When do they begin?
             Mode::Test if self.belief.form == Form::Bucket => {
                 self.belief.change(Form::Window, 2);

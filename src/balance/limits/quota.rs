@@ -133,6 +133,19 @@ impl Quota {
         true
     }
 
+    /// The service counts in another window, so many times as long: what it grants in one is as much more.
+    pub(super) fn counted_in(&mut self, times: f64) {
+        for tokens in [
+            &mut self.tokens,
+            &mut self.configured,
+            &mut self.ceiling,
+            &mut self.floor,
+        ] {
+            *tokens *= times;
+        }
+        self.full = None;
+    }
+
     /// When it may grow next, if nothing happens before.
     pub(super) fn grows_at(&self) -> Option<Moment> {
         (self.is_known() && !self.trusted && self.tokens < self.ceiling).then(|| self.grown + STEP)

@@ -37,6 +37,8 @@ pub(super) struct Raises {
     left_out: u32,
     /// Tokens that the window held at the last refusal.
     total: f64,
+    /// Admitted in the present window, since one was refused.
+    admitted: u32,
 }
 
 /// Most windows that are left out.
@@ -51,10 +53,24 @@ impl Raises {
 
     /// So many windows have passed.
     pub(super) fn skip(&mut self, windows: u32) {
+        if windows > 0 {
+            self.admitted = 0;
+        }
         self.left_out = self.left_out.saturating_sub(windows);
     }
 
+    /// One was admitted.
+    pub(super) fn confirm(&mut self) {
+        self.admitted = self.admitted.saturating_add(1);
+    }
+
+    /// How many were admitted in the present window, since one was refused.
+    pub(super) fn admitted(&self) -> u32 {
+        self.admitted
+    }
+
     fn refused(&mut self, total: f64) {
+        self.admitted = 0;
         let is_same = total < LARGER * self.total;
         self.steady = if is_same { LEFT_OUT.min(self.steady + 1) } else { 0 };
         self.left_out = self.steady;
@@ -194,11 +210,14 @@ impl Limit {
 
     fn tokens_refused(&mut self, refused: &Refused) {
         self.tokens_refused = refused.at;
-        self.window.refused = true;
+        let was_refused = std::mem::replace(&mut self.window.refused, true);
         if !self.quota.is_known() {
             self.first_refused(refused);
         } else if refused.mode == Mode::Raise && self.names_known_boundary(refused) {
-            self.raises.refused(self.window.used());
+            // Of several under way at once the first tells.
+            if !was_refused {
+                self.raises.refused(self.window.used());
+            }
             self.block_until(refused.until);
         } else if !refused.is_fresh {
             self.block_until(refused.until);

@@ -57,6 +57,9 @@ const PAUSE: f64 = 30.0;
 const LONGEST_PAUSE: f64 = 120.0;
 /// So much more than a window's share may have been sent in a second that still looks paced.
 const BURST: f64 = 1.5;
+/// A window of a second refuses nothing before its share has been sent within one; half of it, as the network may have
+/// moved some.
+const PACED: f64 = 0.5;
 
 impl RequestPacer {
     pub(super) fn new(per_minute: Option<u64>, span: f64, jitter: f64) -> Self {
@@ -217,11 +220,23 @@ impl RequestPacer {
             LONG
         } else if wait > SHORT {
             self.span.max(MEDIUM)
-        } else if self.span < LONG && self.sent_after(sent - SHORT) as f64 <= BURST * self.told_for(SHORT) {
+        } else if self.span < LONG && self.may_be_short(sent) {
             SHORT
         } else {
             self.span
         }
+    }
+
+    /// Whether a window of a second may have refused what was sent at `sent`: no more was sent in the second before than
+    /// looks paced, and no less than makes such a window refuse.
+    fn may_be_short(&self, sent: Moment) -> bool {
+        let share = if self.told.is_finite() {
+            self.told_for(SHORT)
+        } else {
+            (self.limit * SHORT / self.span).max(1.0)
+        };
+        let sends = self.sent_after(sent - SHORT) as f64;
+        share.is_infinite() || (PACED * share..=BURST * share).contains(&sends)
     }
 
     /// The service names its limit, in requests a minute. Whether that is news.

@@ -127,19 +127,28 @@ fn of_group(config: &BlasterConfig, group: &QuotaGroup) -> Vec<(&'static str, St
         members.join(", ")
     };
     vec![
-        ("limits", limits(group.rpm_limit, group.tpm_limit)),
+        (
+            "limits",
+            limits(group.rpm_limit, group.tpm_limit) + &windows(group.quota_window, group.request_window),
+        ),
         ("members", members),
     ]
 }
 
 fn limits_of(deployment: &DeploymentConfig) -> String {
-    let mut text = limits(deployment.rpm_limit, deployment.tpm_limit);
+    limits(deployment.rpm_limit, deployment.tpm_limit)
+        + &windows(Some(deployment.quota_window), Some(deployment.request_window))
+}
+
+/// The windows that are not the usual ones.
+fn windows(quota: Option<Duration>, request: Option<Duration>) -> String {
+    let mut text = String::new();
     let windows = [
-        ("tokens", deployment.quota_window, defaults::QUOTA_WINDOW),
-        ("requests", deployment.request_window, defaults::REQUEST_WINDOW),
+        ("tokens", quota, defaults::QUOTA_WINDOW),
+        ("requests", request, defaults::REQUEST_WINDOW),
     ];
     for (what, window, default) in windows {
-        if window != default {
+        if let Some(window) = window.filter(|&window| window != default) {
             let _ = write!(text, ", {what} counted in {}", seconds(window));
         }
     }

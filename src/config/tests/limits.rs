@@ -71,6 +71,31 @@ fn limits_that_do_not_fit_together_are_warned_of() {
 }
 
 #[test]
+fn a_member_counts_in_its_groups_windows_unless_it_names_the_same() {
+    let seconds = Duration::from_secs;
+    let group = QuotaGroup::new("g")
+        .quota_window(seconds(30))
+        .request_window(seconds(1));
+    let member = || DeploymentConfig::new("a", "https://a.example", "m").quota_group("g");
+    let rows = [
+        (member(), QuotaGroup::new("g"), [60, 10]),
+        (member(), group.clone(), [30, 1]),
+        (member().quota_window(seconds(30)), group.clone(), [30, 1]),
+        (member().request_window(seconds(7)), QuotaGroup::new("g"), [60, 7]),
+    ];
+    for (member, group, windows) in rows {
+        assert_eq!(group.windows_of(&member), windows.map(seconds));
+        let config = BlasterConfig::new([member]).quota_group(group);
+        assert_eq!(config.validate(), Ok(()));
+    }
+    let text = file_with(
+        r#""quota_groups": {"g": {"quota_window_s": 30, "request_window_s": 1}},"#,
+        r#""quota_group": "g","#,
+    );
+    assert_eq!(read(&text).quota_groups, [group]);
+}
+
+#[test]
 fn the_quota_group_of_the_docs_is_read_and_has_nothing_to_warn_of() {
     let docs = include_str!("../../../docs/CONFIG.md");
     let texts = docs
@@ -128,6 +153,24 @@ fn a_quota_group_is_refused_with_its_name_and_its_key() {
             "",
             "quota_groups \"east\": unknown key \"weight\"; it belongs into a deployment",
             (2, 27),
+        ),
+        (
+            r#"{"east": {"quota_window_s": 0}}"#,
+            "",
+            "quota_groups \"east\": quota_window_s must be a number of seconds above 0 and at most 86400, got 0",
+            (2, 45),
+        ),
+        (
+            r#"{"g": {"quota_window_s": 30}}"#,
+            r#""quota_group": "g", "quota_window_s": 45,"#,
+            "deployments[0] \"east\": quota_window_s must be 30 as that of its quota group \"g\", got 45",
+            (4, 39),
+        ),
+        (
+            r#"{"g": {"request_window_s": 1}}"#,
+            r#""quota_group": "g", "request_window_s": 2,"#,
+            "deployments[0] \"east\": request_window_s must be 1 as that of its quota group \"g\", got 2",
+            (4, 41),
         ),
         (
             r#"{"east-4o": {}, "west-4o": {}}"#,

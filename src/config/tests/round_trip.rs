@@ -55,6 +55,7 @@ prop_compose! {
         job_timeout in proptest::option::of(any_time(Duration::from_secs(86_400))),
         cooldown_max in any_time(Duration::from_secs(31 * 86_400)),
         group_limits in proptest::array::uniform2(proptest::option::of(1..=u32::MAX)),
+        group_windows: bool,
         proxy in proptest::option::of("http://[a-z]{1,9}:[1-9]"),
         ca_file in proptest::option::of("[a-z${}/ ß]{1,12}"), allow_http: bool,
     ) -> BlasterConfig {
@@ -67,6 +68,11 @@ prop_compose! {
         [config.connect_timeout, config.first_byte_timeout, config.idle_timeout, config.attempt_timeout] = times;
         let mut group = QuotaGroup::new("${g} \"ß");
         [group.rpm_limit, group.tpm_limit] = group_limits;
+        let mut members = config.deployments.iter().filter(|deployment| deployment.quota_group.is_some());
+        // Windows that its only member has, too: others would contradict it.
+        if let (true, Some(member), None) = (group_windows, members.next(), members.next()) {
+            [group.quota_window, group.request_window] = [Some(member.quota_window), Some(member.request_window)];
+        }
         config.quota_groups = vec![group, QuotaGroup::new("other")];
         config.num_workers = num_workers;
         config.job_timeout = job_timeout;

@@ -221,6 +221,29 @@ fn above_a_learnt_quota_one_job_is_tried() {
 }
 
 #[test]
+fn towards_what_was_told_more_are_tried_at_once_the_more_were_admitted() {
+    let raised_at_once = |tpm: Option<u64>| {
+        let mut s = Scenario::new(&LimitSpec { tpm, ..STANDARD });
+        s.believes_window(59.0, 60.0, 16);
+        s.limit.quota.distrust();
+        s.limit.quota.learn(30_000.0);
+        s.admitted(9, 3_000.0, 0.0);
+        let mut at_once = Vec::new();
+        for round in 1..=15 {
+            // Silence has confirmed those of the second before.
+            let (sent, _) = s.burst(3_000.0, f64::from(round));
+            assert!(sent.iter().all(|reservation| reservation.mode() == Mode::Raise));
+            at_once.push(sent.len());
+        }
+        at_once
+    };
+    // A quarter of those admitted, one at least and four at most.
+    let rising = [1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 4];
+    assert_eq!(raised_at_once(Some(300_000)), rising);
+    assert_eq!(raised_at_once(None), [1; 15], "where nothing was told");
+}
+
+#[test]
 fn a_test_is_one_job_that_only_a_window_admits() {
     let mut s = Scenario::new(&STANDARD);
     s.admitted(19, 3_000.0, 0.0);
@@ -380,4 +403,39 @@ fn requests_are_counted_in_the_window_that_the_service_names() {
             "{renewal}"
         );
     }
+}
+
+#[test]
+fn tokens_are_counted_in_the_window_that_the_service_names() {
+    let told = |renewal| Told {
+        renewal_tokens: Some(renewal),
+        ..Told::default()
+    };
+    // Named → tokens that go within one window, whose boundary is known no more where it is another one.
+    for (renewal, granted, knows_boundary) in [
+        (60, 60_000.0, true),
+        (10, 10_000.0, false),
+        (300, 300_000.0, false),
+        (0, 60_000.0, true),
+        (-1, 60_000.0, true),
+        (i64::MAX, 60_000.0, true),
+    ] {
+        let mut s = Scenario::new(&STANDARD);
+        s.believes_window(59.0, 60.0, 16);
+        s.told(&told(renewal), 0.0);
+        assert_eq!(s.quota(), granted, "{renewal}");
+        assert_eq!(s.boundary().is_some(), knows_boundary, "{renewal}");
+        let snapshot = s.limit.snapshot(s.instant(0.0));
+        assert_eq!(
+            (snapshot.quota, snapshot.configured),
+            (Some(60_000.0), Some(60_000.0)),
+            "{renewal}"
+        );
+    }
+    let mut s = Scenario::new(&LimitSpec {
+        quota_window: Duration::from_millis(2_500),
+        ..STANDARD
+    });
+    s.told(&told(3), 0.0);
+    assert_eq!(s.quota(), 2_500.0, "whole seconds name no fraction");
 }

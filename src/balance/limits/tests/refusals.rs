@@ -216,6 +216,26 @@ fn a_refused_raise_is_not_repeated_at_the_same_total_for_some_windows() {
 }
 
 #[test]
+fn of_raises_that_are_refused_together_one_counts() {
+    let mut s = Scenario::standard(1_200_000);
+    s.believes_window(59.0, 60.0, 16);
+    s.limit.quota.distrust();
+    s.limit.quota.learn(300_000.0);
+    s.admitted(99, 3_000.0, 0.5);
+    // Eight that are admitted one by one let two go at once; both are refused.
+    s.admitted(8, 3_000.0, 1.0);
+    let (raised, _) = s.burst(3_000.0, 2.0);
+    assert_eq!(raised.len(), 2);
+    for reservation in raised {
+        s.refuse(reservation, 58.0, 2.05);
+    }
+    assert!(
+        s.limit.raises.is_due(),
+        "this total was refused once: no window is left out"
+    );
+}
+
+#[test]
 fn a_test_decides_between_the_models() {
     // Wait, or none where it is answered → form, proven
     for (wait, form, proven) in [

@@ -12,6 +12,7 @@ fn requests_that_are_refused_tell_window_and_limit() {
         ("a long wait is a long window", Some(600), 50, 30.0, 60.0, 50.0),
         ("ten seconds", Some(600), 50, 9.0, 10.0, 50.0),
         ("paced well for ten seconds: it is one", Some(600), 14, 1.0, 1.0, 9.0),
+        ("less than a second's share", Some(600), 4, 1.0, 10.0, 4.0),
         ("a burst says nothing about the window", Some(600), 50, 1.0, 10.0, 50.0),
         ("nothing was told", None, 50, 9.0, 10.0, 50.0),
         ("all that was told has been admitted", Some(60), 10, 9.0, 10.0, 9.0),
@@ -33,6 +34,32 @@ fn requests_that_are_refused_tell_window_and_limit() {
         assert_eq!(snapshot.requests, Some(limit), "{name}");
         assert_eq!(s.block(), 0.55 + wait, "{name}");
         assert_eq!(s.quota(), 6_000_000.0, "{name}: tokens were not refused");
+    }
+}
+
+#[test]
+fn a_few_requests_above_a_learnt_limit_do_not_make_its_window_a_short_one() {
+    let mut s = Scenario::new(&LimitSpec {
+        tpm: Some(6_000_000),
+        rpm: None,
+        ..STANDARD
+    });
+    // At first nothing is known: a hundred of ten seconds. Later two more than that are sent near the window's end.
+    for (at, after, wait, limit) in [(0.0, 8.5, 2.0, 100.0), (20.0, 9.5, 1.0, 97.0)] {
+        for _ in 0..100 {
+            let sent = s.force(10.0, Mode::Sure, at);
+            s.answer(sent, at + 0.1);
+        }
+        let above = [0; 2].map(|_| s.force(10.0, Mode::Sure, at + after));
+        for sent in above {
+            s.settle(
+                sent,
+                Settlement::Refused(refusal(Axis::Requests, wait)),
+                at + after + 0.05,
+            );
+        }
+        assert_eq!(s.limit.requests.limit(), Some(limit), "at {at}");
+        assert_eq!(s.limit.requests.span(), 10.0, "at {at}");
     }
 }
 
