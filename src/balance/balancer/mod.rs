@@ -27,6 +27,7 @@ mod admitted;
 mod home;
 mod pick;
 mod settle;
+mod survey;
 
 /// Decides for all deployments of one blaster. See the module's page.
 #[derive(Debug)]
