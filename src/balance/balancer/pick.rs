@@ -9,7 +9,7 @@ use super::Balancer;
 use super::survey::Survey;
 use crate::api::Operation;
 use crate::balance::affinity::AffinityKey;
-use crate::balance::endpoint::{Endpoint, Readiness};
+use crate::balance::endpoint::Readiness;
 use crate::balance::grade::{Grade, Record};
 use crate::balance::quotas::Allowed;
 use crate::balance::set::{Set, SetId};
@@ -184,7 +184,9 @@ impl Balancer {
     /// Whether an endpoint's quota has room for a job now.
     pub(super) fn has_room(&mut self, endpoint: EndpointId, need: &Need<'_>, now: Instant) -> bool {
         let estimator = &self.estimators[endpoint.index()];
-        self.quotas.allow(endpoint, || estimator.charge(&need.size), now) == Allowed::Now
+        self.quotas
+            .allow(endpoint, need.size, || estimator.charge(&need.size), now)
+            == Allowed::Now
     }
 
     /// Whether the quota of some endpoint that is ready has room for a job, wherever the workers are.
@@ -195,7 +197,8 @@ impl Balancer {
             let most = self.specs[index].max_in_flight.unwrap_or(u32::MAX);
             let readiness = self.endpoints[index].readiness(need.operation, most, now);
             let charge = || self.estimators[index].charge(&need.size);
-            matches!(readiness, Readiness::Now(Role::Regular)) && self.quotas.allow(member, charge, now) == Allowed::Now
+            matches!(readiness, Readiness::Now(Role::Regular))
+                && self.quotas.allow(member, need.size, charge, now) == Allowed::Now
         })
     }
 
@@ -209,7 +212,7 @@ impl Balancer {
         let from = after.map_or(0, |after| members.partition_point(|&member| member <= after));
         members[from..].iter().find_map(|&endpoint| {
             let index = endpoint.index();
-            let readiness = self.endpoints[index].readiness(need.operation, self.caps[index], now);
+            let readiness = self.endpoints.readiness(index, need.operation, now);
             let Readiness::Now(role @ (Role::Regular | Role::Trial)) = readiness else {
                 return None;
             };
@@ -228,8 +231,8 @@ impl Balancer {
     ) -> Opening {
         let index = endpoint.index();
         // What ends a rest, or asks whether it is over, is looked at with all the rest.
-        if !self.endpoints[index].is_at_ease(self.caps[index], now) {
-            let readiness = self.endpoints[index].readiness(operation, self.caps[index], now);
+        if !self.endpoints.is_at_ease(index, now) {
+            let readiness = self.endpoints.readiness(index, operation, now);
             return match readiness {
                 Readiness::Now(_) => Opening::Now,
                 Readiness::At(at) | Readiness::Refuses(Some(at)) => Opening::At(at),
@@ -239,7 +242,10 @@ impl Balancer {
         let mut opening = Opening::Never;
         for size in sizes {
             let estimator = &self.estimators[index];
-            opening = match (self.quotas.allow(endpoint, || estimator.charge(&size), now), opening) {
+            opening = match (
+                self.quotas.allow(endpoint, size, || estimator.charge(&size), now),
+                opening,
+            ) {
                 (Allowed::Now | Allowed::AsTest, _) => return Opening::Now,
                 (Allowed::At(at), Opening::At(sooner)) => Opening::At(at.min(sooner)),
                 (Allowed::At(at), _) => Opening::At(at),
@@ -264,15 +270,15 @@ impl Balancer {
     }
 
     /// Whether [`Balancer::hopeless`] may find anything: some endpoint is out, or lacks an operation.
-    pub fn any_choosy(&self) -> bool {
-        self.endpoints.iter().any(Endpoint::is_choosy)
+    pub fn any_choosy(&mut self) -> bool {
+        self.endpoints.any_choosy()
     }
 
     /// Why nobody can serve this operation of the set, nor is expected to soon; none where somebody can or may.
     pub fn hopeless(&self, set: SetId, operation: &Operation, now: Instant) -> Option<Unavailable> {
         let never = |member: &EndpointId| {
             let index = member.index();
-            let readiness = self.endpoints[index].readiness(operation, self.caps[index], now);
+            let readiness = self.endpoints.readiness(index, operation, now);
             matches!(readiness, Readiness::Refuses(_))
         };
         let all = self.sets.members(set).iter().all(never);
@@ -292,7 +298,7 @@ impl Balancer {
         }
         let load = |member: EndpointId| {
             let index = member.index();
-            let places = f64::from(self.endpoints[index].in_flight()) / f64::from(self.caps[index]);
+            let places = f64::from(self.endpoints[index].in_flight()) / f64::from(self.endpoints.cap(index));
             (self.quotas.used_share(member, now).unwrap_or(places), places)
         };
         let Set { members, ring, .. } = self.sets.get_mut(need.set);

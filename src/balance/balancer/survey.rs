@@ -7,6 +7,7 @@ use super::pick::Need;
 use crate::balance::endpoint::Readiness;
 use crate::balance::grade::Grade;
 use crate::balance::quotas::Allowed;
+use crate::balance::tick::Tick;
 use crate::balance::{EndpointId, JobState, Role};
 
 /// What the endpoints of a set say to a job.
@@ -20,7 +21,7 @@ pub(super) struct Survey {
     pub(super) reluctant: Option<EndpointId>,
     /// The best place of those that are ready.
     pub(super) best: Grade,
-    /// Whether something under way may let it go sooner than `earliest`.
+    /// Whether something under way may let it go sooner than `earliest`; found out only where that is after its time.
     pub(super) settles: bool,
     /// Whether somebody who is not ready is expected to be.
     pub(super) hope: bool,
@@ -55,13 +56,7 @@ impl Survey {
             Readiness::Now(Role::Probe) if haste() => self.hurried = self.hurried.or(Some(member)),
             Readiness::Now(Role::Probe) => self.probe = self.probe.or(Some(member)),
             Readiness::Now(Role::Regular | Role::Trial) => {}
-            Readiness::At(at) => {
-                self.hope = true;
-                self.earliest = sooner(self.earliest, Some(at));
-                if !job.has_failed_at(member) {
-                    self.elsewhere = Some(sooner(self.elsewhere.flatten(), Some(at)));
-                }
-            }
+            Readiness::At(at) => self.waits(at, !job.has_failed_at(member)),
             Readiness::OnSettle => {
                 self.hope = true;
                 self.settles = true;
@@ -70,6 +65,15 @@ impl Survey {
                 }
             }
             Readiness::Refuses(at) => self.earliest = sooner(self.earliest, at),
+        }
+    }
+
+    /// Somebody, where the job has not failed if `elsewhere`, is not ready before this instant.
+    fn waits(&mut self, at: Instant, elsewhere: bool) {
+        self.hope = true;
+        self.earliest = sooner(self.earliest, Some(at));
+        if elsewhere {
+            self.elsewhere = Some(sooner(self.elsewhere.flatten(), Some(at)));
         }
     }
 }
@@ -81,37 +85,48 @@ impl Balancer {
         let mut found = Survey::default();
         self.grades.clear();
         self.has_gaps = false;
-        for &member in self.sets.members(need.set) {
+        // Whose time is over before anybody has room is told so, unless it may turn out otherwise.
+        let is_late = |at: Instant| need.deadline.is_some_and(|deadline| deadline < at);
+        let (ticks, tick) = (self.ticks, self.ticks.tick(now));
+        let deadline = need.deadline.map_or(Tick::NEVER, |deadline| ticks.tick(deadline));
+        let is_held_back = need.deadline.is_none() && self.end.holds_any();
+        let is_untried = need.job.is_untried();
+        let mut earliest = Tick::NEVER;
+        for seat in 0..self.sets.members(need.set).len() {
+            let member = self.sets.members(need.set)[seat];
             let index = member.index();
-            let endpoint = &mut self.endpoints[index];
-            // The usual case, found out without the rest: this loop is most of what the engine's lock is held for.
-            let mut readiness = if endpoint.is_at_ease(self.caps[index], now) {
+            let is_at_ease = self.endpoints.is_known_at_ease(index, tick);
+            // The usual case while jobs wait for quota, found out without the rest: this loop is most of what the
+            // engine's lock is held for.
+            if is_at_ease
+                && !is_held_back
+                && is_untried
+                && let Some(closing) = self.quotas.closed(member, need.size, tick)
+                && closing.until <= deadline
+            {
+                earliest = earliest.min(closing.until);
+                self.has_gaps |= closing.is_in_windows;
+                self.tiers.found_full(member, now);
+                self.grades.push(Grade::AWAY);
+                continue;
+            }
+            let mut readiness = if is_at_ease {
                 Readiness::Now(Role::Regular)
             } else {
-                if endpoint.refresh(self.caps[index], now) {
-                    self.changes.push(endpoint.change(&self.specs[index].name));
+                let said = self.endpoints.say(index, need.operation, now);
+                if said.is_news {
+                    let change = self.endpoints[index].change(&self.specs[index].name);
+                    self.changes.push(change);
                 }
-                found.settles |= endpoint.may_go_on(now);
-                endpoint.readiness(need.operation, self.caps[index], now)
+                found.settles |= said.may_go_on;
+                said.readiness
             };
             let mut grade = Grade::AWAY;
             if let Readiness::Now(Role::Regular | Role::Trial) = readiness {
-                let charge = || self.estimators[index].charge(&need.size);
-                // Whose time may end meanwhile is better served slowly than not at all.
-                let held = self.end.holds(member, now).filter(|_| need.deadline.is_none());
-                let allowed = match held {
-                    Some(until) => Allowed::At(until),
-                    None => self.quotas.allow(member, charge, now),
-                };
+                let allowed = self.allows(member, need, now);
                 if let Allowed::At(at) = allowed {
                     self.tiers.found_full(member, now);
-                    // The service's word is certain, and so is the pace of requests. What is under way may give room
-                    // back, or be confirmed.
-                    found.settles |= self.specs[index].is_provisioned()
-                        || need.deadline.is_some()
-                            && (self.quotas.awaits_confirmation(member)
-                                || endpoint.in_flight() > 0 && !self.quotas.is_gated(member, now));
-                    self.has_gaps |= self.quotas.is_in_windows(member);
+                    found.settles |= is_late(at) && self.may_let_go_sooner(member, now);
                     readiness = Readiness::At(at);
                 } else {
                     grade = self.tiers.standing(member, now).with(need.job.record_at(member));
@@ -120,13 +135,44 @@ impl Balancer {
                     }
                 }
             }
-            found.settles |= matches!(readiness, Readiness::At(_)) && endpoint.rests_by_hand(now);
+            if let Readiness::At(at) = readiness {
+                found.settles |= is_late(at) && self.endpoints[index].rests_by_hand(now);
+            }
             self.grades.push(grade);
             found.best = found.best.min(grade);
-            let haste = || need.ends_within(endpoint.probe_first_byte(), now);
+            let haste = || need.ends_within(self.endpoints[index].probe_first_byte(), now);
             found.add(member, readiness, need.job, haste);
         }
+        if earliest < Tick::NEVER {
+            found.waits(ticks.instant(earliest), true);
+        }
         found
+    }
+
+    /// Whether an endpoint that is ready is to be given the job by its quota. Where that has no room, it is noted whether
+    /// it counts in windows.
+    #[inline]
+    fn allows(&mut self, member: EndpointId, need: &Need<'_>, now: Instant) -> Allowed {
+        // Whose time may end meanwhile is better served slowly than not at all.
+        let held = self.end.holds(member, now).filter(|_| need.deadline.is_none());
+        let allowed = match held {
+            Some(until) => Allowed::At(until),
+            None => {
+                let charge = || self.estimators[member.index()].charge(&need.size);
+                self.quotas.allow(member, need.size, charge, now)
+            }
+        };
+        self.has_gaps |= matches!(allowed, Allowed::At(_)) && self.quotas.is_in_windows(member);
+        allowed
+    }
+
+    /// Whether an endpoint whose quota has no room may have some sooner than it says. The service's word is certain, and
+    /// so is the pace of requests. What is under way may give room back, or be confirmed.
+    fn may_let_go_sooner(&self, member: EndpointId, now: Instant) -> bool {
+        let index = member.index();
+        self.specs[index].is_provisioned()
+            || self.quotas.awaits_confirmation(member)
+            || self.endpoints[index].in_flight() > 0 && !self.quotas.is_gated(member, now)
     }
 }
 
