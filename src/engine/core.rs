@@ -21,7 +21,8 @@ use super::lanes::{LaneId, Lanes};
 use super::moment::{Epoch, Moment};
 
 /// Most jobs handed out, or ended, in one hold of the lock; more are taken in a further one. Where an endpoint comes
-/// back and hundreds of workers are idle, whoever else wants the lock waits for one decision, not for hundreds.
+/// back and hundreds of workers are idle, whoever else wants the lock waits for one decision, not for hundreds. To have
+/// found out that a lane has to wait is a decision, too.
 const BATCH: usize = 1;
 /// Jobs passed over in one round because they wait for another endpoint than those that are ready.
 const MOST_ASIDE: usize = 32;
@@ -50,6 +51,8 @@ pub(crate) struct Core {
     epoch: Epoch,
     /// When the first blocked lane may go on, as the rounds of the pump since the last change have found.
     lanes_wake: Option<Instant>,
+    /// The last round ended with a lane that has to wait, before it had looked at all of them.
+    is_broken_off: bool,
     /// Who submits has said that nothing more comes.
     nothing_more: bool,
     /// Why nobody could serve the jobs that ended last for that; further ones share it.
@@ -99,6 +102,7 @@ impl Core {
             capacity,
             epoch: Epoch::new(start),
             lanes_wake: None,
+            is_broken_off: false,
             nothing_more: false,
             last_why: None,
             ended: Ended::default(),
@@ -239,7 +243,10 @@ impl Core {
         if self.phase == Phase::Closed {
             return;
         }
-        if self.lanes_wake.is_some_and(|at| at <= now) {
+        // A round that was broken off comes to its end first: whoever goes on with it looks at each lane once, however
+        // soon the first of them may be looked at again. The timer wakes for that.
+        let goes_on = std::mem::take(&mut self.is_broken_off);
+        if !goes_on && self.lanes_wake.is_some_and(|at| at <= now) {
             self.unblock();
         }
         let moment = self.epoch.moment(now);
@@ -252,7 +259,8 @@ impl Core {
             let Some(job) = self.lanes.take_next(moment) else {
                 break;
             };
-            if actions.assignments.len() + actions.endings.len() >= BATCH {
+            let is_enough = actions.assignments.len() + actions.endings.len() >= BATCH;
+            if is_enough || self.is_broken_off {
                 self.lanes.put_back(job);
                 actions.more = true;
                 break;
@@ -278,11 +286,14 @@ impl Core {
                         wake = wake.into_iter().chain([at]).min();
                         self.lanes.put_back(job);
                         self.lanes.block(lane);
+                        // Jobs that were put aside would be looked at again.
+                        self.is_broken_off = aside.is_empty();
                     }
                 }
                 Pick::WaitForSettle => {
                     self.lanes.put_back(job);
                     self.lanes.block(lane);
+                    self.is_broken_off = aside.is_empty();
                 }
                 Pick::TooLate(at) => self.end_with(job, Why::TooLate(at), actions),
                 Pick::TooLarge(most) => self.end_with(job, Why::TooLarge(most), actions),
@@ -301,6 +312,7 @@ impl Core {
             }
         }
         self.lanes_wake = wake;
+        self.is_broken_off &= actions.more;
         aside.into_iter().for_each(|job| self.lanes.put_back(job));
         if self.idle == 0 {
             self.end_hopeless(now, actions);
