@@ -74,7 +74,13 @@ impl EndOfBacklog {
         self.charge
     }
 
+    /// Whether any endpoint is held back.
+    pub(super) fn holds_any(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// Until when an endpoint is held back; none where it is not.
+    #[inline]
     pub(super) fn holds(&self, endpoint: EndpointId, now: Instant) -> Option<Instant> {
         self.held.contains(&endpoint).then(|| now + PAUSE)
     }

@@ -54,6 +54,11 @@ impl JobState {
         self.history.as_ref().map_or(0, |history| history.failures)
     }
 
+    /// Whether nothing has gone wrong with it.
+    pub(super) fn is_untried(&self) -> bool {
+        self.history.is_none()
+    }
+
     pub(super) fn has_failed_at(&self, endpoint: EndpointId) -> bool {
         self.history
             .as_ref()

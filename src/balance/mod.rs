@@ -65,8 +65,11 @@ mod spec;
 mod strategy;
 #[cfg(test)]
 mod tests;
+mod tick;
 mod tiers;
 mod verdict;
+mod watched_endpoints;
+mod watched_limits;
 
 /// The position of an endpoint in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

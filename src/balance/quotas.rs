@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use super::contradictions::Contradictions;
 use super::limits::{Admission, Charge, Contradiction, Limit, LimitSnapshot, LimitSpec, Mode, Reservation, Settlement};
 use super::outcome::{Axis, Throttle};
-use super::{EndpointId, EndpointSpec};
+use super::tick::Tick;
+use super::watched_limits::{Closing, WatchedLimits};
+use super::{EndpointId, EndpointSpec, JobSize};
 use crate::api::Told;
 use crate::balance::limits::{Refusal, Wait};
 
@@ -13,7 +15,7 @@ use crate::balance::limits::{Refusal, Wait};
 #[derive(Debug)]
 pub(super) struct Quotas {
     /// Of endpoints and of groups.
-    limits: Vec<Limit>,
+    limits: WatchedLimits,
     /// By endpoint.
     of: Vec<Places>,
     /// What was said of those that were told and are not kept.
@@ -57,44 +59,64 @@ impl Reserved {
 impl Quotas {
     pub(super) fn new(specs: &[EndpointSpec], groups: &[LimitSpec], start: Instant) -> Self {
         let mut limits: Vec<Limit> = groups.iter().map(|spec| Limit::new(spec, start)).collect();
-        let of = specs.iter().map(|spec| Places {
-            group: spec.group.filter(|&group| group < groups.len()),
-            own: spec.limit.map(|limit| {
+        let mut users: Vec<Vec<EndpointId>> = vec![Vec::new(); groups.len()];
+        let mut of = Vec::with_capacity(specs.len());
+        for (index, spec) in specs.iter().enumerate() {
+            let group = spec.group.filter(|&group| group < groups.len());
+            if let Some(group) = group {
+                users[group].push(EndpointId::at(index));
+            }
+            let own = spec.limit.map(|limit| {
                 limits.push(Limit::new(&limit, start));
+                users.push(vec![EndpointId::at(index)]);
                 limits.len() - 1
-            }),
-        });
-        let of = of.collect();
+            });
+            of.push(Places { own, group });
+        }
         // Nobody is asked unless a request is waiting.
         limits.iter_mut().for_each(|limit| limit.set_backlog(true));
         let contradictions = Contradictions::new(limits.len());
+        let users = users.into_iter().map(Vec::into_boxed_slice).collect();
         Quotas {
-            limits,
+            limits: WatchedLimits::new(limits, users, specs.len(), start),
             of,
             contradictions,
         }
     }
 
-    /// Whether the limits of `endpoint` admit a request with the charge that `charge` finds out: only where it matters,
-    /// for this is asked of every endpoint for every decision.
+    /// What the limits of `endpoint` say to a request of this size, where they have no room and need not be asked: this is
+    /// looked for at every endpoint for every decision.
     #[inline]
-    pub(super) fn allow(&mut self, endpoint: EndpointId, charge: impl FnOnce() -> Charge, now: Instant) -> Allowed {
+    pub(super) fn closed(&self, endpoint: EndpointId, size: JobSize, now: Tick) -> Option<&Closing> {
+        self.limits.known(endpoint, size, now)
+    }
+
+    /// Whether the limits of `endpoint` admit a request of this size, with the charge that `charge` finds out: only where
+    /// it matters.
+    #[inline]
+    pub(super) fn allow(
+        &mut self,
+        endpoint: EndpointId,
+        size: JobSize,
+        charge: impl FnOnce() -> Charge,
+        now: Instant,
+    ) -> Allowed {
         let Places { own, group } = self.of[endpoint.index()];
         if own.is_none() && group.is_none() {
             return Allowed::Now;
         }
-        if let (Some(index), None) | (None, Some(index)) = (own, group)
-            && let Some(at) = self.limits[index].closed_until(now)
-        {
-            return Allowed::At(at);
+        let ticks = self.limits.ticks();
+        match self.closed(endpoint, size, ticks.tick(now)) {
+            Some(closing) => Allowed::At(ticks.instant(closing.until)),
+            None => self.ask(endpoint, size, &charge(), now),
         }
-        self.admit(own, group, &charge(), now)
     }
 
-    fn admit(&mut self, own: Option<usize>, group: Option<usize>, charge: &Charge, now: Instant) -> Allowed {
+    fn ask(&mut self, endpoint: EndpointId, size: JobSize, charge: &Charge, now: Instant) -> Allowed {
+        let Places { own, group } = self.of[endpoint.index()];
         let mut allowed = Allowed::Now;
         for index in own.into_iter().chain(group) {
-            allowed = match (self.limits[index].admits(charge, now), allowed) {
+            allowed = match (self.limits.admits(index, charge, now), allowed) {
                 (Admission::At(at), Allowed::At(later)) => Allowed::At(at.max(later)),
                 (Admission::At(at), _) => Allowed::At(at),
                 (Admission::Now(_), Allowed::At(at)) => Allowed::At(at),
@@ -102,7 +124,15 @@ impl Quotas {
                 (Admission::Now(_), allowed) => allowed,
             };
         }
+        if let Allowed::At(_) = allowed {
+            self.limits.keep(endpoint, own.into_iter().chain(group), size, now);
+        }
         allowed
+    }
+
+    /// What `endpoint` charges for requests is another from now on.
+    pub(super) fn charges_change(&mut self, endpoint: EndpointId) {
+        self.limits.charges_change(endpoint);
     }
 
     /// Whether nothing whatever may go now by the service's word, or by the pace of requests.
@@ -124,7 +154,7 @@ impl Quotas {
     /// nothing may go.
     pub(super) fn room(&mut self, endpoint: EndpointId, now: Instant) -> Option<f64> {
         let Places { own, group } = self.of[endpoint.index()];
-        let mut rooms = own.into_iter().chain(group).map(|index| self.limits[index].room(now));
+        let mut rooms = own.into_iter().chain(group).map(|index| self.limits.room(index, now));
         let first = rooms.next()??;
         rooms.try_fold(first, |least, room| Some(least.min(room?)))
     }
@@ -318,5 +348,11 @@ impl Quotas {
     pub(super) fn snapshots(&self, endpoint: EndpointId, now: Instant) -> [Option<LimitSnapshot>; 2] {
         let Places { own, group } = self.of[endpoint.index()];
         [own, group].map(|place| place.map(|index| self.limits[index].snapshot(now)))
+    }
+
+    /// Forgets what endpoints said that had no room, so that each is asked.
+    #[cfg(test)]
+    pub(super) fn forget(&mut self) {
+        self.limits.forget();
     }
 }

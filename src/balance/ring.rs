@@ -93,7 +93,11 @@ impl Ring {
                 continue;
             }
             // Whole while all are ready, as `unit` is a multiple of `sum`.
-            self.seats[index].lag += (i128::from(self.seats[index].weight) * i128::from(unit) / i128::from(sum)) as i64;
+            let weight = self.seats[index].weight;
+            self.seats[index].lag += match weight.checked_mul(unit) {
+                Some(part) => part / sum,
+                None => (i128::from(weight) * i128::from(unit) / i128::from(sum)) as i64,
+            };
             let seat = &self.seats[index];
             if seat.lag > 0 && entitled.is_none_or(|best| sooner(seat, &self.seats[best])) {
                 entitled = Some(index);

@@ -133,30 +133,31 @@ impl Bench {
         actions
     }
 
-    /// What the workers are given at this moment, in as many rounds as it takes.
+    /// What the workers are given at this moment, in as many holds of the lock as it takes.
     pub(crate) fn pump(&mut self) -> Vec<Assignment> {
-        let mut all = Vec::new();
-        loop {
-            let actions = self.round();
-            all.extend(actions.assignments);
-            if !actions.more {
-                return all;
-            }
-        }
+        let first = self.round();
+        self.rest_of(first)
     }
 
     /// What the workers are given after a submission, or when an attempt was settled.
     pub(crate) fn go_on(&mut self) -> Vec<Assignment> {
-        let mut all = Vec::new();
-        loop {
-            let mut actions = Actions::default();
+        let mut first = Actions::default();
+        self.core.go_on(self.now, &mut first);
+        self.note(&mut first);
+        self.rest_of(first)
+    }
+
+    /// What one hold of the lock has decided, and what it has left for further ones.
+    fn rest_of(&mut self, mut actions: Actions) -> Vec<Assignment> {
+        let mut all = std::mem::take(&mut actions.assignments);
+        while actions.more {
+            actions = Actions::default();
+            self.core.expire(self.now, &mut actions);
             self.core.go_on(self.now, &mut actions);
             self.note(&mut actions);
             all.append(&mut actions.assignments);
-            if !actions.more {
-                return all;
-            }
         }
+        all
     }
 
     /// What the sole idle worker is given.

@@ -52,6 +52,7 @@ impl Balancer {
             && before > left
         {
             self.estimators[index].observe_charge(&lease.size, (before - left) as f64);
+            self.quotas.charges_change(lease.endpoint);
         }
     }
 

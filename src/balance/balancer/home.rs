@@ -74,7 +74,7 @@ impl Balancer {
             return false;
         };
         let index = home.index();
-        let readiness = self.endpoints[index].readiness(need.operation, self.caps[index], now);
+        let readiness = self.endpoints.readiness(index, need.operation, now);
         home != endpoint
             && matches!(readiness, Readiness::Now(Role::Regular | Role::Trial))
             && !need.job.has_failed_at(home)

@@ -21,22 +21,25 @@ use super::pace::Pace;
 use super::quotas::Quotas;
 use super::responses::Responses;
 use super::set::Sets;
+use super::tick::Ticks;
 use super::tiers::Tiers;
-use super::{BalanceSettings, Change, EndpointId, EndpointSpec, Remark, SetId, Snapshot, shares};
+use super::watched_endpoints::WatchedEndpoints;
+use super::{BalanceSettings, Change, EndpointId, EndpointSpec, Remark, SetId, Snapshot};
 
 mod admitted;
 mod home;
+mod patience;
 mod pick;
 mod settle;
+mod survey;
 
 /// Decides for all deployments of one blaster. See the module's page.
 #[derive(Debug)]
 pub struct Balancer {
     settings: BalanceSettings,
     specs: Vec<EndpointSpec>,
-    endpoints: Vec<Endpoint>,
-    /// Most requests under way per endpoint, as the present set of usable endpoints gives it.
-    caps: Vec<u32>,
+    endpoints: WatchedEndpoints,
+    ticks: Ticks,
     sets: Sets,
     quotas: Quotas,
     /// By endpoint: what requests are charged there.
@@ -68,10 +71,9 @@ impl Balancer {
     /// A balancer over `specs`, all of them ready but those that are `unavailable`.
     pub fn new(specs: Vec<EndpointSpec>, settings: BalanceSettings) -> Self {
         let mut rng = SmallRng::seed_from_u64(settings.seed);
-        let endpoints = specs.iter().map(|spec| Endpoint::new(spec.unavailable.clone()));
         let mut balancer = Balancer {
-            endpoints: endpoints.collect(),
-            caps: Vec::with_capacity(specs.len()),
+            endpoints: WatchedEndpoints::new(&specs, settings.start),
+            ticks: Ticks::new(settings.start),
             sets: Sets::new(&specs, &settings.groups, settings.strategy, &mut rng),
             quotas: Quotas::new(&specs, &settings.groups, settings.start),
             estimators: specs.iter().map(|spec| Estimator::new(spec.default_limit)).collect(),
@@ -164,12 +166,12 @@ impl Balancer {
         let members = self.sets.members(rest.set);
         let finishers: Vec<Finisher> = members.iter().filter_map(finisher).collect();
         let all_known = finishers.len() == members.len();
-        let (quotas, paces, caps) = (&self.quotas, &self.paces, &self.caps);
+        let (quotas, paces, endpoints) = (&self.quotas, &self.paces, &self.endpoints);
         let (mean, output) = (self.end.mean_charge(), self.end.mean_output());
         let admits = |endpoint: EndpointId, seconds: f64| {
             let index = endpoint.index();
             let rounds = paces[index].seconds_for(output).map_or(0.0, |takes| seconds / takes);
-            let by_places = f64::from(caps[index]) * rounds * mean;
+            let by_places = f64::from(endpoints.cap(index)) * rounds * mean;
             let by_quota = quotas.admits_within(endpoint, Duration::from_secs_f64(seconds), mean, now);
             by_quota.min(by_places)
         };
@@ -276,7 +278,8 @@ impl Balancer {
     /// Copies what a report shows; percentiles and texts are made of it outside the lock.
     pub fn snapshot(&mut self, id: EndpointId, now: Instant) -> Snapshot {
         let index = id.index();
-        if self.endpoints[index].refresh(self.caps[index], now) {
+        let most = self.endpoints.cap(index);
+        if self.endpoints[index].refresh(most, now) {
             self.note(index, true);
         }
         let strategy = self.settings.strategy;
@@ -291,7 +294,7 @@ impl Balancer {
             reason: endpoint.reason().map(str::to_owned).or_else(|| endpoint.silence(now)),
             left: endpoint.until().map(|until| until.saturating_duration_since(now)),
             in_flight: endpoint.in_flight(),
-            max_in_flight: self.caps[index],
+            max_in_flight: self.endpoints.cap(index),
             weight: spec.weight,
             tier: spec.tier,
             share: f64::from(spec.turns(strategy)) / total as f64,
@@ -307,18 +310,40 @@ impl Balancer {
         }
     }
 
+    /// Forgets what endpoints and limits said, so that each is asked.
+    #[cfg(test)]
+    pub(super) fn forget(&mut self) {
+        self.endpoints.forget();
+        self.quotas.forget();
+    }
+
+    /// All that it knows of endpoints and limits.
+    #[cfg(test)]
+    pub(super) fn books(&self) -> impl std::fmt::Debug {
+        (
+            &self.endpoints,
+            &self.quotas,
+            &self.estimators,
+            &self.tiers,
+            &self.end,
+            &self.grades,
+            self.has_gaps,
+        )
+    }
+
     /// Passes on that an endpoint's condition has changed, if it has.
     fn note(&mut self, index: usize, changed: bool) {
         if changed {
             let change = self.endpoints[index].change(&self.specs[index].name);
             self.changes.push(change);
-            self.share_workers();
+            if self.endpoints.is_to_share_anew(index) {
+                self.share_workers();
+            }
         }
     }
 
     fn share_workers(&mut self) {
-        let used = |index: usize| !self.endpoints[index].is_out();
         let BalanceSettings { strategy, workers, .. } = self.settings;
-        shares::caps(&self.specs, strategy, workers, used, &mut self.caps);
+        self.endpoints.share_workers(&self.specs, strategy, workers);
     }
 }

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use rand::seq::IteratorRandom;
 
 use super::Balancer;
+use super::survey::Survey;
 use crate::api::Operation;
 use crate::balance::affinity::AffinityKey;
-use crate::balance::endpoint::{Endpoint, Patience, Prospect, Readiness};
+use crate::balance::endpoint::Readiness;
 use crate::balance::grade::{Grade, Record};
 use crate::balance::quotas::Allowed;
 use crate::balance::set::{Set, SetId};
@@ -195,7 +196,9 @@ impl Balancer {
     /// Whether an endpoint's quota has room for a job now.
     pub(super) fn has_room(&mut self, endpoint: EndpointId, need: &Need<'_>, now: Instant) -> bool {
         let estimator = &self.estimators[endpoint.index()];
-        self.quotas.allow(endpoint, || estimator.charge(&need.size), now) == Allowed::Now
+        self.quotas
+            .allow(endpoint, need.size, || estimator.charge(&need.size), now)
+            == Allowed::Now
     }
 
     /// Whether the quota of some endpoint that is ready has room for a job, wherever the workers are.
@@ -206,7 +209,8 @@ impl Balancer {
             let most = self.specs[index].max_in_flight.unwrap_or(u32::MAX);
             let readiness = self.endpoints[index].readiness(need.operation, most, now);
             let charge = || self.estimators[index].charge(&need.size);
-            matches!(readiness, Readiness::Now(Role::Regular)) && self.quotas.allow(member, charge, now) == Allowed::Now
+            matches!(readiness, Readiness::Now(Role::Regular))
+                && self.quotas.allow(member, need.size, charge, now) == Allowed::Now
         })
     }
 
@@ -220,7 +224,7 @@ impl Balancer {
         let from = after.map_or(0, |after| members.partition_point(|&member| member <= after));
         members[from..].iter().find_map(|&endpoint| {
             let index = endpoint.index();
-            let readiness = self.endpoints[index].readiness(need.operation, self.caps[index], now);
+            let readiness = self.endpoints.readiness(index, need.operation, now);
             let Readiness::Now(role @ (Role::Regular | Role::Trial)) = readiness else {
                 return None;
             };
@@ -239,8 +243,8 @@ impl Balancer {
     ) -> Opening {
         let index = endpoint.index();
         // What ends a rest, or asks whether it is over, is looked at with all the rest.
-        if !self.endpoints[index].is_at_ease(self.caps[index], now) {
-            let readiness = self.endpoints[index].readiness(operation, self.caps[index], now);
+        if !self.endpoints.is_at_ease(index, now) {
+            let readiness = self.endpoints.readiness(index, operation, now);
             return match readiness {
                 Readiness::Now(_) => Opening::Now,
                 Readiness::At(at) | Readiness::Refuses(Some(at)) => Opening::At(at),
@@ -250,7 +254,10 @@ impl Balancer {
         let mut opening = Opening::Never;
         for size in sizes {
             let estimator = &self.estimators[index];
-            opening = match (self.quotas.allow(endpoint, || estimator.charge(&size), now), opening) {
+            opening = match (
+                self.quotas.allow(endpoint, size, || estimator.charge(&size), now),
+                opening,
+            ) {
                 (Allowed::Now | Allowed::AsTest, _) => return Opening::Now,
                 (Allowed::At(at), Opening::At(sooner)) => Opening::At(at.min(sooner)),
                 (Allowed::At(at), _) => Opening::At(at),
@@ -275,133 +282,19 @@ impl Balancer {
     }
 
     /// Whether [`Balancer::hopeless`] may find anything: some endpoint is out, or lacks an operation.
-    pub fn any_choosy(&self) -> bool {
-        self.endpoints.iter().any(Endpoint::is_choosy)
+    pub fn any_choosy(&mut self) -> bool {
+        self.endpoints.any_choosy()
     }
 
     /// Why nobody can serve this operation of the set, nor is expected to soon; none where somebody can or may.
     pub fn hopeless(&self, set: SetId, operation: &Operation, now: Instant) -> Option<Unavailable> {
         let never = |member: &EndpointId| {
             let index = member.index();
-            let readiness = self.endpoints[index].readiness(operation, self.caps[index], now);
+            let readiness = self.endpoints.readiness(index, operation, now);
             matches!(readiness, Readiness::Refuses(_))
         };
         let all = self.sets.members(set).iter().all(never);
         all.then(|| self.unavailable(set, operation))
-    }
-
-    /// Asks each endpoint of the set whether it is ready and its quota has room, lets cooldowns end that are over, and
-    /// notes in `grades` how good a place each is.
-    fn survey(&mut self, need: &Need<'_>, now: Instant) -> Survey {
-        let mut found = Survey::default();
-        self.grades.clear();
-        self.has_gaps = false;
-        for &member in self.sets.members(need.set) {
-            let index = member.index();
-            let endpoint = &mut self.endpoints[index];
-            // The usual case, found out without the rest: this loop is most of what the engine's lock is held for.
-            let mut readiness = if endpoint.is_at_ease(self.caps[index], now) {
-                Readiness::Now(Role::Regular)
-            } else {
-                if endpoint.refresh(self.caps[index], now) {
-                    self.changes.push(endpoint.change(&self.specs[index].name));
-                }
-                found.settles |= endpoint.may_go_on(now);
-                endpoint.readiness(need.operation, self.caps[index], now)
-            };
-            let mut grade = Grade::AWAY;
-            if let Readiness::Now(Role::Regular | Role::Trial) = readiness {
-                let charge = || self.estimators[index].charge(&need.size);
-                // Whose time may end meanwhile is better served slowly than not at all.
-                let held = self.end.holds(member, now).filter(|_| need.deadline.is_none());
-                let allowed = match held {
-                    Some(until) => Allowed::At(until),
-                    None => self.quotas.allow(member, charge, now),
-                };
-                if let Allowed::At(at) = allowed {
-                    self.tiers.found_full(member, now);
-                    // The service's word is certain, and so is the pace of requests. What is under way may give room
-                    // back, or be confirmed.
-                    found.settles |= self.specs[index].is_provisioned()
-                        || need.deadline.is_some()
-                            && (self.quotas.awaits_confirmation(member)
-                                || endpoint.in_flight() > 0 && !self.quotas.is_gated(member, now));
-                    self.has_gaps |= self.quotas.is_in_windows(member);
-                    readiness = Readiness::At(at);
-                } else {
-                    grade = self.tiers.standing(member, now).with(need.job.record_at(member));
-                    if allowed == Allowed::AsTest {
-                        grade = grade.as_test();
-                    }
-                }
-            }
-            found.settles |= matches!(readiness, Readiness::At(_)) && endpoint.rests_by_hand(now);
-            self.grades.push(grade);
-            found.best = found.best.min(grade);
-            found.at_work = found.at_work || endpoint.is_at_work(now) && endpoint.serves(need.operation, now);
-            found.all_out = found.all_out && endpoint.is_out();
-            if endpoint.is_worth_a_try(self.caps[index], now)
-                && found.silent.is_none_or(|(_, least)| least > endpoint.in_flight())
-                && endpoint.serves(need.operation, now)
-                && self
-                    .quotas
-                    .allow(member, || self.estimators[index].charge(&need.size), now)
-                    == Allowed::Now
-            {
-                found.silent = Some((member, endpoint.in_flight()));
-            }
-            // Who has lost time with it, or with another one that is out, has done its part.
-            let spares = || {
-                let job = need.job;
-                job.has_probed() || job.has_failed_at(member) || self.is_hasty(member, need, now)
-            };
-            found.add(member, readiness, need.job, spares);
-        }
-        self.outages.looked(need.set, found.all_out, now);
-        found
-    }
-
-    /// Whether a job's time would be over before it has been the probe of an endpoint in vain and is answered elsewhere.
-    fn is_hasty(&self, endpoint: EndpointId, need: &Need<'_>, now: Instant) -> bool {
-        need.deadline.is_some_and(|deadline| {
-            let prospect = self.prospect(endpoint, need, true);
-            let first_byte = self.endpoints[endpoint.index()].patience_with(prospect).first_byte;
-            deadline.saturating_duration_since(now) < first_byte + prospect.expected.unwrap_or_default()
-        })
-    }
-
-    /// How long a job may find out whether an endpoint is back.
-    fn patience(&mut self, endpoint: EndpointId, need: &Need<'_>, now: Instant) -> Patience {
-        let others = self.sets.members(need.set).len();
-        let others_serve = (0..others).any(|seat| {
-            let member = self.sets.members(need.set)[seat];
-            let index = member.index();
-            let readiness = self.endpoints[index].readiness(need.operation, self.caps[index], now);
-            member != endpoint
-                && matches!(readiness, Readiness::Now(Role::Regular | Role::Trial))
-                && self.has_room(member, need, now)
-        });
-        let prospect = self.prospect(endpoint, need, others_serve);
-        self.endpoints[endpoint.index()].patience_with(prospect)
-    }
-
-    /// What is known of how long an endpoint needs for a job; while nothing is, of the slowest of the others.
-    fn prospect(&self, endpoint: EndpointId, need: &Need<'_>, others_serve: bool) -> Prospect {
-        let usual = |member: EndpointId| self.endpoints[member.index()].tallies.first_byte.quantile(0.99);
-        let expected = |member: EndpointId| {
-            let index = member.index();
-            let answer = self.estimators[index].likely_answer(&need.size);
-            self.paces[index].seconds_for(answer)
-        };
-        let members = || self.sets.members(need.set).iter().copied();
-        let slowest = || members().filter_map(expected).max_by(f64::total_cmp);
-        Prospect {
-            others_serve,
-            usual: usual(endpoint).or_else(|| members().filter_map(usual).max()),
-            expected: expected(endpoint).or_else(slowest).map(Duration::from_secs_f64),
-            in_vain: 0,
-            overlaps: false,
-        }
     }
 
     /// The member whose turn it is, of those with the best grade.
@@ -417,7 +310,7 @@ impl Balancer {
         }
         let load = |member: EndpointId| {
             let index = member.index();
-            let places = f64::from(self.endpoints[index].in_flight()) / f64::from(self.caps[index]);
+            let places = f64::from(self.endpoints[index].in_flight()) / f64::from(self.endpoints.cap(index));
             (self.quotas.used_share(member, now).unwrap_or(places), places)
         };
         let Set { members, ring, .. } = self.sets.get_mut(need.set);
@@ -450,87 +343,5 @@ impl Balancer {
         Unavailable {
             reasons: reasons.collect(),
         }
-    }
-}
-
-/// What the endpoints of a set say to a job.
-struct Survey {
-    /// A probe of it is due.
-    probe: Option<EndpointId>,
-    /// A probe of it is due, and the job's time would end with the probe's, or the job has lost time by such endpoints.
-    hurried: Option<EndpointId>,
-    /// A probe of it is due, and the job has had a 500 there: another one finds out better, for this one may be at
-    /// fault itself.
-    reluctant: Option<EndpointId>,
-    /// The best place of those that are ready.
-    best: Grade,
-    /// Whether somebody is at work, if perhaps busy.
-    at_work: bool,
-    /// Whether everybody is ejected or disabled.
-    all_out: bool,
-    /// Who has fallen silent and has room, with the fewest requests under way.
-    silent: Option<(EndpointId, u32)>,
-    /// Whether something under way may let it go sooner than `earliest`.
-    settles: bool,
-    /// Whether somebody who is not ready is expected to be.
-    hope: bool,
-    /// When the first of them is, as far as that is known.
-    earliest: Option<Instant>,
-    /// Where the job has not failed and may go later: none for "no such", some for "when a place is free or …".
-    elsewhere: Option<Option<Instant>>,
-}
-
-impl Default for Survey {
-    fn default() -> Self {
-        Survey {
-            probe: None,
-            hurried: None,
-            reluctant: None,
-            best: Grade::AWAY,
-            at_work: false,
-            all_out: true,
-            silent: None,
-            settles: false,
-            hope: false,
-            earliest: None,
-            elsewhere: None,
-        }
-    }
-}
-
-impl Survey {
-    #[inline]
-    fn add(&mut self, member: EndpointId, readiness: Readiness, job: &JobState, spares: impl FnOnce() -> bool) {
-        match readiness {
-            Readiness::Now(Role::Probe) if job.suspects_endpoint(member) => {
-                self.reluctant = self.reluctant.or(Some(member));
-            }
-            Readiness::Now(Role::Probe) if spares() => self.hurried = self.hurried.or(Some(member)),
-            Readiness::Now(Role::Probe) => self.probe = self.probe.or(Some(member)),
-            Readiness::Now(Role::Regular | Role::Trial) => {}
-            Readiness::At(at) => {
-                self.hope = true;
-                self.earliest = sooner(self.earliest, Some(at));
-                if !job.has_failed_at(member) {
-                    self.elsewhere = Some(sooner(self.elsewhere.flatten(), Some(at)));
-                }
-            }
-            Readiness::OnSettle => {
-                self.hope = true;
-                self.settles = true;
-                if !job.has_failed_at(member) {
-                    self.elsewhere = Some(self.elsewhere.flatten());
-                }
-            }
-            Readiness::Refuses(at) => self.earliest = sooner(self.earliest, at),
-        }
-    }
-}
-
-/// The earlier of two instants, of which none is never.
-fn sooner(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }

@@ -119,6 +119,7 @@ impl Balancer {
                 let standing = estimator.standing(&lease.size, *used);
                 self.end.learn(used.output.map_or(charged_output, f64::from), standing);
                 estimator.learn(&lease.size, *used);
+                self.quotas.charges_change(id);
                 self.note_load(attempt, standing);
                 Settlement::Answered {
                     prompt: used.prompt.map(u64::from),

@@ -72,6 +72,7 @@ use silence::Silence;
 pub(super) use state::Readiness;
 use state::State;
 use tallies::Tallies;
+pub(super) use word::Word;
 
 use super::{Change, Role};
 use crate::api::{Condition, Operation};
@@ -89,6 +90,7 @@ mod scouts;
 mod silence;
 mod state;
 mod tallies;
+mod word;
 
 /// Health and counters of one endpoint.
 #[derive(Debug)]
@@ -229,16 +231,6 @@ impl Endpoint {
             }
             _ => false,
         }
-    }
-
-    /// Whether any request can go now, as a regular one: [`Endpoint::readiness`] for the endpoint that has nothing.
-    #[inline]
-    pub(super) fn is_at_ease(&self, max_in_flight: u32, now: Instant) -> bool {
-        matches!(self.state, State::Ready)
-            && self.in_flight < max_in_flight
-            && self.lacks.is_empty()
-            && self.ramp.is_none()
-            && !self.silence.is_on(now)
     }
 
     /// Whether something under way may let requests go sooner than the instant that [`Endpoint::readiness`] names.

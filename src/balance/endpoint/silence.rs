@@ -47,6 +47,11 @@ impl Silence {
         self.at.is_some_and(|at| at <= now)
     }
 
+    /// When it is silent if nothing comes, if ever.
+    pub(super) fn at(&self) -> Option<Instant> {
+        self.at
+    }
+
     /// When a silent endpoint is asked next.
     pub(super) fn knocks_at(&self) -> Option<Instant> {
         self.knocks_at.or_else(|| self.at.map(|at| at + KNOCK_AFTER))

@@ -11,7 +11,7 @@ use super::sku::Sku;
 
 /// The last "not now", so that asking a closed limit again costs next to nothing. Forgotten with every event.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Closed {
+pub(in crate::balance) struct Closed {
     /// The answer.
     until: Instant,
     /// From here on it must be asked anew: by then something may have grown, or been confirmed by silence.
@@ -21,9 +21,25 @@ pub(super) struct Closed {
 }
 
 impl Closed {
-    fn holds(&self, charge: &Charge, now: Instant) -> bool {
+    /// When to ask again.
+    pub(in crate::balance) fn until(&self) -> Instant {
+        self.until
+    }
+
+    /// From then on it says nothing more.
+    pub(in crate::balance) fn valid(&self) -> Instant {
+        self.valid
+    }
+
+    /// Whether it holds for every charge whatever.
+    pub(in crate::balance) fn is_for_every(&self) -> bool {
+        self.charge.is_none()
+    }
+
+    /// Whether it holds for this one.
+    pub(in crate::balance) fn is_for(&self, charge: &Charge) -> bool {
         let is_no_smaller = |asked: Charge| charge.tokens >= asked.tokens && charge.variance >= asked.variance;
-        now < self.valid && self.charge.is_none_or(is_no_smaller)
+        self.charge.is_none_or(is_no_smaller)
     }
 }
 
@@ -60,7 +76,7 @@ impl Limit {
     /// In this order: the service's word and the requests, how much is risked unconfirmed, whether both models have room,
     /// whether the believed one has, and whether there is something to be found out.
     pub fn admits(&mut self, charge: &Charge, now: Instant) -> Admission {
-        if let Some(closed) = self.closed.filter(|closed| closed.holds(charge, now)) {
+        if let Some(closed) = self.closed(now).filter(|closed| closed.is_for(charge)) {
             return Admission::At(closed.until);
         }
         let now = self.advance(now);
@@ -81,11 +97,10 @@ impl Limit {
         }
     }
 
-    /// Until when nothing whatever is admitted, where that has been found out before.
+    /// What it remembers of having said "not now". While there is that, asking changes nothing.
     #[inline]
-    pub fn closed_until(&self, now: Instant) -> Option<Instant> {
-        let closed = self.closed.as_ref()?;
-        (closed.charge.is_none() && now < closed.valid).then_some(closed.until)
+    pub(in crate::balance) fn closed(&self, now: Instant) -> Option<Closed> {
+        self.closed.filter(|closed| now < closed.valid)
     }
 
     /// Whether nothing whatever may go now, by the service's word or the pace of requests.
@@ -103,12 +118,18 @@ impl Limit {
     /// Tokens that still fit into the present window, where a window with a known boundary is believed and requests may
     /// go: to be filled with the largest job that fits.
     pub fn room(&mut self, now: Instant) -> Option<f64> {
-        let now = match self.closed {
-            Some(closed) if now < closed.valid && closed.charge.is_none() => return None,
-            // Nothing has changed since it was found out.
-            Some(closed) if now < closed.valid => self.moment(now),
-            _ => self.advance(now),
-        };
+        if self.closed(now).is_none() {
+            self.advance(now);
+        }
+        self.room_as_known(now)
+    }
+
+    /// The same, where it is [closed](Limit::closed): nothing has changed since that was found out.
+    pub(in crate::balance) fn room_as_known(&self, now: Instant) -> Option<f64> {
+        if self.closed(now).is_some_and(|closed| closed.is_for_every()) {
+            return None;
+        }
+        let now = self.moment(now);
         let is_believed = self.belief.form == Form::Window && self.window.boundary().is_some();
         if self.sku == Sku::Provisioned || !is_believed || !self.quota.is_known() || self.gate(now) > now {
             return None;

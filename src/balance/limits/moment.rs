@@ -37,9 +37,16 @@ impl Add<f64> for Moment {
 
     fn add(self, seconds: f64) -> Moment {
         // A billionth of a second is the noise of the sum, no reason to round it up.
-        let micros = (seconds * MICROS - 1e-3).ceil() as i64;
+        let micros = ceil(seconds * MICROS - 1e-3);
         Moment(self.0.saturating_add(micros).clamp(-FARTHEST, FARTHEST))
     }
+}
+
+/// `number` rounded up; the nearest that there is where it is out of range, and zero where it is none. The library's own
+/// is a call where the processor is not known to have an instruction for it.
+fn ceil(number: f64) -> i64 {
+    let whole = number as i64;
+    whole.saturating_add(i64::from((whole as f64) < number))
 }
 
 impl Sub<f64> for Moment {
@@ -80,6 +87,26 @@ mod tests {
         assert_eq!(zero + 5.1 + 31.0 - 1.0, zero + 35.1);
         assert_eq!(zero + 1e-7, zero + 1e-6);
         assert_eq!((zero + 2.5) - (zero + 1.0), 1.5);
+    }
+
+    #[test]
+    fn what_is_rounded_up_is_what_the_library_makes_of_it() {
+        let some = [
+            0.0,
+            0.5,
+            1.0,
+            1e-300,
+            1.5e9,
+            4e15 + 0.5,
+            1e16,
+            9.3e18,
+            1e300,
+            f64::INFINITY,
+            f64::NAN,
+        ];
+        for number in some.into_iter().flat_map(|number| [number, -number]) {
+            assert_eq!(ceil(number), number.ceil() as i64, "{number}");
+        }
     }
 
     #[test]

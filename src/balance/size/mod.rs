@@ -81,6 +81,12 @@ const OPEN: u32 = MOST - 0x1ff;
 const TAKES_DEFAULT: u32 = 0x100;
 
 impl JobSize {
+    /// No size [is smaller](JobSize::is_no_smaller).
+    pub(super) const LEAST: JobSize = {
+        let [d, e, f, _] = OPEN.to_le_bytes();
+        JobSize([0, u16::from_le_bytes([0, d]), u16::from_le_bytes([e, f])])
+    };
+
     /// A request that holds `prompt` tokens. Numbers beyond 16 million count as that.
     #[must_use]
     pub fn new(prompt: u32, output: Output) -> Self {
@@ -124,16 +130,22 @@ impl JobSize {
     /// What the request says about the answer's length.
     #[must_use]
     pub fn output(self) -> Output {
-        let [_, d] = self.0[1].to_le_bytes();
-        let [e, f] = self.0[2].to_le_bytes();
-        match u32::from_le_bytes([d, e, f, 0]) {
+        match self.output_number() {
             OPEN => Output::None,
             open if open > OPEN => Output::Open {
-                choices: d,
+                choices: open as u8,
                 takes_default: open & TAKES_DEFAULT != 0,
             },
             limit => Output::AtMost(limit),
         }
+    }
+
+    /// The second number.
+    #[inline]
+    fn output_number(self) -> u32 {
+        let [_, d] = self.0[1].to_le_bytes();
+        let [e, f] = self.0[2].to_le_bytes();
+        u32::from_le_bytes([d, e, f, 0])
     }
 
     /// Most tokens of the answer, over all choices, where the request sets a limit.
@@ -155,6 +167,19 @@ impl JobSize {
     #[must_use]
     pub fn at_least(self) -> u64 {
         u64::from(self.prompt() / 4 * 3) + u64::from(self.max_output().unwrap_or(0))
+    }
+
+    /// Whether a deployment, whatever it has been found to charge, charges no less for it than for `other`, and knows no
+    /// better how much: so where it holds no less and may be answered by no less, as far as that can be compared.
+    #[must_use]
+    #[inline]
+    pub fn is_no_smaller(self, other: JobSize) -> bool {
+        let (mine, others) = (self.output_number(), other.output_number());
+        // A deployment's own limit, or what it charges without one, may be less or more than a request's.
+        let is_alike = mine < OPEN && others < OPEN
+            || mine > OPEN && others > OPEN && mine & TAKES_DEFAULT == others & TAKES_DEFAULT;
+        let is_answered_by_no_less = others == OPEN || is_alike && mine >= others;
+        is_answered_by_no_less && self.prompt() >= other.prompt()
     }
 
     /// Whether it is a kind of request that the model answers with tokens.
@@ -222,6 +247,7 @@ impl fmt::Debug for JobSize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::balance::Estimator;
 
     #[test]
     fn an_upload_is_not_taken_for_a_text_of_its_length() {
@@ -233,6 +259,43 @@ mod tests {
         ] {
             assert_eq!(JobSize::of(&sound, &body).prompt(), expected, "{} bytes", body.len());
         }
+    }
+
+    #[test]
+    fn what_is_no_smaller_is_charged_no_less_by_any_deployment() {
+        let open = |choices, takes_default| Output::Open { choices, takes_default };
+        let outputs = [
+            Output::None,
+            Output::AtMost(0),
+            Output::AtMost(700),
+            open(1, true),
+            open(2, true),
+            open(1, false),
+            open(2, false),
+        ];
+        let sizes: Vec<JobSize> = [0, 900, 1000]
+            .into_iter()
+            .flat_map(|prompt| outputs.map(|output| JobSize::new(prompt, output)))
+            .collect();
+        let deployments = [None, Some(0), Some(600), Some(800)].map(Estimator::new);
+        for (size, other) in sizes
+            .iter()
+            .flat_map(|size| sizes.iter().map(move |other| (size, other)))
+        {
+            assert!(size.is_no_smaller(*size) && size.is_no_smaller(JobSize::LEAST));
+            if size.is_no_smaller(*other) {
+                for deployment in &deployments {
+                    let (charge, least) = (deployment.charge(size), deployment.charge(other));
+                    assert!(charge.tokens >= least.tokens, "{size:?} and {other:?}");
+                    assert!(charge.variance >= least.variance, "{size:?} and {other:?}");
+                }
+            }
+        }
+        let pairs = sizes
+            .iter()
+            .flat_map(|size| sizes.iter().map(move |other| (size, other)));
+        let comparable = pairs.filter(|(size, other)| size.is_no_smaller(**other)).count();
+        assert_eq!(comparable, 6 * (7 + 6 + 3), "of 21 × 21");
     }
 
     #[test]

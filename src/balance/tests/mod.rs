@@ -12,6 +12,7 @@
 //! 9. [`contradicted`]: limits that the service does not keep
 //! 10. [`stuck`]: what must keep nobody waiting
 //! 11. [`any_order`]: the properties
+//! 12. [`watched`]: what need not be asked for
 
 mod any_order;
 mod back;
@@ -25,3 +26,4 @@ mod resting;
 mod silent;
 mod strategies;
 mod stuck;
+mod watched;

@@ -20,7 +20,8 @@ mod pump;
 mod settle;
 
 /// Most jobs handed out, or ended, in one hold of the lock; more are taken in a further one. Where an endpoint comes
-/// back and hundreds of workers are idle, whoever else wants the lock waits for one decision, not for hundreds.
+/// back and hundreds of workers are idle, whoever else wants the lock waits for one decision, not for hundreds. To have
+/// found out that a lane has to wait is a decision, too.
 const BATCH: usize = 1;
 
 /// What the lock guards.
@@ -47,6 +48,8 @@ pub(crate) struct Core {
     epoch: Epoch,
     /// When the first blocked lane may go on, as the rounds of the pump since the last change have found.
     lanes_wake: Option<Instant>,
+    /// The last round ended with a lane that has to wait, before it had looked at all of them.
+    is_broken_off: bool,
     /// Who submits has said that nothing more comes.
     nothing_more: bool,
     /// Why nobody could serve the jobs that ended last for that; further ones share it.
@@ -96,6 +99,7 @@ impl Core {
             capacity,
             epoch: Epoch::new(start),
             lanes_wake: None,
+            is_broken_off: false,
             nothing_more: false,
             last_why: None,
             ended: Ended::default(),

@@ -56,7 +56,10 @@ impl Core {
         if self.phase == Phase::Closed {
             return;
         }
-        if self.lanes_wake.is_some_and(|at| at <= now) {
+        // A round that was broken off comes to its end first: whoever goes on with it looks at each lane once, however
+        // soon the first of them may be looked at again. The timer wakes for that.
+        let goes_on = std::mem::take(&mut self.is_broken_off);
+        if !goes_on && self.lanes_wake.is_some_and(|at| at <= now) {
             self.unblock();
         }
         let moment = self.epoch.moment(now);
@@ -69,7 +72,8 @@ impl Core {
             let Some(job) = self.lanes.take_next(moment) else {
                 break;
             };
-            if actions.assignments.len() + actions.endings.len() >= BATCH {
+            let is_enough = actions.assignments.len() + actions.endings.len() >= BATCH;
+            if is_enough || self.is_broken_off {
                 self.lanes.put_back(job);
                 actions.more = true;
                 break;
@@ -99,11 +103,14 @@ impl Core {
                         wake = wake.into_iter().chain([at]).min();
                         self.lanes.put_back(job);
                         self.lanes.block(lane);
+                        // Jobs that were put aside would be looked at again.
+                        self.is_broken_off = aside.is_empty();
                     }
                 }
                 Pick::WaitForSettle => {
                     self.lanes.put_back(job);
                     self.lanes.block(lane);
+                    self.is_broken_off = aside.is_empty();
                 }
                 Pick::TooLate(at) => self.end_with(job, Why::TooLate(at), actions),
                 Pick::TooLarge(most) => self.end_with(job, Why::TooLarge(most), actions),
@@ -122,6 +129,7 @@ impl Core {
             }
         }
         self.lanes_wake = wake;
+        self.is_broken_off &= actions.more;
         aside.into_iter().for_each(|job| self.lanes.put_back(job));
         if self.idle == 0 {
             self.end_hopeless(now, actions);

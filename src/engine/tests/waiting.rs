@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::api::{Operation, Priority};
 use crate::balance::outcome::{Blame, Outcome, Scope};
 use crate::balance::{GiveUp, Remark};
-use crate::engine::actions::Settled;
+use crate::engine::actions::{Actions, Settled};
 use crate::engine::core::NotTaken;
 use crate::engine::scenario::*;
 
@@ -223,6 +223,29 @@ fn one_hold_of_the_lock_does_a_batch_and_says_that_there_is_more() {
     bench.pump();
     assert_eq!(bench.ended.len(), 200);
     assert_eq!(bench.core.in_flight(), 100);
+}
+
+#[test]
+fn one_hold_of_the_lock_finds_out_about_one_lane_that_has_to_wait_and_a_round_about_each_once() {
+    let mut bench = Bench::new(3, 4);
+    for (seconds, model) in (1..).zip(["m0", "m1", "m2"]) {
+        bench.submit_as(model, &CHAT, Priority::Normal, None);
+        let sent = bench.next();
+        bench.settle(sent, &throttled(seconds * SECOND));
+    }
+    for time_of_a_hold in [Duration::ZERO, SECOND] {
+        let mut holds = 1;
+        let mut hold = bench.round();
+        while hold.more {
+            // Though the first lane can go on by now: the timer begins a new round for it.
+            bench.pass(time_of_a_hold);
+            hold = Actions::default();
+            bench.core.go_on(bench.now, &mut hold);
+            holds += 1;
+        }
+        assert_eq!(holds, 3);
+        assert_eq!(bench.wakes_in(), Some(SECOND.saturating_sub(2 * time_of_a_hold)));
+    }
 }
 
 #[test]

@@ -1,0 +1,211 @@
+//! What the endpoints of a set say to a job.
+
+use std::time::Instant;
+
+use super::Balancer;
+use super::pick::Need;
+use crate::balance::endpoint::Readiness;
+use crate::balance::grade::Grade;
+use crate::balance::quotas::Allowed;
+use crate::balance::tick::Tick;
+use crate::balance::{EndpointId, JobState, Role};
+
+/// What the endpoints of a set say to a job.
+pub(super) struct Survey {
+    /// A probe of it is due.
+    pub(super) probe: Option<EndpointId>,
+    /// A probe of it is due, and the job's time would end with the probe's, or the job has lost time by such endpoints.
+    pub(super) hurried: Option<EndpointId>,
+    /// A probe of it is due, and the job has had a 500 there: another one finds out better, for this one may be at
+    /// fault itself.
+    pub(super) reluctant: Option<EndpointId>,
+    /// The best place of those that are ready.
+    pub(super) best: Grade,
+    /// Whether somebody is at work, if perhaps busy.
+    pub(super) at_work: bool,
+    /// Whether everybody is ejected or disabled.
+    pub(super) all_out: bool,
+    /// Who has fallen silent and has room, with the fewest requests under way.
+    pub(super) silent: Option<(EndpointId, u32)>,
+    /// Whether something under way may let it go sooner than `earliest`; found out only where that is after its time.
+    pub(super) settles: bool,
+    /// Whether somebody who is not ready is expected to be.
+    pub(super) hope: bool,
+    /// When the first of them is, as far as that is known.
+    pub(super) earliest: Option<Instant>,
+    /// Where the job has not failed and may go later: none for "no such", some for "when a place is free or …".
+    pub(super) elsewhere: Option<Option<Instant>>,
+}
+
+impl Default for Survey {
+    fn default() -> Self {
+        Survey {
+            probe: None,
+            hurried: None,
+            reluctant: None,
+            best: Grade::AWAY,
+            at_work: false,
+            all_out: true,
+            silent: None,
+            settles: false,
+            hope: false,
+            earliest: None,
+            elsewhere: None,
+        }
+    }
+}
+
+impl Survey {
+    #[inline]
+    fn add(&mut self, member: EndpointId, readiness: Readiness, job: &JobState, spares: impl FnOnce() -> bool) {
+        match readiness {
+            Readiness::Now(Role::Probe) if job.suspects_endpoint(member) => {
+                self.reluctant = self.reluctant.or(Some(member));
+            }
+            Readiness::Now(Role::Probe) if spares() => self.hurried = self.hurried.or(Some(member)),
+            Readiness::Now(Role::Probe) => self.probe = self.probe.or(Some(member)),
+            Readiness::Now(Role::Regular | Role::Trial) => {}
+            Readiness::At(at) => self.waits(at, !job.has_failed_at(member)),
+            Readiness::OnSettle => {
+                self.hope = true;
+                self.settles = true;
+                if !job.has_failed_at(member) {
+                    self.elsewhere = Some(self.elsewhere.flatten());
+                }
+            }
+            Readiness::Refuses(at) => self.earliest = sooner(self.earliest, at),
+        }
+    }
+
+    /// Somebody, where the job has not failed if `elsewhere`, is not ready before this instant.
+    fn waits(&mut self, at: Instant, elsewhere: bool) {
+        self.hope = true;
+        self.earliest = sooner(self.earliest, Some(at));
+        if elsewhere {
+            self.elsewhere = Some(sooner(self.elsewhere.flatten(), Some(at)));
+        }
+    }
+}
+
+impl Balancer {
+    /// Asks each endpoint of the set whether it is ready and its quota has room, lets cooldowns end that are over, and
+    /// notes in `grades` how good a place each is.
+    pub(super) fn survey(&mut self, need: &Need<'_>, now: Instant) -> Survey {
+        let mut found = Survey::default();
+        self.grades.clear();
+        self.has_gaps = false;
+        // Whose time is over before anybody has room is told so, unless it may turn out otherwise.
+        let is_late = |at: Instant| need.deadline.is_some_and(|deadline| deadline < at);
+        let (ticks, tick) = (self.ticks, self.ticks.tick(now));
+        let deadline = need.deadline.map_or(Tick::NEVER, |deadline| ticks.tick(deadline));
+        let is_held_back = need.deadline.is_none() && self.end.holds_any();
+        let is_untried = need.job.is_untried();
+        let mut earliest = Tick::NEVER;
+        for seat in 0..self.sets.members(need.set).len() {
+            let member = self.sets.members(need.set)[seat];
+            let index = member.index();
+            let is_at_ease = self.endpoints.is_known_at_ease(index, tick);
+            // The usual case while jobs wait for quota, found out without the rest: this loop is most of what the
+            // engine's lock is held for.
+            if is_at_ease
+                && !is_held_back
+                && is_untried
+                && let Some(closing) = self.quotas.closed(member, need.size, tick)
+                && closing.until <= deadline
+            {
+                earliest = earliest.min(closing.until);
+                (found.at_work, found.all_out) = (true, false);
+                self.has_gaps |= closing.is_in_windows;
+                self.tiers.found_full(member, now);
+                self.grades.push(Grade::AWAY);
+                continue;
+            }
+            let mut readiness = if is_at_ease {
+                Readiness::Now(Role::Regular)
+            } else {
+                let said = self.endpoints.say(index, need.operation, now);
+                if said.is_news {
+                    let change = self.endpoints[index].change(&self.specs[index].name);
+                    self.changes.push(change);
+                }
+                found.settles |= said.may_go_on;
+                said.readiness
+            };
+            let mut grade = Grade::AWAY;
+            if let Readiness::Now(Role::Regular | Role::Trial) = readiness {
+                let allowed = self.allows(member, need, now);
+                if let Allowed::At(at) = allowed {
+                    self.tiers.found_full(member, now);
+                    found.settles |= is_late(at) && self.may_let_go_sooner(member, now);
+                    readiness = Readiness::At(at);
+                } else {
+                    grade = self.tiers.standing(member, now).with(need.job.record_at(member));
+                    if allowed == Allowed::AsTest {
+                        grade = grade.as_test();
+                    }
+                }
+            }
+            if let Readiness::At(at) = readiness {
+                found.settles |= is_late(at) && self.endpoints[index].rests_by_hand(now);
+            }
+            self.grades.push(grade);
+            found.best = found.best.min(grade);
+            let endpoint = &self.endpoints[index];
+            found.at_work = found.at_work || endpoint.is_at_work(now) && endpoint.serves(need.operation, now);
+            found.all_out = found.all_out && endpoint.is_out();
+            let in_flight = endpoint.in_flight();
+            if endpoint.is_worth_a_try(self.endpoints.cap(index), now)
+                && found.silent.is_none_or(|(_, least)| least > in_flight)
+                && endpoint.serves(need.operation, now)
+                && self.has_room(member, need, now)
+            {
+                found.silent = Some((member, in_flight));
+            }
+            // Who has lost time with it, or with another one that is out, has done its part.
+            let spares = || {
+                let job = need.job;
+                job.has_probed() || job.has_failed_at(member) || self.is_hasty(member, need, now)
+            };
+            found.add(member, readiness, need.job, spares);
+        }
+        if earliest < Tick::NEVER {
+            found.waits(ticks.instant(earliest), true);
+        }
+        self.outages.looked(need.set, found.all_out, now);
+        found
+    }
+
+    /// Whether an endpoint that is ready is to be given the job by its quota. Where that has no room, it is noted whether
+    /// it counts in windows.
+    #[inline]
+    fn allows(&mut self, member: EndpointId, need: &Need<'_>, now: Instant) -> Allowed {
+        // Whose time may end meanwhile is better served slowly than not at all.
+        let held = self.end.holds(member, now).filter(|_| need.deadline.is_none());
+        let allowed = match held {
+            Some(until) => Allowed::At(until),
+            None => {
+                let charge = || self.estimators[member.index()].charge(&need.size);
+                self.quotas.allow(member, need.size, charge, now)
+            }
+        };
+        self.has_gaps |= matches!(allowed, Allowed::At(_)) && self.quotas.is_in_windows(member);
+        allowed
+    }
+
+    /// Whether an endpoint whose quota has no room may have some sooner than it says. The service's word is certain, and
+    /// so is the pace of requests. What is under way may give room back, or be confirmed.
+    fn may_let_go_sooner(&self, member: EndpointId, now: Instant) -> bool {
+        let index = member.index();
+        self.specs[index].is_provisioned()
+            || self.quotas.awaits_confirmation(member)
+            || self.endpoints[index].in_flight() > 0 && !self.quotas.is_gated(member, now)
+    }
+}
+
+/// The earlier of two instants, of which none is never.
+fn sooner(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
