@@ -203,6 +203,11 @@ impl Lanes {
         self.lanes[id.0 as usize].blocked = true;
     }
 
+    /// Whether [`Lanes::take_next`] would find a job.
+    pub(crate) fn any_may_go(&self) -> bool {
+        self.lanes.iter().any(|lane| !lane.blocked && lane.is_occupied())
+    }
+
     /// Takes the job that is to go next, from a lane that is not blocked.
     pub(crate) fn take_next(&mut self, now: Moment) -> Option<Box<Job>> {
         let turns = &self.turns;

@@ -69,15 +69,14 @@ impl Core {
         let mut wake = self.lanes_wake;
         let mut aside = Vec::new();
         while self.idle > 0 {
+            let is_enough = actions.assignments.len() + actions.endings.len() >= BATCH;
+            if is_enough || self.is_broken_off {
+                actions.more |= self.lanes.any_may_go();
+                break;
+            }
             let Some(job) = self.lanes.take_next(moment) else {
                 break;
             };
-            let is_enough = actions.assignments.len() + actions.endings.len() >= BATCH;
-            if is_enough || self.is_broken_off {
-                self.lanes.put_back(job);
-                actions.more = true;
-                break;
-            }
             let lane = job.cell.lane;
             let untried = JobState::new(job.id());
             let chosen = self
