@@ -28,8 +28,8 @@ use super::{BalanceSettings, Change, EndpointId, EndpointSpec, Remark, SetId, Sn
 
 mod admitted;
 mod home;
-mod patience;
 mod pick;
+mod probing;
 mod settle;
 mod survey;
 

@@ -1,4 +1,4 @@
-//! How long a job waits for an endpoint that may not be there.
+//! How long a job may find out whether an endpoint is back, and who is spared it.
 
 use std::time::{Duration, Instant};
 
