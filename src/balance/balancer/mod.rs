@@ -27,6 +27,7 @@ use super::{BalanceSettings, Change, EndpointId, EndpointSpec, Remark, SetId, Sn
 mod admitted;
 mod home;
 mod pick;
+mod probing;
 mod settle;
 
 /// Decides for all deployments of one blaster. See the module's page.

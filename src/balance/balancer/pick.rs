@@ -8,7 +8,7 @@ use rand::seq::IteratorRandom;
 use super::Balancer;
 use crate::api::Operation;
 use crate::balance::affinity::AffinityKey;
-use crate::balance::endpoint::{Endpoint, Patience, Prospect, Readiness};
+use crate::balance::endpoint::{Endpoint, Readiness};
 use crate::balance::grade::{Grade, Record};
 use crate::balance::quotas::Allowed;
 use crate::balance::set::{Set, SetId};
@@ -359,49 +359,6 @@ impl Balancer {
         }
         self.outages.looked(need.set, found.all_out, now);
         found
-    }
-
-    /// Whether a job's time would be over before it has been the probe of an endpoint in vain and is answered elsewhere.
-    fn is_hasty(&self, endpoint: EndpointId, need: &Need<'_>, now: Instant) -> bool {
-        need.deadline.is_some_and(|deadline| {
-            let prospect = self.prospect(endpoint, need, true);
-            let first_byte = self.endpoints[endpoint.index()].patience_with(prospect).first_byte;
-            deadline.saturating_duration_since(now) < first_byte + prospect.expected.unwrap_or_default()
-        })
-    }
-
-    /// How long a job may find out whether an endpoint is back.
-    fn patience(&mut self, endpoint: EndpointId, need: &Need<'_>, now: Instant) -> Patience {
-        let others = self.sets.members(need.set).len();
-        let others_serve = (0..others).any(|seat| {
-            let member = self.sets.members(need.set)[seat];
-            let index = member.index();
-            let readiness = self.endpoints[index].readiness(need.operation, self.caps[index], now);
-            member != endpoint
-                && matches!(readiness, Readiness::Now(Role::Regular | Role::Trial))
-                && self.has_room(member, need, now)
-        });
-        let prospect = self.prospect(endpoint, need, others_serve);
-        self.endpoints[endpoint.index()].patience_with(prospect)
-    }
-
-    /// What is known of how long an endpoint needs for a job; while nothing is, of the slowest of the others.
-    fn prospect(&self, endpoint: EndpointId, need: &Need<'_>, others_serve: bool) -> Prospect {
-        let usual = |member: EndpointId| self.endpoints[member.index()].tallies.first_byte.quantile(0.99);
-        let expected = |member: EndpointId| {
-            let index = member.index();
-            let answer = self.estimators[index].likely_answer(&need.size);
-            self.paces[index].seconds_for(answer)
-        };
-        let members = || self.sets.members(need.set).iter().copied();
-        let slowest = || members().filter_map(expected).max_by(f64::total_cmp);
-        Prospect {
-            others_serve,
-            usual: usual(endpoint).or_else(|| members().filter_map(usual).max()),
-            expected: expected(endpoint).or_else(slowest).map(Duration::from_secs_f64),
-            in_vain: 0,
-            overlaps: false,
-        }
     }
 
     /// The member whose turn it is, of those with the best grade.

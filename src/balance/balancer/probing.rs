@@ -1,0 +1,53 @@
+//! How long a job may find out whether an endpoint is back, and who is spared it.
+
+use std::time::{Duration, Instant};
+
+use super::Balancer;
+use super::pick::Need;
+use crate::balance::endpoint::{Patience, Prospect, Readiness};
+use crate::balance::{EndpointId, Role};
+
+impl Balancer {
+    /// Whether a job's time would be over before it has been the probe of an endpoint in vain and is answered elsewhere.
+    pub(super) fn is_hasty(&self, endpoint: EndpointId, need: &Need<'_>, now: Instant) -> bool {
+        need.deadline.is_some_and(|deadline| {
+            let prospect = self.prospect(endpoint, need, true);
+            let first_byte = self.endpoints[endpoint.index()].patience_with(prospect).first_byte;
+            deadline.saturating_duration_since(now) < first_byte + prospect.expected.unwrap_or_default()
+        })
+    }
+
+    /// How long a job may find out whether an endpoint is back.
+    pub(super) fn patience(&mut self, endpoint: EndpointId, need: &Need<'_>, now: Instant) -> Patience {
+        let others = self.sets.members(need.set).len();
+        let others_serve = (0..others).any(|seat| {
+            let member = self.sets.members(need.set)[seat];
+            let index = member.index();
+            let readiness = self.endpoints[index].readiness(need.operation, self.caps[index], now);
+            member != endpoint
+                && matches!(readiness, Readiness::Now(Role::Regular | Role::Trial))
+                && self.has_room(member, need, now)
+        });
+        let prospect = self.prospect(endpoint, need, others_serve);
+        self.endpoints[endpoint.index()].patience_with(prospect)
+    }
+
+    /// What is known of how long an endpoint needs for a job; while nothing is, of the slowest of the others.
+    fn prospect(&self, endpoint: EndpointId, need: &Need<'_>, others_serve: bool) -> Prospect {
+        let usual = |member: EndpointId| self.endpoints[member.index()].tallies.first_byte.quantile(0.99);
+        let expected = |member: EndpointId| {
+            let index = member.index();
+            let answer = self.estimators[index].likely_answer(&need.size);
+            self.paces[index].seconds_for(answer)
+        };
+        let members = || self.sets.members(need.set).iter().copied();
+        let slowest = || members().filter_map(expected).max_by(f64::total_cmp);
+        Prospect {
+            others_serve,
+            usual: usual(endpoint).or_else(|| members().filter_map(usual).max()),
+            expected: expected(endpoint).or_else(slowest).map(Duration::from_secs_f64),
+            in_vain: 0,
+            overlaps: false,
+        }
+    }
+}
