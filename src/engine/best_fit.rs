@@ -12,10 +12,10 @@
 use std::time::Instant;
 
 use crate::api::Priority;
-use crate::balance::{Balancer, JobState, Need, Role, Target};
+use crate::balance::{Balancer, JobState, Need, Opening, Role, Target};
 
 use super::job::Job;
-use super::lanes::Lanes;
+use super::lanes::{Gap, Lanes};
 use super::moment::Epoch;
 
 /// The oldest jobs of a queue that are looked at.
@@ -32,6 +32,20 @@ const ESTIMATES_DIFFER: f64 = 1.1;
 pub(super) struct Preferred {
     pub(super) job: u64,
     pub(super) target: Target,
+}
+
+/// What becomes of a place that the oldest job cannot take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meanwhile {
+    /// This job takes it.
+    Goes(Preferred),
+    /// None of those that wait.
+    None {
+        /// What is left all the same, for one that comes.
+        gap: Option<Gap>,
+        /// When one of them may, as far as time alone can tell.
+        at: Option<Instant>,
+    },
 }
 
 /// What a job needs of an endpoint.
@@ -87,22 +101,39 @@ pub(super) fn meanwhile(
     epoch: Epoch,
     oldest: &Job,
     now: Instant,
-) -> Option<Preferred> {
+) -> Meanwhile {
+    let (mut gap, mut at) = (None, None);
     if !may_pass(lanes, oldest) {
-        return None;
+        return Meanwhile::None { gap, at };
     }
+    let untried = JobState::new(oldest.id());
     let mut after = None;
-    loop {
-        let untried = JobState::new(oldest.id());
-        let (target, room) = balancer.gap(&need(lanes, epoch, oldest, &untried), after, now)?;
+    while let Some((target, room)) = balancer.gap(&need(lanes, epoch, oldest, &untried), after, now) {
         after = Some(target.endpoint);
+        let room = match room {
+            Ok(room) => room,
+            Err(opens) => {
+                at = at.into_iter().chain([opens]).min();
+                continue;
+            }
+        };
         lanes.index(oldest, AMONG);
         let most = (room * ESTIMATES_DIFFER) as u32;
-        let jobs = lanes.largest(oldest, most);
-        if let Some(job) = first_that_fits(lanes, balancer, epoch, jobs, target, now) {
-            return Some(Preferred { job, target });
+        for job in lanes.largest(oldest, most).take(TRIES) {
+            let untried = JobState::new(job.id());
+            match balancer.fits(target, &need(lanes, epoch, job, &untried), now) {
+                Opening::Now => return Meanwhile::Goes(Preferred { job: job.id(), target }),
+                Opening::At(instant) => at = at.into_iter().chain([instant]).min(),
+                Opening::Never => {}
+            }
         }
+        let largest = gap.map_or(most, |gap: Gap| gap.most.max(most));
+        gap = Some(Gap {
+            most: largest,
+            among: AMONG,
+        });
     }
+    Meanwhile::None { gap, at }
 }
 
 fn may_pass(lanes: &Lanes, oldest: &Job) -> bool {
@@ -120,7 +151,7 @@ fn first_that_fits<'a>(
     jobs.take(TRIES)
         .find(|job| {
             let untried = JobState::new(job.id());
-            balancer.fits(target, &need(lanes, epoch, job, &untried), now)
+            balancer.fits(target, &need(lanes, epoch, job, &untried), now) == Opening::Now
         })
         .map(Job::id)
 }

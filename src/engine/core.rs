@@ -14,7 +14,7 @@ use crate::balance::{
 };
 
 use super::actions::{Actions, Assignment, Ending, Settled, Why};
-use super::best_fit::{self, Preferred, need};
+use super::best_fit::{self, Meanwhile, Preferred, need};
 use super::by_id::ById;
 use super::job::{Job, JobCell};
 use super::lanes::{LaneId, Lanes};
@@ -24,7 +24,7 @@ use super::moment::{Epoch, Moment};
 /// back and hundreds of workers are idle, whoever else wants the lock waits for one decision, not for hundreds.
 const BATCH: usize = 1;
 /// Jobs passed over in one round because they wait for another endpoint than those that are ready.
-const MOST_ASIDE: usize = 32;
+pub(super) const MOST_ASIDE: usize = 32;
 
 /// What the lock guards.
 #[derive(Debug)]
@@ -227,10 +227,25 @@ impl Core {
             };
             match opening {
                 Opening::Now => self.lanes.unblock_one(id),
-                Opening::At(at) => self.lanes_wake = self.lanes_wake.into_iter().chain([at]).min(),
+                Opening::At(at) => self.wake_at(at),
                 Opening::Never => {}
             }
         }
+    }
+
+    /// The lanes are looked at anew at this instant, at the latest.
+    fn wake_at(&mut self, at: Instant) {
+        self.lanes_wake = self.lanes_wake.into_iter().chain([at]).min();
+    }
+
+    /// Something was sent to an endpoint, or heard from it: should it fall silent, one of those that wait for its quota
+    /// finds out whether it is there. True where that is earlier than what the timer is set for.
+    fn wake_for_silence(&mut self, endpoint: EndpointId) -> bool {
+        let somebody_waits = self.idle > 0 && self.lanes.waiting() > 0;
+        let knock = self.balancer.knock_at(endpoint).filter(|_| somebody_waits);
+        let sooner = knock.filter(|&at| self.lanes_wake.is_none_or(|wake| at < wake));
+        self.lanes_wake = sooner.or(self.lanes_wake);
+        sooner.is_some()
     }
 
     /// The part of a pump that is left where no lane can go on that could not before, but for those that have been
@@ -245,8 +260,9 @@ impl Core {
         let moment = self.epoch.moment(now);
         self.wake_scheduled(moment);
         let rest = if self.is_complete() { self.lanes.rest() } else { None };
-        self.balancer.nothing_more_comes(rest, now);
-        let mut wake = self.lanes_wake;
+        if self.balancer.nothing_more_comes(rest, now) {
+            self.unblock();
+        }
         let mut aside = Vec::new();
         while self.idle > 0 {
             let Some(job) = self.lanes.take_next(moment) else {
@@ -272,26 +288,29 @@ impl Core {
                 }
                 Pick::WaitUntil(at) => {
                     let (lanes, balancer) = (&mut self.lanes, &mut self.balancer);
-                    if let Some(preferred) = best_fit::meanwhile(lanes, balancer, self.epoch, &job, now) {
-                        self.prefer(preferred, job, now, actions);
-                    } else {
-                        wake = wake.into_iter().chain([at]).min();
-                        self.lanes.put_back(job);
-                        self.lanes.block(lane);
+                    match best_fit::meanwhile(lanes, balancer, self.epoch, &job, now) {
+                        Meanwhile::Goes(preferred) => self.prefer(preferred, job, now, actions),
+                        Meanwhile::None { gap, at: sooner } => {
+                            self.wake_at(sooner.map_or(at, |sooner| sooner.min(at)));
+                            self.lanes.block(&job, gap);
+                            self.lanes.put_back(job);
+                        }
                     }
                 }
                 Pick::WaitForSettle => {
+                    self.lanes.block(&job, None);
                     self.lanes.put_back(job);
-                    self.lanes.block(lane);
                 }
                 Pick::TooLate(at) => self.end_with(job, Why::TooLate(at), actions),
                 Pick::TooLarge(most) => self.end_with(job, Why::TooLarge(most), actions),
                 Pick::WaitElsewhere(at) => {
-                    wake = wake.into_iter().chain(at).min();
-                    aside.push(job);
-                    if aside.len() == MOST_ASIDE {
-                        self.lanes.block(lane);
+                    if let Some(at) = at {
+                        self.wake_at(at);
                     }
+                    if aside.len() + 1 == MOST_ASIDE {
+                        self.lanes.block(&job, None);
+                    }
+                    aside.push(job);
                 }
                 Pick::Never(why) => {
                     // It is so for all jobs of the lane.
@@ -300,7 +319,6 @@ impl Core {
                 }
             }
         }
-        self.lanes_wake = wake;
         aside.into_iter().for_each(|job| self.lanes.put_back(job));
         if self.idle == 0 {
             self.end_hopeless(now, actions);
@@ -334,6 +352,10 @@ impl Core {
 
     /// Hands a job to an idle worker.
     fn hand_out(&mut self, job: Box<Job>, target: Target, now: Instant, actions: &mut Actions) {
+        if self.balancer.is_test_due(target.endpoint) {
+            // It may be the test, which lets others go when it is confirmed, or the reason why another one is.
+            self.lanes.unblock();
+        }
         let untried = JobState::new(job.id());
         let lease = self
             .balancer
@@ -342,6 +364,7 @@ impl Core {
         self.forget_deadline(&job);
         self.in_flight.insert(job.id(), Arc::clone(&job.cell));
         self.idle -= 1;
+        self.wake_for_silence(target.endpoint);
         let first_byte = self.balancer.first_byte_limit(&lease);
         actions.assignments.push(Assignment { job, lease, first_byte });
     }
@@ -459,7 +482,7 @@ impl Core {
         if go_on {
             self.unblock();
         }
-        go_on
+        go_on | self.wake_for_silence(lease.endpoint())
     }
 
     /// Takes back a lease with what came of the attempt, and says what becomes of its job. The worker is then
@@ -469,11 +492,13 @@ impl Core {
         let (set, _) = self.lanes.need(job.cell.lane);
         let endpoint = lease.endpoint();
         let verdict = self.balancer.settle(lease, job.state(), set, outcome, now);
-        if self.balancer.has_changes() {
+        // Who lacks an operation is waited for no longer by those who have failed elsewhere.
+        if self.balancer.has_changes() || matches!(outcome, Outcome::Unusable { .. }) {
             self.unblock();
         } else {
             self.unblock_for(endpoint, now);
         }
+        self.wake_for_silence(endpoint);
         let moment = self.epoch.moment(now);
         job.note_end(moment);
         let at = match verdict {

@@ -98,6 +98,22 @@ impl Stage {
         self
     }
 
+    pub(crate) fn order(mut self, strategy: Strategy) -> Self {
+        self.settings.strategy = strategy;
+        self
+    }
+
+    pub(crate) fn seed(mut self, seed: u64) -> Self {
+        self.settings.seed = seed;
+        self
+    }
+
+    /// Changes an endpoint.
+    pub(crate) fn endpoint(mut self, endpoint: usize, change: impl FnOnce(&mut EndpointSpec)) -> Self {
+        change(&mut self.specs[endpoint]);
+        self
+    }
+
     /// Most jobs waiting.
     pub(crate) fn capacity(mut self, capacity: usize) -> Self {
         self.capacity = capacity;

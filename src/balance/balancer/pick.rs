@@ -114,20 +114,17 @@ impl Balancer {
         let last = need.job.failures() + 1 >= self.settings.max_attempts;
         let better = match found.best.record() {
             Some(Record::Clean) => true,
-            Some(Record::Failed) => !last || found.elsewhere.is_none(),
+            Some(Record::Failed) => !last || !found.elsewhere,
             Some(Record::Suspect) | None => false,
         };
         if let Some(member) = found.probe.or(found.hurried.filter(|_| !better)) {
             return probe(member);
         }
-        if !better
-            && (found.best != Grade::AWAY || found.reluctant.is_some())
-            && let Some(at) = found.elsewhere
-        {
+        if !better && (found.best != Grade::AWAY || found.reluctant.is_some()) && found.elsewhere {
             // Only those are ready that answered it with a 500, or would have its last attempt. Whose fault that was
             // shows elsewhere, and there it waits for a place: asked again here, a job that another endpoint can serve
             // would be given up.
-            return Pick::WaitElsewhere(at);
+            return Pick::WaitElsewhere(found.earliest);
         }
         if let Some(endpoint) = self.next_in_turn(need, &found, now) {
             let role = self.endpoints[endpoint.index()].role();
@@ -172,18 +169,27 @@ impl Balancer {
         }
     }
 
-    /// Whether another job could go where one could: the quota has room for it, it has not failed there, and it is not
-    /// at home elsewhere and could go there.
-    pub fn fits(&mut self, target: Target, need: &Need<'_>, now: Instant) -> bool {
-        !need.job.has_failed_at(target.endpoint)
-            && self.has_room(target.endpoint, need, now)
-            && !self.has_home_elsewhere(target.endpoint, need, now)
+    /// Whether another job could go where one could, and when: the quota has room for it, it has not failed there, and it
+    /// is not at home elsewhere and could go there.
+    pub fn fits(&mut self, target: Target, need: &Need<'_>, now: Instant) -> Opening {
+        if need.job.has_failed_at(target.endpoint) || self.has_home_elsewhere(target.endpoint, need, now) {
+            return Opening::Never;
+        }
+        match self.allowed(target.endpoint, need, now) {
+            Allowed::Now => Opening::Now,
+            Allowed::At(at) => Opening::At(at),
+            Allowed::AsTest => Opening::Never,
+        }
     }
 
     /// Whether an endpoint's quota has room for a job now.
     pub(super) fn has_room(&mut self, endpoint: EndpointId, need: &Need<'_>, now: Instant) -> bool {
+        self.allowed(endpoint, need, now) == Allowed::Now
+    }
+
+    fn allowed(&mut self, endpoint: EndpointId, need: &Need<'_>, now: Instant) -> Allowed {
         let estimator = &self.estimators[endpoint.index()];
-        self.quotas.allow(endpoint, || estimator.charge(&need.size), now) == Allowed::Now
+        self.quotas.allow(endpoint, || estimator.charge(&need.size), now)
     }
 
     /// Whether the quota of some endpoint that is ready has room for a job, wherever the workers are.
@@ -199,8 +205,14 @@ impl Balancer {
     }
 
     /// The next member of the set after `after`, in the order of the configuration, that is ready and has something
-    /// left of a window, with the tokens that fit. To be called after [`Balancer::choose`] has said that the job waits.
-    pub fn gap(&mut self, need: &Need<'_>, after: Option<EndpointId>, now: Instant) -> Option<(Target, f64)> {
+    /// left of a window, with the tokens that fit, or, where nothing whatever may go before, the instant at which that is
+    /// over. To be called after [`Balancer::choose`] has said that the job waits.
+    pub fn gap(
+        &mut self,
+        need: &Need<'_>,
+        after: Option<EndpointId>,
+        now: Instant,
+    ) -> Option<(Target, Result<f64, Instant>)> {
         if !self.has_gaps {
             return None;
         }
@@ -245,6 +257,11 @@ impl Balancer {
             };
         }
         opening
+    }
+
+    /// Whether one request is to find out how an endpoint's quota is counted, as soon as one would tell.
+    pub fn is_test_due(&self, endpoint: EndpointId) -> bool {
+        self.quotas.is_test_due(endpoint)
     }
 
     /// Whether what happens at an endpoint may matter to others, with which it shares a quota.
@@ -306,7 +323,9 @@ impl Balancer {
                     Some(until) => Allowed::At(until),
                     None => self.quotas.allow(member, charge, now),
                 };
-                if let Allowed::At(at) = allowed {
+                if let Allowed::At(mut at) = allowed {
+                    // Whoever falls silent meanwhile is asked whether it is there, quota or no quota.
+                    at = endpoint.knock_at().map_or(at, |knock| knock.min(at));
                     self.tiers.found_full(member, now);
                     // The service's word is certain, and so is the pace of requests. What is under way may give room
                     // back, or be confirmed.
@@ -398,8 +417,8 @@ struct Survey {
     hope: bool,
     /// When the first of them is, as far as that is known.
     earliest: Option<Instant>,
-    /// Where the job has not failed and may go later: none for "no such", some for "when a place is free or …".
-    elsewhere: Option<Option<Instant>>,
+    /// Whether it may go later where it has not failed.
+    elsewhere: bool,
 }
 
 impl Default for Survey {
@@ -412,7 +431,7 @@ impl Default for Survey {
             settles: false,
             hope: false,
             earliest: None,
-            elsewhere: None,
+            elsewhere: false,
         }
     }
 }
@@ -430,16 +449,12 @@ impl Survey {
             Readiness::At(at) => {
                 self.hope = true;
                 self.earliest = sooner(self.earliest, Some(at));
-                if !job.has_failed_at(member) {
-                    self.elsewhere = Some(sooner(self.elsewhere.flatten(), Some(at)));
-                }
+                self.elsewhere |= !job.has_failed_at(member);
             }
             Readiness::OnSettle => {
                 self.hope = true;
                 self.settles = true;
-                if !job.has_failed_at(member) {
-                    self.elsewhere = Some(self.elsewhere.flatten());
-                }
+                self.elsewhere |= !job.has_failed_at(member);
             }
             Readiness::Refuses(at) => self.earliest = sooner(self.earliest, at),
         }

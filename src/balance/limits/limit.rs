@@ -433,13 +433,18 @@ impl Limit {
 
     /// The bucket's size and speed by the quota that is believed.
     pub(super) fn vessel(&self) -> Vessel {
+        self.vessel_of(self.quota.tokens())
+    }
+
+    /// The same by a quota of so many tokens a window.
+    pub(super) fn vessel_of(&self, tokens: f64) -> Vessel {
         let windows = match self.sku {
             Sku::Standard => 1.0,
             Sku::Provisioned => 0.5,
         };
         Vessel {
-            capacity: windows * self.usable(),
-            rate: self.quota.tokens() / self.length,
+            capacity: windows * tokens * (1.0 - self.tuning.slack),
+            rate: tokens / self.length,
         }
     }
 

@@ -9,9 +9,12 @@
 //! 7. [`wakes`]: who goes on when a quota has room again
 //! 8. [`oversized`]: what no quota takes
 //! 9. [`passing`]: what goes before the oldest
+//! 10. [`idle`]: no worker idles beside work that may be served, for the random fleets of [`fleets`]
 
 mod conservation;
 mod fail_stop;
+mod fleets;
+mod idle;
 mod order;
 mod oversized;
 mod passing;

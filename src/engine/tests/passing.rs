@@ -88,3 +88,21 @@ fn the_oldest_job_goes_in_the_end_although_small_ones_come_all_the_time() {
     }
     panic!("it waits for longer than a window, passed by {passed}");
 }
+
+#[test]
+fn a_job_that_comes_takes_what_is_left_of_a_window_at_once_unless_an_interactive_one_waits() {
+    for (priority, fits) in [(Priority::Normal, true), (Priority::Interactive, false)] {
+        let mut bench = window_with_a_rest();
+        for size in [15_000, 15_000, 15_000] {
+            bench.submit_sized("m", size, Priority::Normal);
+            assert_eq!(go(&mut bench), [size]);
+        }
+        bench.submit_sized("m", 30_000, priority);
+        assert!(bench.go_on().is_empty(), "no room for it");
+        bench.submit_sized("m", 20_000, priority);
+        assert!(bench.go_on().is_empty(), "nor for this");
+        let small = bench.submit_sized("m", 700, priority);
+        let went: Vec<u64> = bench.go_on().iter().map(|sent| sent.job.id()).collect();
+        assert_eq!(went, if fits { vec![small] } else { Vec::new() }, "{priority:?}");
+    }
+}
