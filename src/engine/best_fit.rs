@@ -155,3 +155,200 @@ fn first_that_fits<'a>(
         })
         .map(Job::id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::balance::affinity::AffinityKey;
+    use crate::balance::limits::{LimitSpec, Sku};
+    use crate::engine::scenario::*;
+
+    /// Endpoint 0 is provisioned, 1 is standard with so many tokens a minute; 2 is standard, and belongs to a set without a
+    /// provisioned one.
+    fn mixed(tpm: u64) -> Bench {
+        let provisioned = LimitSpec {
+            sku: Sku::Provisioned,
+            ..limit(Some(600_000))
+        };
+        Stage::of(3)
+            .limit(0, provisioned)
+            .limit(1, limit(Some(tpm)))
+            .limit(2, limit(Some(tpm)))
+            .begin()
+    }
+
+    /// A queue, the oldest first, and the place that is free.
+    struct Case {
+        sizes: &'static [u32],
+        priority: Priority,
+        model: &'static str,
+        place: usize,
+        role: Role,
+        has_conversation: bool,
+        /// So many twelve thousands of the 60,000 tokens of the standard ones are used.
+        used: usize,
+    }
+
+    const CASE: Case = Case {
+        sizes: &[3_000, 500, 9_000, 200, 20_000],
+        priority: Priority::Normal,
+        model: "m",
+        place: 0,
+        role: Role::Regular,
+        has_conversation: false,
+        used: 0,
+    };
+
+    /// The job whose turn it is, or the one that is preferred to it.
+    fn goes(bench: &mut Bench, target: Target) -> u64 {
+        let (core, now) = (&mut bench.core, bench.now);
+        let (epoch, moment) = (core.epoch(), core.epoch().moment(now));
+        let oldest = core.lanes.take_next(moment).expect("somebody waits");
+        let preferred = instead(&mut core.lanes, &mut core.balancer, epoch, &oldest, target, now);
+        let id = preferred.map_or(oldest.id(), |preferred| preferred.job);
+        if preferred.is_some() {
+            drop(core.lanes.take_instead(&oldest, id));
+            core.lanes.put_back(oldest);
+        }
+        id
+    }
+
+    fn target(place: usize, role: Role) -> Target {
+        Target {
+            endpoint: crate::balance::EndpointId::at(place),
+            role,
+        }
+    }
+
+    /// The size of the job that goes.
+    fn size_of(case: &Case) -> u32 {
+        let mut bench = mixed(60_000);
+        bench.use_up("m1", case.used, 12_000);
+        for (number, &size) in case.sizes.iter().enumerate() {
+            let key = (case.has_conversation && number == 0).then(|| AffinityKey::new("session", b"x"));
+            bench.enter(case.model, &CHAT, sized(size).near(key), case.priority, None);
+        }
+        let id = goes(&mut bench, target(case.place, case.role));
+        case.sizes[id as usize - case.used]
+    }
+
+    #[test]
+    fn provisioned_places_take_the_smallest_and_standard_ones_the_largest_that_fits() {
+        for (what, case, expected) in [
+            ("the smallest", CASE, 200),
+            ("the largest", Case { place: 1, ..CASE }, 20_000),
+            (
+                "the larger of two where the largest has no room",
+                Case {
+                    sizes: &[3_000, 30_000, 9_000, 40_000],
+                    place: 1,
+                    used: 4,
+                    ..CASE
+                },
+                9_000,
+            ),
+            (
+                "the oldest, which is the smallest",
+                Case {
+                    sizes: &[200, 500, 9_000],
+                    ..CASE
+                },
+                200,
+            ),
+            (
+                "the oldest, which is the largest",
+                Case {
+                    sizes: &[9_000, 500, 200],
+                    place: 1,
+                    ..CASE
+                },
+                9_000,
+            ),
+            (
+                "of those as large as the oldest the oldest",
+                Case {
+                    sizes: &[500, 500, 500],
+                    ..CASE
+                },
+                500,
+            ),
+            (
+                "an interactive one is not passed",
+                Case {
+                    priority: Priority::Interactive,
+                    ..CASE
+                },
+                3_000,
+            ),
+            (
+                "as a probe the oldest",
+                Case {
+                    role: Role::Probe,
+                    ..CASE
+                },
+                3_000,
+            ),
+            (
+                "as a trial the oldest",
+                Case {
+                    role: Role::Trial,
+                    ..CASE
+                },
+                3_000,
+            ),
+            (
+                "a conversation goes where it is at home",
+                Case {
+                    has_conversation: true,
+                    ..CASE
+                },
+                3_000,
+            ),
+            (
+                "among standard ones alone the oldest",
+                Case {
+                    model: "m2",
+                    place: 2,
+                    ..CASE
+                },
+                3_000,
+            ),
+            (
+                "at a provisioned one alone the oldest",
+                Case { model: "m0", ..CASE },
+                3_000,
+            ),
+        ] {
+            assert_eq!(size_of(&case), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_passed_over_for_ever() {
+        for (place, oldest, others) in [(0, 3_000, 10), (1, 10, 500)] {
+            let mut bench = mixed(60_000);
+            let first = bench.submit_sized("m", oldest, Priority::Normal);
+            let mut passed = 0;
+            loop {
+                // Better ones come all the time.
+                bench.submit_sized("m", others, Priority::Normal);
+                if goes(&mut bench, target(place, Role::Regular)) == first {
+                    break;
+                }
+                passed += 1;
+                assert!(passed < 1_000, "it waits for ever");
+            }
+            assert_eq!(passed, 256, "at place {place}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_young_is_not_looked_at() {
+        let mut bench = mixed(60_000);
+        for _ in 0..=AMONG_MIXED {
+            bench.submit_sized("m", 3_000, Priority::Normal);
+        }
+        bench.submit_sized("m", 10, Priority::Normal);
+        assert_eq!(goes(&mut bench, target(0, Role::Regular)), 0);
+    }
+}
