@@ -105,6 +105,35 @@ impl Quotas {
         allowed
     }
 
+    /// By limit: how many requests are under way there, and what is reserved for them.
+    #[cfg(test)]
+    pub(super) fn reserved(&self, now: Instant) -> Vec<(u64, f64)> {
+        self.limits.iter().map(|limit| limit.snapshot(now).reserved).collect()
+    }
+
+    /// By limit: the same as these leases have it.
+    #[cfg(test)]
+    pub(super) fn held<'a>(&self, leases: impl Iterator<Item = &'a super::Lease>) -> Vec<(u64, f64)> {
+        let mut held = vec![(0, 0.0); self.limits.len()];
+        for lease in leases {
+            let (
+                Places { own, group },
+                Reserved {
+                    own: of_own,
+                    group: of_group,
+                },
+            ) = (self.of[lease.endpoint().index()], &lease.reserved);
+            for (place, reservation) in [(own, of_own), (group, of_group)] {
+                assert_eq!(place.is_some(), reservation.is_some(), "each limit has its reservation");
+                if let (Some(index), Some(reservation)) = (place, reservation) {
+                    held[index].0 += 1;
+                    held[index].1 += reservation.charge().tokens;
+                }
+            }
+        }
+        held
+    }
+
     /// The next answer of each limit is found out afresh.
     #[cfg(test)]
     pub(super) fn forget_answers(&mut self) {

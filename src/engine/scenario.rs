@@ -12,18 +12,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::api::{Operation, Priority, Told};
+use crate::api::{Operation, Priority, RequestDefaults, Told};
 use crate::balance::limits::{LimitSpec, Sku};
 use crate::balance::outcome::{Axis, Blame, Outcome, Scope, Throttle, Used};
 use crate::balance::{
     BalanceSettings, Balancer, EndpointId, EndpointSpec, HealthSettings, JobSize, Output, ReplyHead, Strategy,
 };
 use crate::clock;
-use crate::transport::Method;
+use crate::transport::{Method, Transport};
 
 use super::actions::{Actions, Assignment, Ending, Settled, Why};
 use super::core::Core;
 use super::job::{Job, JobCell, ReplyKind, Request};
+use super::shared::{EndpointInfo, Shared, Timeouts};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const NANO: Duration = Duration::from_nanos(1);
@@ -161,6 +162,31 @@ impl Bench {
 
     pub(crate) fn with_capacity(endpoints: usize, workers: usize, capacity: usize) -> Self {
         Stage::of(endpoints).workers(workers).capacity(capacity).begin()
+    }
+
+    /// The same with what threads share, over this transport.
+    pub(crate) fn share(self, transport: impl Transport + 'static) -> Arc<Shared> {
+        let endpoint = EndpointInfo {
+            name: "e0".into(),
+            model: "m".into(),
+            group: None,
+            defaults: RequestDefaults::default(),
+            timeout: None,
+        };
+        let timeouts = Timeouts {
+            connect: SECOND,
+            first_byte: SECOND,
+            idle: SECOND,
+            attempt: 60 * SECOND,
+            job: None,
+        };
+        Arc::new(Shared::new(
+            self.core,
+            Box::new(transport),
+            vec![endpoint],
+            timeouts,
+            None,
+        ))
     }
 
     pub(crate) fn pass(&mut self, time: Duration) -> &mut Self {

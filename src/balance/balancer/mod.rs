@@ -252,6 +252,13 @@ impl Balancer {
         }
     }
 
+    /// By limit: how many requests are under way there, and the tokens that are reserved for them; by the books of the
+    /// limits, and by these leases.
+    #[cfg(test)]
+    pub fn reserved<'a>(&self, leases: impl Iterator<Item = &'a Lease>, now: Instant) -> [Vec<(u64, f64)>; 2] {
+        [self.quotas.reserved(now), self.quotas.held(leases)]
+    }
+
     /// The next answer is found out afresh, whatever was found out before.
     #[cfg(test)]
     pub fn forget_answers(&mut self) {

@@ -40,6 +40,8 @@ pub(super) struct Endpoint {
 pub(super) enum Step {
     Submit(Entry),
     Settle(usize, Outcome),
+    /// No worker takes it any more: the engine is about to be closed, or a worker has panicked.
+    GiveUp(usize),
     Head(usize, Told),
     /// The request needs a new connection, which takes so long.
     Dial(usize),
@@ -198,6 +200,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         16 => entry().prop_map(Step::Submit),
         8 => (which(), outcome()).prop_map(|(which, outcome)| Step::Settle(which, outcome)),
+        1 => which().prop_map(Step::GiveUp),
         4 => (which(), told()).prop_map(|(which, told)| Step::Head(which, told)),
         1 => which().prop_map(Step::Dial),
         1 => (which(), millis(3_000)).prop_map(|(which, took)| Step::Connected(which, took)),
@@ -316,6 +319,14 @@ impl Play {
                 if let Some(index) = sent(*which) {
                     let sent = self.under_way.swap_remove(index);
                     self.bench.settle(sent, outcome);
+                    self.go_on();
+                }
+            }
+            Step::GiveUp(which) => {
+                if let Some(index) = sent(*which) {
+                    let mut sent = self.under_way.swap_remove(index);
+                    sent.lease.never_written();
+                    self.bench.settle(sent, &Outcome::Abandoned);
                     self.go_on();
                 }
             }
@@ -441,11 +452,12 @@ impl Play {
     }
 }
 
-/// Some instants between two, the last of them just before the second. Whoever has to wait does so for a tenth of a
-/// millisecond at least, and what is named is rounded up to a microsecond.
+/// Whoever has to wait does so for a tenth of a millisecond at least, and what is named is rounded up to a microsecond.
+pub(super) const JUST_BEFORE: Duration = Duration::from_micros(200);
+
+/// Some instants between two, the last of them just before the second.
 fn instants(from: Instant, to: Instant) -> Vec<Instant> {
     const PARTS: u32 = 6;
-    const JUST_BEFORE: Duration = Duration::from_micros(200);
     let length = to - from;
     let mut all: Vec<Instant> = (1..PARTS).map(|part| from + length * part / PARTS).collect();
     all.extend(length.checked_sub(JUST_BEFORE).map(|before| from + before));

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use proptest::prelude::*;
 
-use super::fleets::{Fleet, Play, Step, fleet, step};
+use super::fleets::{Fleet, JUST_BEFORE, Play, Step, fleet, step};
 use crate::api::Priority;
 use crate::balance::{EndpointId, JobState, Pick};
 use crate::engine::best_fit::{self, Meanwhile, need};
@@ -84,13 +84,16 @@ fn first_that_goes(core: &mut Core, lane: LaneId, class: Priority, now: Instant)
     found
 }
 
-/// Fails where a worker is idle beside a job that could go.
+/// Fails where a worker is idle beside a job that could go, and is not about to be woken.
 fn look(play: &mut Play) {
     if !play.has_idle() {
         return;
     }
     let now = play.bench.now;
     let wakes_in = play.bench.wakes_in();
+    if wakes_in.is_some_and(|wakes_in| wakes_in <= JUST_BEFORE) {
+        return;
+    }
     if let Some(overlooked) = overlooked(&mut play.bench.core, now) {
         panic!(
             "{:?} after the beginning: {overlooked:?}; the timer is set for {wakes_in:?} from now",

@@ -10,6 +10,7 @@
 //! 8. [`oversized`]: what no quota takes
 //! 9. [`passing`]: what goes before the oldest
 //! 10. [`idle`]: no worker idles beside work that may be served, for the random fleets of [`fleets`]
+//! 11. [`reservations`]: what is reserved of a quota is settled once, in those fleets and where something panics
 
 mod conservation;
 mod fail_stop;
@@ -18,6 +19,7 @@ mod idle;
 mod order;
 mod oversized;
 mod passing;
+mod reservations;
 mod transport;
 mod used;
 mod waiting;

@@ -7,11 +7,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::Blaster;
-use crate::api::{Headers, Operation, Priority, RawRequest, RequestDefaults};
+use crate::api::{Headers, Operation, Priority, RawRequest};
 use crate::engine::actions::Assignment;
 use crate::engine::attempt::{self, Buffers};
-use crate::engine::scenario::{Bench, SECOND};
-use crate::engine::shared::{EndpointInfo, Shared, Timeouts};
+use crate::engine::scenario::Bench;
 use crate::error::fault::{Fault, FaultKind, Phase};
 use crate::transport::{Body, Call, Observer, Reply, Transport};
 
@@ -52,21 +51,7 @@ fn written(faults: &[(FaultKind, Phase)]) -> bool {
         faults: Mutex::new(faults.collect()),
         calls: Arc::clone(&calls),
     };
-    let endpoint = EndpointInfo {
-        name: "e0".into(),
-        model: "m".into(),
-        group: None,
-        defaults: RequestDefaults::default(),
-        timeout: None,
-    };
-    let timeouts = Timeouts {
-        connect: SECOND,
-        first_byte: SECOND,
-        idle: SECOND,
-        attempt: 60 * SECOND,
-        job: None,
-    };
-    let shared = Shared::new(bench.core, Box::new(transport), vec![endpoint], timeouts, None);
+    let shared = bench.share(transport);
     attempt::run(&shared, &mut job, &mut lease, None, &mut Buffers::default());
     let calls = calls.lock();
     let fresh: Vec<bool> = calls.iter().map(|(_, fresh)| *fresh).collect();
