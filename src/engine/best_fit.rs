@@ -19,7 +19,7 @@ use super::lanes::{Gap, Lanes};
 use super::moment::Epoch;
 
 /// The oldest jobs of a queue that are looked at.
-const AMONG: usize = 64;
+pub(super) const AMONG: usize = 64;
 /// The same where provisioned and standard deployments are matched with jobs.
 const AMONG_MIXED: usize = 256;
 /// Jobs that are tried for one place.
@@ -41,7 +41,7 @@ pub(super) enum Meanwhile {
     Goes(Preferred),
     /// None of those that wait.
     None {
-        /// What is left all the same, for one that comes.
+        /// What is left all the same, for one that comes, if one may go before the oldest.
         gap: Option<Gap>,
         /// When one of them may, as far as time alone can tell.
         at: Option<Instant>,
@@ -102,10 +102,11 @@ pub(super) fn meanwhile(
     oldest: &Job,
     now: Instant,
 ) -> Meanwhile {
-    let (mut gap, mut at) = (None, None);
+    let mut at = None;
     if !may_pass(lanes, oldest) {
-        return Meanwhile::None { gap, at };
+        return Meanwhile::None { gap: None, at };
     }
+    let mut largest = 0;
     let untried = JobState::new(oldest.id());
     let mut after = None;
     while let Some((target, room)) = balancer.gap(&need(lanes, epoch, oldest, &untried), after, now) {
@@ -127,12 +128,12 @@ pub(super) fn meanwhile(
                 Opening::Never => {}
             }
         }
-        let largest = gap.map_or(most, |gap: Gap| gap.most.max(most));
-        gap = Some(Gap {
-            most: largest,
-            among: AMONG,
-        });
+        largest = largest.max(most);
     }
+    let gap = Some(Gap {
+        most: largest,
+        among: AMONG,
+    });
     Meanwhile::None { gap, at }
 }
 

@@ -214,14 +214,21 @@ impl Core {
     /// have to wait there all the same.
     fn unblock_for(&mut self, endpoint: EndpointId, now: Instant) {
         let is_shared = self.balancer.shares_quota(endpoint);
+        let has_gaps = self.balancer.is_in_windows(endpoint);
         for id in self.lanes.blocked() {
-            let (set, operation) = self.lanes.need(id);
+            let (set, _) = self.lanes.need(id);
             if !self.balancer.may_let_go(set, endpoint) {
                 continue;
             }
             let opening = if is_shared {
                 Opening::Now
             } else {
+                if has_gaps {
+                    // What is left may have room for the smallest, if for any.
+                    self.lanes.index_all(id, best_fit::AMONG);
+                    self.lanes.gap_may_be_larger(id);
+                }
+                let (_, operation) = self.lanes.need(id);
                 let sizes = self.lanes.candidates(id);
                 self.balancer.opening(endpoint, operation, sizes, now)
             };

@@ -231,6 +231,13 @@ impl Lanes {
         self.lanes[first.cell.lane.0 as usize].blocked = Some(Blocked { by, gap });
     }
 
+    /// More may be left than was found: for whoever comes it is looked at again.
+    pub(crate) fn gap_may_be_larger(&mut self, id: LaneId) {
+        if let Some(Blocked { gap: Some(gap), .. }) = &mut self.lanes[id.0 as usize].blocked {
+            gap.most = u32::MAX;
+        }
+    }
+
     /// Takes the job that is to go next, from a lane that is not blocked.
     pub(crate) fn take_next(&mut self, now: Moment) -> Option<Box<Job>> {
         let turns = &self.turns;
@@ -300,6 +307,12 @@ impl Lanes {
     pub(super) fn index(&mut self, oldest: &Job, among: usize) {
         let lane = &mut self.lanes[oldest.cell.lane.0 as usize];
         lane.queues[oldest.cell.priority.index()].index(among);
+    }
+
+    /// The same of all queues of a lane.
+    pub(super) fn index_all(&mut self, id: LaneId, among: usize) {
+        let queues = self.lanes[id.0 as usize].queues.iter_mut();
+        queues.for_each(|queue| queue.index(among));
     }
 
     /// The indexed jobs of that queue that are no larger than `most` tokens, the largest first.

@@ -269,6 +269,11 @@ impl Balancer {
         self.specs[endpoint.index()].group.is_some()
     }
 
+    /// Whether an endpoint's quota is believed to be counted in windows, of which something may be left.
+    pub fn is_in_windows(&self, endpoint: EndpointId) -> bool {
+        self.quotas.is_in_windows(endpoint)
+    }
+
     /// Whether the set has provisioned endpoints and others, so that it matters which job goes where.
     pub fn is_mixed(&self, set: SetId) -> bool {
         self.sets.is_mixed(set)
