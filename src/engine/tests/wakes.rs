@@ -1,7 +1,7 @@
 //! No worker waits while something is admissible: who goes on when a quota has room again.
 
 use crate::api::{Priority, Told};
-use crate::engine::actions::{Actions, Assignment};
+use crate::engine::actions::Assignment;
 use crate::engine::scenario::*;
 
 /// One endpoint with a quota of 60,000 tokens of its own.
@@ -101,29 +101,4 @@ fn what_stood_behind_a_cancelled_job_goes_at_once() {
     assert_eq!(bench.go_on().len(), 0, "no room for the first");
     assert!(bench.cancel(&large));
     assert_eq!(jobs(&bench.go_on()), [small]);
-}
-
-#[test]
-fn what_stood_behind_jobs_whose_time_is_over_goes_at_once() {
-    let mut bench = sole();
-    bench.use_up("m", 4, 12_000);
-    for _ in 0..2 {
-        // What is under way may give room back, so that they wait.
-        bench.submit_urgent("m", 30_000, SECOND);
-    }
-    let small = bench.submit_sized("m", 1_000, Priority::Normal);
-    assert_eq!(bench.go_on().len(), 0, "no room for the first");
-    bench.pass(SECOND);
-    let mut sent = Vec::new();
-    // As the timer's thread does, one job in each hold of the lock.
-    let mut actions = Actions::default();
-    bench.core.expire(bench.now, &mut actions);
-    bench.core.pump(bench.now, &mut actions);
-    while std::mem::take(&mut actions.more) {
-        bench.core.expire(bench.now, &mut actions);
-        bench.core.go_on(bench.now, &mut actions);
-        sent.append(&mut actions.assignments);
-        bench.note(&mut actions);
-    }
-    assert_eq!(jobs(&sent), [small]);
 }
