@@ -91,23 +91,28 @@ impl EndOfBacklog {
             .is_none_or(|at| now.saturating_duration_since(at) >= PAUSE)
     }
 
-    /// More comes after all, or the end has not begun.
-    pub(super) fn release(&mut self) {
-        self.held.clear();
+    /// More comes after all, or the end has not begun. True where an endpoint was held back.
+    pub(super) fn release(&mut self) -> bool {
         self.looked_at = None;
+        !std::mem::take(&mut self.held).is_empty()
     }
 
     /// Looks which of `finishers` are to be held back with `rest` tokens waiting; `admits` says how many tokens one of them
-    /// admits within so many seconds.
+    /// admits within so many seconds. True where one is held back no longer.
     pub(super) fn look(
         &mut self,
         rest: f64,
         mut finishers: Vec<Finisher>,
-        mut admits: impl FnMut(EndpointId, f64) -> f64,
+        admits: impl FnMut(EndpointId, f64) -> f64,
         now: Instant,
-    ) {
+    ) -> bool {
         self.looked_at = Some(now);
-        self.held.clear();
+        let before = std::mem::take(&mut self.held);
+        self.hold(rest, &mut finishers, admits);
+        before.iter().any(|endpoint| !self.held.contains(endpoint))
+    }
+
+    fn hold(&mut self, rest: f64, finishers: &mut [Finisher], mut admits: impl FnMut(EndpointId, f64) -> f64) {
         let quota: f64 = finishers.iter().map(|finisher| finisher.quota).sum();
         if rest > quota {
             return;

@@ -135,6 +135,41 @@ impl Quotas {
         self.limits.charges_change(endpoint);
     }
 
+    /// By limit: how many requests are under way there, and what is reserved for them.
+    #[cfg(test)]
+    pub(super) fn reserved(&self, now: Instant) -> Vec<(u64, f64)> {
+        self.limits.iter().map(|limit| limit.snapshot(now).reserved).collect()
+    }
+
+    /// By limit: the same as these leases have it.
+    #[cfg(test)]
+    pub(super) fn held<'a>(&self, leases: impl Iterator<Item = &'a super::Lease>) -> Vec<(u64, f64)> {
+        let mut held = vec![(0, 0.0); self.limits.iter().len()];
+        for lease in leases {
+            let (
+                Places { own, group },
+                Reserved {
+                    own: of_own,
+                    group: of_group,
+                },
+            ) = (self.of[lease.endpoint().index()], &lease.reserved);
+            for (place, reservation) in [(own, of_own), (group, of_group)] {
+                assert_eq!(place.is_some(), reservation.is_some(), "each limit has its reservation");
+                if let (Some(index), Some(reservation)) = (place, reservation) {
+                    held[index].0 += 1;
+                    held[index].1 += reservation.charge().tokens;
+                }
+            }
+        }
+        held
+    }
+
+    /// The next answer of each limit is found out afresh.
+    #[cfg(test)]
+    pub(super) fn forget_answers(&mut self) {
+        self.limits.forget_answers();
+    }
+
     /// Whether nothing whatever may go now by the service's word, or by the pace of requests.
     pub(super) fn is_gated(&self, endpoint: EndpointId, now: Instant) -> bool {
         let Places { own, group } = self.of[endpoint.index()];
@@ -150,13 +185,19 @@ impl Quotas {
         own.or(group).is_some_and(|index| self.limits[index].is_in_windows())
     }
 
-    /// Tokens that fit into what is left of the present window at `endpoint`; none where that is not how it counts, or
-    /// nothing may go.
-    pub(super) fn room(&mut self, endpoint: EndpointId, now: Instant) -> Option<f64> {
+    /// Tokens that fit into what is left of the present window at `endpoint`, or when that is to be asked again, where
+    /// nothing may go before; none where that is not how it counts.
+    pub(super) fn room(&mut self, endpoint: EndpointId, now: Instant) -> Option<Result<f64, Instant>> {
         let Places { own, group } = self.of[endpoint.index()];
         let mut rooms = own.into_iter().chain(group).map(|index| self.limits.room(index, now));
         let first = rooms.next()??;
-        rooms.try_fold(first, |least, room| Some(least.min(room?)))
+        rooms.try_fold(first, |least, room| {
+            Some(match (least, room?) {
+                (Ok(least), Ok(room)) => Ok(least.min(room)),
+                (Err(at), Err(later)) => Err(at.max(later)),
+                (Err(at), _) | (_, Err(at)) => Err(at),
+            })
+        })
     }
 
     /// Charges a request that goes to `endpoint` now.
@@ -216,6 +257,13 @@ impl Quotas {
         let Places { own, group } = self.of[endpoint.index()];
         let mut limits = own.into_iter().chain(group);
         limits.any(|index| self.limits[index].awaits_confirmation())
+    }
+
+    /// Whether one of its limits wants a test.
+    pub(super) fn is_test_due(&self, endpoint: EndpointId) -> bool {
+        let Places { own, group } = self.of[endpoint.index()];
+        let mut limits = own.into_iter().chain(group);
+        limits.any(|index| self.limits[index].is_test_due())
     }
 
     /// A reply's figures: they are the deployment's own, where it has a limit of its own, else its group's. True where a

@@ -20,8 +20,8 @@ use crate::api::Operation;
 #[derive(Debug)]
 pub(super) struct WatchedEndpoints {
     endpoints: Vec<Endpoint>,
-    /// Until when each is known to be at ease: what most say, in the least room.
-    at_ease_before: Vec<Tick>,
+    /// Which are known to be at ease: what most say, in the least room.
+    at_ease: Vec<AtEase>,
     /// The word of each, where it has one, and when it holds no more.
     words: Vec<Option<(Word, Tick)>>,
     /// Which of them may be choosy: those that were when they were asked, or have changed since.
@@ -31,6 +31,23 @@ pub(super) struct WatchedEndpoints {
     caps: Vec<u32>,
     /// Which of them share the workers.
     share: Vec<bool>,
+}
+
+/// That an endpoint takes any request.
+#[derive(Clone, Copy, Debug)]
+struct AtEase {
+    /// Until then.
+    before: Tick,
+    /// When one request finds out whether it is there, should nothing be heard from it until then.
+    knocks_at: Tick,
+}
+
+impl AtEase {
+    /// It is not known to.
+    const NOT: AtEase = AtEase {
+        before: Tick::START,
+        knocks_at: Tick::NEVER,
+    };
 }
 
 /// What an endpoint has said to one request.
@@ -49,7 +66,7 @@ impl WatchedEndpoints {
         let endpoints = specs.iter().map(|spec| Endpoint::new(spec.unavailable.clone()));
         WatchedEndpoints {
             endpoints: endpoints.collect(),
-            at_ease_before: vec![Tick::START; specs.len()],
+            at_ease: vec![AtEase::NOT; specs.len()],
             words: vec![None; specs.len()],
             may_be_choosy: vec![true; specs.len()],
             ticks: Ticks::new(start),
@@ -77,10 +94,12 @@ impl WatchedEndpoints {
         self.caps[index]
     }
 
-    /// Whether an endpoint is known to take any request.
+    /// When a request finds out whether an endpoint is there that is silent until then, where it is known to take any
+    /// request now.
     #[inline]
-    pub(super) fn is_known_at_ease(&self, index: usize, now: Tick) -> bool {
-        now < self.at_ease_before[index]
+    pub(super) fn known_at_ease(&self, index: usize, now: Tick) -> Option<Tick> {
+        let AtEase { before, knocks_at } = self.at_ease[index];
+        (now < before).then_some(knocks_at)
     }
 
     /// What an endpoint says to a request: by its word, or else when asked, once a cooldown that is over has ended.
@@ -109,9 +128,14 @@ impl WatchedEndpoints {
     fn keep(&mut self, index: usize, word: Option<Word>) {
         let before = |word: Word| word.ends().map_or(Tick::NEVER, |at| self.ticks.tick(at));
         self.words[index] = word.map(|word| (word, before(word)));
-        self.at_ease_before[index] = match self.words[index] {
-            Some((Word::AtEase { .. }, before)) => before,
-            _ => Tick::START,
+        self.at_ease[index] = match self.words[index] {
+            Some((Word::AtEase { .. }, before)) => AtEase {
+                before,
+                knocks_at: self.endpoints[index]
+                    .knock_at()
+                    .map_or(Tick::NEVER, |at| self.ticks.tick(at)),
+            },
+            _ => AtEase::NOT,
         };
     }
 

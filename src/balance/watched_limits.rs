@@ -88,8 +88,8 @@ impl WatchedLimits {
         }
     }
 
-    /// Tokens that fit into what is left of a limit's window.
-    pub(super) fn room(&mut self, index: usize, now: Instant) -> Option<f64> {
+    /// Tokens that fit into what is left of a limit's window, or when to ask again.
+    pub(super) fn room(&mut self, index: usize, now: Instant) -> Option<Result<f64, Instant>> {
         let limit = &self.limits[index];
         if limit.closed(now).is_some() {
             limit.room_as_known(now)
@@ -139,6 +139,18 @@ impl WatchedLimits {
     #[cfg(test)]
     pub(super) fn forget(&mut self) {
         self.closings.fill(Closing::NONE);
+    }
+
+    /// The same, and the next answer of each limit is found out afresh.
+    #[cfg(test)]
+    pub(super) fn forget_answers(&mut self) {
+        self.limits.iter_mut().for_each(Limit::forget_answer);
+        self.forget();
+    }
+
+    #[cfg(test)]
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &Limit> {
+        self.limits.iter()
     }
 }
 

@@ -12,14 +12,14 @@
 use std::time::Instant;
 
 use crate::api::Priority;
-use crate::balance::{Balancer, JobState, Need, Role, Target};
+use crate::balance::{Balancer, JobState, Need, Opening, Role, Target};
 
 use super::job::Job;
-use super::lanes::Lanes;
+use super::lanes::{Gap, Lanes};
 use super::moment::Epoch;
 
 /// The oldest jobs of a queue that are looked at.
-const AMONG: usize = 64;
+pub(super) const AMONG: usize = 64;
 /// The same where provisioned and standard deployments are matched with jobs.
 const AMONG_MIXED: usize = 256;
 /// Jobs that are tried for one place.
@@ -32,6 +32,20 @@ const ESTIMATES_DIFFER: f64 = 1.1;
 pub(super) struct Preferred {
     pub(super) job: u64,
     pub(super) target: Target,
+}
+
+/// What becomes of a place that the oldest job cannot take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meanwhile {
+    /// This job takes it.
+    Goes(Preferred),
+    /// None of those that wait.
+    None {
+        /// What is left all the same, for one that comes, if one may go before the oldest.
+        gap: Option<Gap>,
+        /// When one of them may, as far as time alone can tell.
+        at: Option<Instant>,
+    },
 }
 
 /// What a job needs of an endpoint.
@@ -87,22 +101,40 @@ pub(super) fn meanwhile(
     epoch: Epoch,
     oldest: &Job,
     now: Instant,
-) -> Option<Preferred> {
+) -> Meanwhile {
+    let mut at = None;
     if !may_pass(lanes, oldest) {
-        return None;
+        return Meanwhile::None { gap: None, at };
     }
+    let mut largest = 0;
+    let untried = JobState::new(oldest.id());
     let mut after = None;
-    loop {
-        let untried = JobState::new(oldest.id());
-        let (target, room) = balancer.gap(&need(lanes, epoch, oldest, &untried), after, now)?;
+    while let Some((target, room)) = balancer.gap(&need(lanes, epoch, oldest, &untried), after, now) {
         after = Some(target.endpoint);
+        let room = match room {
+            Ok(room) => room,
+            Err(opens) => {
+                at = at.into_iter().chain([opens]).min();
+                continue;
+            }
+        };
         lanes.index(oldest, AMONG);
         let most = (room * ESTIMATES_DIFFER) as u32;
-        let jobs = lanes.largest(oldest, most);
-        if let Some(job) = first_that_fits(lanes, balancer, epoch, jobs, target, now) {
-            return Some(Preferred { job, target });
+        for job in lanes.largest(oldest, most).take(TRIES) {
+            let untried = JobState::new(job.id());
+            match balancer.fits(target, &need(lanes, epoch, job, &untried), now) {
+                Opening::Now => return Meanwhile::Goes(Preferred { job: job.id(), target }),
+                Opening::At(instant) => at = at.into_iter().chain([instant]).min(),
+                Opening::Never => {}
+            }
         }
+        largest = largest.max(most);
     }
+    let gap = Some(Gap {
+        most: largest,
+        among: AMONG,
+    });
+    Meanwhile::None { gap, at }
 }
 
 fn may_pass(lanes: &Lanes, oldest: &Job) -> bool {
@@ -120,7 +152,204 @@ fn first_that_fits<'a>(
     jobs.take(TRIES)
         .find(|job| {
             let untried = JobState::new(job.id());
-            balancer.fits(target, &need(lanes, epoch, job, &untried), now)
+            balancer.fits(target, &need(lanes, epoch, job, &untried), now) == Opening::Now
         })
         .map(Job::id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::balance::affinity::AffinityKey;
+    use crate::balance::limits::{LimitSpec, Sku};
+    use crate::engine::scenario::*;
+
+    /// Endpoint 0 is provisioned, 1 is standard with so many tokens a minute; 2 is standard, and belongs to a set without a
+    /// provisioned one.
+    fn mixed(tpm: u64) -> Bench {
+        let provisioned = LimitSpec {
+            sku: Sku::Provisioned,
+            ..limit(Some(600_000))
+        };
+        Stage::of(3)
+            .limit(0, provisioned)
+            .limit(1, limit(Some(tpm)))
+            .limit(2, limit(Some(tpm)))
+            .begin()
+    }
+
+    /// A queue, the oldest first, and the place that is free.
+    struct Case {
+        sizes: &'static [u32],
+        priority: Priority,
+        model: &'static str,
+        place: usize,
+        role: Role,
+        has_conversation: bool,
+        /// So many twelve thousands of the 60,000 tokens of the standard ones are used.
+        used: usize,
+    }
+
+    const CASE: Case = Case {
+        sizes: &[3_000, 500, 9_000, 200, 20_000],
+        priority: Priority::Normal,
+        model: "m",
+        place: 0,
+        role: Role::Regular,
+        has_conversation: false,
+        used: 0,
+    };
+
+    /// The job whose turn it is, or the one that is preferred to it.
+    fn goes(bench: &mut Bench, target: Target) -> u64 {
+        let (core, now) = (&mut bench.core, bench.now);
+        let (epoch, moment) = (core.epoch(), core.epoch().moment(now));
+        let oldest = core.lanes.take_next(moment).expect("somebody waits");
+        let preferred = instead(&mut core.lanes, &mut core.balancer, epoch, &oldest, target, now);
+        let id = preferred.map_or(oldest.id(), |preferred| preferred.job);
+        if preferred.is_some() {
+            drop(core.lanes.take_instead(&oldest, id));
+            core.lanes.put_back(oldest);
+        }
+        id
+    }
+
+    fn target(place: usize, role: Role) -> Target {
+        Target {
+            endpoint: crate::balance::EndpointId::at(place),
+            role,
+        }
+    }
+
+    /// The size of the job that goes.
+    fn size_of(case: &Case) -> u32 {
+        let mut bench = mixed(60_000);
+        bench.use_up("m1", case.used, 12_000);
+        for (number, &size) in case.sizes.iter().enumerate() {
+            let key = (case.has_conversation && number == 0).then(|| AffinityKey::new("session", b"x"));
+            bench.enter(case.model, &CHAT, sized(size).near(key), case.priority, None);
+        }
+        let id = goes(&mut bench, target(case.place, case.role));
+        case.sizes[id as usize - case.used]
+    }
+
+    #[test]
+    fn provisioned_places_take_the_smallest_and_standard_ones_the_largest_that_fits() {
+        for (what, case, expected) in [
+            ("the smallest", CASE, 200),
+            ("the largest", Case { place: 1, ..CASE }, 20_000),
+            (
+                "the larger of two where the largest has no room",
+                Case {
+                    sizes: &[3_000, 30_000, 9_000, 40_000],
+                    place: 1,
+                    used: 4,
+                    ..CASE
+                },
+                9_000,
+            ),
+            (
+                "the oldest, which is the smallest",
+                Case {
+                    sizes: &[200, 500, 9_000],
+                    ..CASE
+                },
+                200,
+            ),
+            (
+                "the oldest, which is the largest",
+                Case {
+                    sizes: &[9_000, 500, 200],
+                    place: 1,
+                    ..CASE
+                },
+                9_000,
+            ),
+            (
+                "of those as large as the oldest the oldest",
+                Case {
+                    sizes: &[500, 500, 500],
+                    ..CASE
+                },
+                500,
+            ),
+            (
+                "an interactive one is not passed",
+                Case {
+                    priority: Priority::Interactive,
+                    ..CASE
+                },
+                3_000,
+            ),
+            (
+                "as a probe the oldest",
+                Case {
+                    role: Role::Probe,
+                    ..CASE
+                },
+                3_000,
+            ),
+            (
+                "as a trial the oldest",
+                Case {
+                    role: Role::Trial,
+                    ..CASE
+                },
+                3_000,
+            ),
+            (
+                "a conversation goes where it is at home",
+                Case {
+                    has_conversation: true,
+                    ..CASE
+                },
+                3_000,
+            ),
+            (
+                "among standard ones alone the oldest",
+                Case {
+                    model: "m2",
+                    place: 2,
+                    ..CASE
+                },
+                3_000,
+            ),
+            (
+                "at a provisioned one alone the oldest",
+                Case { model: "m0", ..CASE },
+                3_000,
+            ),
+        ] {
+            assert_eq!(size_of(&case), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_passed_over_for_ever() {
+        for (place, oldest, others) in [(0, 3_000, 10), (1, 10, 500)] {
+            let mut bench = mixed(60_000);
+            let first = bench.submit_sized("m", oldest, Priority::Normal);
+            let mut passed = 0;
+            loop {
+                // Better ones come all the time.
+                bench.submit_sized("m", others, Priority::Normal);
+                if goes(&mut bench, target(place, Role::Regular)) == first {
+                    break;
+                }
+                passed += 1;
+                assert!(passed < 1_000, "it waits for ever");
+            }
+            assert_eq!(passed, 256, "at place {place}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_young_is_not_looked_at() {
+        let mut bench = mixed(60_000);
+        for _ in 0..=AMONG_MIXED {
+            bench.submit_sized("m", 3_000, Priority::Normal);
+        }
+        bench.submit_sized("m", 10, Priority::Normal);
+        assert_eq!(goes(&mut bench, target(0, Role::Regular)), 0);
+    }
 }

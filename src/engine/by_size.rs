@@ -10,7 +10,7 @@ use super::line::Line;
 /// line:   [ 4 7 8 9 | 12 13 … ]      until = 9: whoever has a number up to that is in the index
 /// index:  { (300, 8) (1200, 4) (1250, 9) (9000, 7) }
 /// ```
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct BySize {
     /// Sizes, and the numbers of their values.
     sizes: BTreeSet<(u32, u64)>,
@@ -59,7 +59,13 @@ impl BySize {
         self.sizes.iter().map(|&(_, id)| id)
     }
 
-    fn covers(&self, id: u64) -> bool {
+    /// Whether there were fewer values than so many when it was filled.
+    pub(super) fn holds_less_than(&self, most: usize) -> bool {
+        self.sizes.len() < most
+    }
+
+    /// Whether this number is among those of the oldest.
+    pub(super) fn covers(&self, id: u64) -> bool {
         self.until.is_some_and(|until| id <= until)
     }
 }

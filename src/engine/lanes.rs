@@ -7,6 +7,8 @@ use crate::api::{Operation, Priority};
 use crate::balance::backlog::Rest;
 use crate::balance::{JobSize, SetId};
 
+#[cfg(test)]
+use super::by_size::BySize;
 use super::job::Job;
 use super::moment::Moment;
 use super::queue::Queue;
@@ -51,7 +53,24 @@ struct Lane {
     /// Jobs that name this lane, those under way included.
     alive: usize,
     /// The pump has found that nobody can take the lane's first job, and nothing has changed that since.
-    blocked: bool,
+    blocked: Option<Blocked>,
+}
+
+/// Why the jobs of a lane wait.
+#[derive(Clone, Copy, Debug)]
+struct Blocked {
+    /// Class and number of the first that nobody could take.
+    by: (usize, u64),
+    gap: Option<Gap>,
+}
+
+/// What is left of a window, into which a younger job of the class would fit than the one that waits for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gap {
+    /// The most tokens of a job that may fit.
+    pub(crate) most: u32,
+    /// Of so many of the oldest jobs one is looked for.
+    pub(crate) among: usize,
 }
 
 /// Whose turn it was.
@@ -103,7 +122,7 @@ impl Lanes {
             queues: Default::default(),
             turns: Turns::default(),
             alive: 0,
-            blocked: false,
+            blocked: None,
         };
         // Users may invent operations without end.
         let unused = (self.lanes.len() >= KEPT)
@@ -153,36 +172,43 @@ impl Lanes {
         if lane.queues[class].is_empty() {
             lane.turns.came(class);
         }
-        // What nobody could take was another job: this one may be smaller, or of a class that goes before.
-        lane.blocked &= lane.queues[class].first().is_some_and(|(first, _)| first < job.id());
+        // What nobody could take was another job: this one may be of a class that goes before, or older, or small enough
+        // for what is left.
+        let queue = &lane.queues[class];
+        lane.blocked.take_if(|Blocked { by, gap }| {
+            let fits = |gap: Gap| job.request.size.total() <= gap.most && queue.is_among(job.id(), gap.among);
+            (class, job.id()) < *by || class == by.0 && gap.is_some_and(fits)
+        });
         if self.waiting[class] == 0 {
             self.turns.came(class);
         }
         self.put_back(job);
     }
 
-    /// Takes a certain job out.
+    /// Takes a certain job out: those behind it may go.
     pub(crate) fn remove(&mut self, id: LaneId, priority: Priority, job: u64) -> Option<Box<Job>> {
         let class = priority.index();
-        let job = self.lanes.get_mut(id.0 as usize)?.queues[class].remove(job)?;
+        let lane = self.lanes.get_mut(id.0 as usize)?;
+        let job = lane.queues[class].remove(job)?;
+        lane.blocked = None;
         Some(self.left(job))
     }
 
     /// No lane is known to be blocked.
     pub(crate) fn unblock(&mut self) {
         for lane in &mut self.lanes {
-            lane.blocked = false;
+            lane.blocked = None;
         }
     }
 
     /// This lane is not known to be blocked any more.
     pub(crate) fn unblock_one(&mut self, id: LaneId) {
-        self.lanes[id.0 as usize].blocked = false;
+        self.lanes[id.0 as usize].blocked = None;
     }
 
     /// The lanes that are known to be blocked.
     pub(crate) fn blocked(&self) -> Vec<LaneId> {
-        let blocked = (0..self.lanes.len()).filter(|&index| self.lanes[index].blocked);
+        let blocked = (0..self.lanes.len()).filter(|&index| self.lanes[index].blocked.is_some());
         blocked.map(|index| LaneId(index as u32)).collect()
     }
 
@@ -198,14 +224,25 @@ impl Lanes {
         })
     }
 
-    /// Until it is unblocked nobody can take the lane's jobs.
-    pub(crate) fn block(&mut self, id: LaneId) {
-        self.lanes[id.0 as usize].blocked = true;
+    /// Until its lane is unblocked nobody can take this job or those behind it, but for one that comes and fits into the
+    /// gap.
+    pub(crate) fn block(&mut self, first: &Job, gap: Option<Gap>) {
+        let by = (first.cell.priority.index(), first.id());
+        self.lanes[first.cell.lane.0 as usize].blocked = Some(Blocked { by, gap });
+    }
+
+    /// More may be left than was found: for whoever comes it is looked at again.
+    pub(crate) fn gap_may_be_larger(&mut self, id: LaneId) {
+        if let Some(Blocked { gap: Some(gap), .. }) = &mut self.lanes[id.0 as usize].blocked {
+            gap.most = u32::MAX;
+        }
     }
 
     /// Whether [`Lanes::take_next`] would find a job.
     pub(crate) fn any_may_go(&self) -> bool {
-        self.lanes.iter().any(|lane| !lane.blocked && lane.is_occupied())
+        self.lanes
+            .iter()
+            .any(|lane| lane.blocked.is_none() && lane.is_occupied())
     }
 
     /// Takes the job that is to go next, from a lane that is not blocked.
@@ -230,7 +267,7 @@ impl Lanes {
             .lanes
             .iter()
             .enumerate()
-            .filter(|(_, lane)| !lane.blocked)
+            .filter(|(_, lane)| lane.blocked.is_none())
             .filter_map(|(index, lane)| best(lane).map(|(rank, class)| (rank, class, index)))
             .min()?;
         let job = self.lanes[index].queues[class].pop_first()?;
@@ -277,6 +314,12 @@ impl Lanes {
     pub(super) fn index(&mut self, oldest: &Job, among: usize) {
         let lane = &mut self.lanes[oldest.cell.lane.0 as usize];
         lane.queues[oldest.cell.priority.index()].index(among);
+    }
+
+    /// The same of all queues of a lane.
+    pub(super) fn index_all(&mut self, id: LaneId, among: usize) {
+        let queues = self.lanes[id.0 as usize].queues.iter_mut();
+        queues.for_each(|queue| queue.index(among));
     }
 
     /// The indexed jobs of that queue that are no larger than `most` tokens, the largest first.
@@ -327,6 +370,45 @@ impl Lanes {
             .filter(|&index| self.lanes[index].is_occupied())
             .map(|index| LaneId(index as u32))
             .collect()
+    }
+}
+
+/// What a look at all that waits needs, which is to leave no trace.
+#[cfg(test)]
+impl Lanes {
+    /// The classes whose first job may be the first of its lane: the most urgent, and those that have aged.
+    pub(super) fn classes_that_may_be_first(&self, id: LaneId, now: Moment) -> Vec<Priority> {
+        let queues = &self.lanes[id.0 as usize].queues;
+        let most_urgent = Priority::ALL
+            .into_iter()
+            .find(|class| !queues[class.index()].is_empty());
+        let aged = Priority::ALL.into_iter().filter(|&class| {
+            let first = queues[class.index()].first();
+            Some(class) != most_urgent && first.is_some_and(|(_, job)| now.since(job.submitted) >= AGED)
+        });
+        most_urgent.into_iter().chain(aged).collect()
+    }
+
+    /// Takes the first job of a lane that is of this class, or of a less urgent one.
+    pub(super) fn take_from(&mut self, id: LaneId, class: Priority) -> Option<Box<Job>> {
+        let mut queues = self.lanes[id.0 as usize].queues[class.index()..].iter_mut();
+        let job = queues.find_map(Queue::pop_first)?;
+        Some(self.left(job))
+    }
+
+    /// The indexes by size of a lane's queues.
+    pub(super) fn indexes(&self, id: LaneId) -> [BySize; 3] {
+        self.lanes[id.0 as usize]
+            .queues
+            .each_ref()
+            .map(|queue| queue.sizes.clone())
+    }
+
+    /// Makes them what they were.
+    pub(super) fn restore_indexes(&mut self, id: LaneId, kept: [BySize; 3]) {
+        for (queue, kept) in self.lanes[id.0 as usize].queues.iter_mut().zip(kept) {
+            queue.sizes = kept;
+        }
     }
 }
 

@@ -11,7 +11,7 @@ const MOST_PASSES: u32 = 256;
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     line: Line<Box<Job>>,
-    sizes: BySize,
+    pub(super) sizes: BySize,
     /// The oldest job when one was last preferred to it, and how often that was.
     passed: (u64, u32),
 }
@@ -69,6 +69,11 @@ impl Queue {
     /// Prepares a look at the oldest `among` jobs by their sizes.
     pub(super) fn index(&mut self, among: usize) {
         self.sizes.fill(&self.line, among, |job| job.request.size.total());
+    }
+
+    /// Whether a job that comes now would be among the oldest `among` in the index, or older than one of them.
+    pub(super) fn is_among(&self, job: u64, among: usize) -> bool {
+        self.sizes.holds_less_than(among) || self.sizes.covers(job)
     }
 
     /// Of the indexed jobs those that are no larger than `most` tokens, the largest first.

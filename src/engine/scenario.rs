@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! let mut bench = Bench::new(2, 1);             // two endpoints, one worker
+//! // … or, with whatever else they have: Stage::of(2).workers(1).limit(0, limit(None)).begin()
 //! let job = bench.submit(Priority::Normal);
 //! let sent = bench.pump();                      // what the workers are given at this moment
 //! bench.settle(sent, &Outcome::SUCCESS);        // the worker is idle again
@@ -11,9 +12,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::api::{Operation, Priority, RequestDefaults};
-use crate::balance::outcome::{Axis, Blame, Outcome, Scope, Throttle};
-use crate::balance::{BalanceSettings, Balancer, EndpointId, EndpointSpec, HealthSettings, JobSize, Strategy};
+use crate::api::{Operation, Priority, RequestDefaults, Told};
+use crate::balance::limits::{LimitSpec, Sku};
+use crate::balance::outcome::{Axis, Blame, Outcome, Scope, Throttle, Used};
+use crate::balance::{
+    BalanceSettings, Balancer, EndpointId, EndpointSpec, HealthSettings, JobSize, Output, ReplyHead, Strategy,
+};
 use crate::clock;
 use crate::transport::{Method, Transport};
 
@@ -36,27 +40,118 @@ pub(crate) struct Bench {
 
 /// A request without content.
 pub(crate) fn request() -> Request {
+    request_of(JobSize::of(&CHAT, &[]))
+}
+
+fn request_of(size: JobSize) -> Request {
     let body = crate::api::RequestBody::opaque(Vec::new());
-    let size = JobSize::of(&CHAT, body.bytes());
     Request::new(body, Method::Post, ReplyKind::Raw, size, None, None)
 }
 
 /// A balancer over `endpoints` of equal weight.
 pub(crate) fn balancer(endpoints: usize, workers: usize) -> Balancer {
-    let spec = |number| EndpointSpec::new(format!("e{number}"), vec!["m".into(), format!("m{number}").into()]);
-    let settings = BalanceSettings {
-        strategy: Strategy::Weighted,
-        workers: workers as u32,
-        max_attempts: 5,
-        health: HealthSettings {
-            threshold: 5,
-            cooldown_max: 3600 * SECOND,
-        },
-        groups: Vec::new(),
-        start: clock::now(),
-        seed: 1,
-    };
-    Balancer::new((0..endpoints).map(spec).collect(), settings)
+    Stage::of(endpoints).workers(workers).balancer()
+}
+
+/// A standard quota of so many tokens a minute.
+pub(crate) fn limit(tpm: Option<u64>) -> LimitSpec {
+    LimitSpec {
+        sku: Sku::Standard,
+        tpm,
+        rpm: None,
+        quota_window: 60 * SECOND,
+        request_window: 10 * SECOND,
+    }
+}
+
+/// What a bench begins with.
+#[derive(Clone, Debug)]
+pub(crate) struct Stage {
+    specs: Vec<EndpointSpec>,
+    settings: BalanceSettings,
+    capacity: usize,
+}
+
+impl Stage {
+    /// So many endpoints of equal weight, without limits, and 64 workers.
+    pub(crate) fn of(endpoints: usize) -> Self {
+        let spec = |number| EndpointSpec::new(format!("e{number}"), vec!["m".into(), format!("m{number}").into()]);
+        Stage {
+            specs: (0..endpoints).map(spec).collect(),
+            settings: BalanceSettings {
+                strategy: Strategy::Weighted,
+                workers: 64,
+                max_attempts: 5,
+                health: HealthSettings {
+                    threshold: 5,
+                    cooldown_max: 3600 * SECOND,
+                },
+                groups: Vec::new(),
+                start: clock::now(),
+                seed: 1,
+            },
+            capacity: usize::MAX,
+        }
+    }
+
+    pub(crate) fn workers(mut self, workers: usize) -> Self {
+        self.settings.workers = workers as u32;
+        self
+    }
+
+    pub(crate) fn order(mut self, strategy: Strategy) -> Self {
+        self.settings.strategy = strategy;
+        self
+    }
+
+    pub(crate) fn seed(mut self, seed: u64) -> Self {
+        self.settings.seed = seed;
+        self
+    }
+
+    /// Changes an endpoint.
+    pub(crate) fn endpoint(mut self, endpoint: usize, change: impl FnOnce(&mut EndpointSpec)) -> Self {
+        change(&mut self.specs[endpoint]);
+        self
+    }
+
+    /// Most jobs waiting.
+    pub(crate) fn capacity(mut self, capacity: usize) -> Self {
+        self.capacity = capacity;
+        self
+    }
+
+    /// An endpoint has this quota of its own.
+    pub(crate) fn limit(mut self, endpoint: usize, limit: LimitSpec) -> Self {
+        self.specs[endpoint].limit = Some(limit);
+        self
+    }
+
+    /// These endpoints draw from one quota.
+    pub(crate) fn group(mut self, limit: LimitSpec, members: impl IntoIterator<Item = usize>) -> Self {
+        for member in members {
+            self.specs[member].group = Some(self.settings.groups.len());
+        }
+        self.settings.groups.push(limit);
+        self
+    }
+
+    fn balancer(&self) -> Balancer {
+        Balancer::new(self.specs.clone(), self.settings.clone())
+    }
+
+    /// The workers are idle.
+    pub(crate) fn begin(&self) -> Bench {
+        let (start, workers) = (self.settings.start, self.settings.workers as usize);
+        let mut core = Core::new(self.balancer(), self.capacity, start);
+        core.workers = workers;
+        (0..workers).for_each(|_| core.worker_idles());
+        Bench {
+            core,
+            now: start,
+            ended: Vec::new(),
+        }
+    }
 }
 
 /// What the threads of a blaster share, around `core` and so many endpoints; attempts have an hour.
@@ -87,19 +182,11 @@ pub(crate) fn shared(core: Core, transport: impl Transport + 'static, endpoints:
 impl Bench {
     /// `workers` are idle.
     pub(crate) fn new(endpoints: usize, workers: usize) -> Self {
-        Self::with_capacity(endpoints, workers, usize::MAX)
+        Stage::of(endpoints).workers(workers).begin()
     }
 
     pub(crate) fn with_capacity(endpoints: usize, workers: usize, capacity: usize) -> Self {
-        let t0 = clock::now();
-        let mut core = Core::new(balancer(endpoints, workers), capacity, t0);
-        core.workers = workers;
-        (0..workers).for_each(|_| core.worker_idles());
-        Bench {
-            core,
-            now: t0,
-            ended: Vec::new(),
-        }
+        Stage::of(endpoints).workers(workers).capacity(capacity).begin()
     }
 
     pub(crate) fn pass(&mut self, time: Duration) -> &mut Self {
@@ -118,10 +205,50 @@ impl Bench {
         priority: Priority,
         timeout: Option<Duration>,
     ) -> Arc<JobCell> {
+        self.enter(model, operation, request(), priority, timeout)
+    }
+
+    /// Submits a job that is charged so many tokens, half of them for its prompt.
+    pub(crate) fn submit_sized(&mut self, model: &str, tokens: u32, priority: Priority) -> u64 {
+        self.enter(model, &CHAT, sized(tokens), priority, None).id
+    }
+
+    /// The same, with this much time.
+    pub(crate) fn submit_urgent(&mut self, model: &str, tokens: u32, timeout: Duration) -> u64 {
+        self.enter(model, &CHAT, sized(tokens), Priority::Normal, Some(timeout))
+            .id
+    }
+
+    pub(crate) fn enter(
+        &mut self,
+        model: &str,
+        operation: &Operation,
+        request: Request,
+        priority: Priority,
+        timeout: Option<Duration>,
+    ) -> Arc<JobCell> {
         let set = self.core.balancer.set(Some(model)).unwrap();
         let deadline = timeout.map(|timeout| self.now + timeout);
-        let job = Job::new(request(), priority);
+        let job = Job::new(request, priority);
         self.core.submit(set, operation, job, deadline, self.now)
+    }
+
+    /// Uses so much of the quota of `model`: so many jobs of this size are sent, each when silence has confirmed the one
+    /// before, so that it may be used up.
+    pub(crate) fn use_up(&mut self, model: &str, jobs: usize, tokens: u32) -> Vec<Assignment> {
+        let mut sent = Vec::new();
+        for _ in 0..jobs {
+            self.submit_sized(model, tokens, Priority::Normal);
+            sent.push(self.next());
+            self.pass(SECOND / 2);
+        }
+        sent
+    }
+
+    /// The head of a reply has come that admits. True where the engine looks for others that may go now.
+    pub(crate) fn head(&mut self, sent: &Assignment, told: Told) -> bool {
+        let head = ReplyHead { admitted: true, told };
+        self.core.admitted(&sent.lease, &head, self.now)
     }
 
     /// One round of the pump, as one hold of the lock.
@@ -212,6 +339,19 @@ impl Bench {
             .balancer
             .disable(EndpointId::at(endpoint), "by hand".to_owned());
     }
+}
+
+/// A request that is charged so many tokens, half of them for its prompt.
+pub(crate) fn sized(tokens: u32) -> Request {
+    request_of(JobSize::new(tokens / 2, Output::AtMost(tokens / 2)))
+}
+
+/// An answer that has used next to nothing of what was reserved for it.
+pub(crate) fn hardly_used() -> Outcome {
+    Outcome::Success(Used {
+        prompt: Some(10),
+        output: Some(10),
+    })
 }
 
 /// How a job ended without an attempt.

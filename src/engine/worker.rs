@@ -214,3 +214,59 @@ impl Attempted {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::scenario::{Bench, CHAT, SECOND, Stage, limit, shared, sized};
+    use crate::testing::Scripted;
+
+    /// One job under way at an endpoint with a limit, and what threads share.
+    fn under_way() -> (Arc<Shared>, Assignment) {
+        let mut bench: Bench = Stage::of(1).workers(1).limit(0, limit(Some(60_000))).begin();
+        bench.enter(
+            "m",
+            &CHAT,
+            sized(1_000),
+            crate::api::Priority::Normal,
+            Some(60 * SECOND),
+        );
+        let sent = bench.next();
+        (Arc::new(shared(bench.core, Scripted::answering("yes"), 1)), sent)
+    }
+
+    /// What is reserved, and how many requests are under way.
+    fn books(shared: &Shared) -> (Vec<(u64, f64)>, u32) {
+        shared.with_core(|core| {
+            let [booked, _] = core.balancer.reserved([].into_iter(), clock::now());
+            (booked, core.balancer.in_flight())
+        })
+    }
+
+    #[test]
+    fn a_flight_that_a_panic_ends_hands_its_lease_back() {
+        let (shared, Assignment { job, lease, .. }) = under_way();
+        assert_eq!(books(&shared), (vec![(1, 1_000.0)], 1));
+        let cell = Arc::clone(&job.cell);
+        let flight = InFlight {
+            shared: &shared,
+            held: Some((job, lease)),
+        };
+        let panics = std::panic::AssertUnwindSafe(|| {
+            let _flight = flight;
+            panic!("on purpose");
+        });
+        assert!(std::panic::catch_unwind(panics).is_err());
+        assert_eq!(books(&shared), (vec![(0, 0.0)], 0));
+        assert!(matches!(cell.slot.try_take(), Some(Ok(Err(Error::Panicked { .. })))));
+    }
+
+    #[test]
+    fn what_no_worker_takes_any_more_hands_its_lease_back() {
+        let (shared, sent) = under_way();
+        let cell = Arc::clone(&sent.job.cell);
+        give_up(&shared, sent);
+        assert_eq!(books(&shared), (vec![(0, 0.0)], 0));
+        assert!(matches!(cell.slot.try_take(), Some(Ok(Err(Error::Cancelled(_))))));
+    }
+}

@@ -139,6 +139,12 @@ impl Balancer {
         self.note(id.index(), changed);
     }
 
+    /// When a request may be sent to an endpoint only to find out whether it is there, should nothing be heard from it until
+    /// then.
+    pub fn knock_at(&self, endpoint: EndpointId) -> Option<Instant> {
+        self.endpoints[endpoint.index()].knock_at()
+    }
+
     /// The pool has become smaller than was asked for.
     pub fn set_workers(&mut self, workers: u32) {
         self.settings.workers = workers;
@@ -146,14 +152,13 @@ impl Balancer {
     }
 
     /// Says whether a backlog is all that is left, and nothing more comes: then a slow endpoint is held back where the
-    /// others finish without it before it would.
-    pub fn nothing_more_comes(&mut self, rest: Option<Rest>, now: Instant) {
+    /// others finish without it before it would. True where one is held back no longer.
+    pub fn nothing_more_comes(&mut self, rest: Option<Rest>, now: Instant) -> bool {
         let Some(rest) = rest else {
-            self.end.release();
-            return;
+            return self.end.release();
         };
         if !self.end.is_due(now) {
-            return;
+            return false;
         }
         let long = self.end.long_answer();
         let finisher = |&endpoint: &EndpointId| {
@@ -180,7 +185,7 @@ impl Balancer {
             if all_known { finishers } else { Vec::new() },
             admits,
             now,
-        );
+        )
     }
 
     /// A job of the set has waited for so long, and still does: worth a remark where that is because all are out.
@@ -263,6 +268,19 @@ impl Balancer {
                 limit,
             });
         }
+    }
+
+    /// By limit: how many requests are under way there, and the tokens that are reserved for them; by the books of the
+    /// limits, and by these leases.
+    #[cfg(test)]
+    pub fn reserved<'a>(&self, leases: impl Iterator<Item = &'a super::Lease>, now: Instant) -> [Vec<(u64, f64)>; 2] {
+        [self.quotas.reserved(now), self.quotas.held(leases)]
+    }
+
+    /// The next answer is found out afresh, whatever was found out before.
+    #[cfg(test)]
+    pub fn forget_answers(&mut self) {
+        self.quotas.forget_answers();
     }
 
     /// The name of an endpoint.

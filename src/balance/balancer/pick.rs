@@ -115,7 +115,7 @@ impl Balancer {
         let last = need.job.failures() + 1 >= self.settings.max_attempts;
         let better = match found.best.record() {
             Some(Record::Clean) => true,
-            Some(Record::Failed) => !last || found.elsewhere.is_none(),
+            Some(Record::Failed) => !last || !found.elsewhere,
             Some(Record::Suspect) | None => false,
         };
         let due = found.probe.or(found.hurried.filter(|_| !better));
@@ -130,14 +130,11 @@ impl Balancer {
         if let Some(member) = due {
             return probe(member);
         }
-        if !better
-            && (found.best != Grade::AWAY || found.reluctant.is_some())
-            && let Some(at) = found.elsewhere
-        {
+        if !better && (found.best != Grade::AWAY || found.reluctant.is_some()) && found.elsewhere {
             // Only those are ready that answered it with a 500, or would have its last attempt. Whose fault that was
             // shows elsewhere, and there it waits for a place: asked again here, a job that another endpoint can serve
             // would be given up.
-            return Pick::WaitElsewhere(at);
+            return Pick::WaitElsewhere(found.earliest);
         }
         if let Some(endpoint) = self.next_in_turn(need, &found, now) {
             let role = self.endpoints[endpoint.index()].role();
@@ -185,20 +182,28 @@ impl Balancer {
         }
     }
 
-    /// Whether another job could go where one could: the quota has room for it, it has not failed there, and it is not
-    /// at home elsewhere and could go there.
-    pub fn fits(&mut self, target: Target, need: &Need<'_>, now: Instant) -> bool {
-        !need.job.has_failed_at(target.endpoint)
-            && self.has_room(target.endpoint, need, now)
-            && !self.has_home_elsewhere(target.endpoint, need, now)
+    /// Whether another job could go where one could, and when: the quota has room for it, it has not failed there, and it
+    /// is not at home elsewhere and could go there.
+    pub fn fits(&mut self, target: Target, need: &Need<'_>, now: Instant) -> Opening {
+        if need.job.has_failed_at(target.endpoint) || self.has_home_elsewhere(target.endpoint, need, now) {
+            return Opening::Never;
+        }
+        match self.allowed(target.endpoint, need, now) {
+            Allowed::Now => Opening::Now,
+            Allowed::At(at) => Opening::At(at),
+            Allowed::AsTest => Opening::Never,
+        }
     }
 
     /// Whether an endpoint's quota has room for a job now.
     pub(super) fn has_room(&mut self, endpoint: EndpointId, need: &Need<'_>, now: Instant) -> bool {
+        self.allowed(endpoint, need, now) == Allowed::Now
+    }
+
+    fn allowed(&mut self, endpoint: EndpointId, need: &Need<'_>, now: Instant) -> Allowed {
         let estimator = &self.estimators[endpoint.index()];
         self.quotas
             .allow(endpoint, need.size, || estimator.charge(&need.size), now)
-            == Allowed::Now
     }
 
     /// Whether the quota of some endpoint that is ready has room for a job, wherever the workers are.
@@ -215,8 +220,14 @@ impl Balancer {
     }
 
     /// The next member of the set after `after`, in the order of the configuration, that is ready and has something
-    /// left of a window, with the tokens that fit. To be called after [`Balancer::choose`] has said that the job waits.
-    pub fn gap(&mut self, need: &Need<'_>, after: Option<EndpointId>, now: Instant) -> Option<(Target, f64)> {
+    /// left of a window, with the tokens that fit, or, where nothing whatever may go before, the instant at which that is
+    /// over. To be called after [`Balancer::choose`] has said that the job waits.
+    pub fn gap(
+        &mut self,
+        need: &Need<'_>,
+        after: Option<EndpointId>,
+        now: Instant,
+    ) -> Option<(Target, Result<f64, Instant>)> {
         if !self.has_gaps {
             return None;
         }
@@ -266,9 +277,19 @@ impl Balancer {
         opening
     }
 
+    /// Whether one request is to find out how an endpoint's quota is counted, as soon as one would tell.
+    pub fn is_test_due(&self, endpoint: EndpointId) -> bool {
+        self.quotas.is_test_due(endpoint)
+    }
+
     /// Whether what happens at an endpoint may matter to others, with which it shares a quota.
     pub fn shares_quota(&self, endpoint: EndpointId) -> bool {
         self.specs[endpoint.index()].group.is_some()
+    }
+
+    /// Whether an endpoint's quota is believed to be counted in windows, of which something may be left.
+    pub fn is_in_windows(&self, endpoint: EndpointId) -> bool {
+        self.quotas.is_in_windows(endpoint)
     }
 
     /// Whether the set has provisioned endpoints and others, so that it matters which job goes where.

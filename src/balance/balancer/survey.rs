@@ -33,8 +33,8 @@ pub(super) struct Survey {
     pub(super) hope: bool,
     /// When the first of them is, as far as that is known.
     pub(super) earliest: Option<Instant>,
-    /// Where the job has not failed and may go later: none for "no such", some for "when a place is free or …".
-    pub(super) elsewhere: Option<Option<Instant>>,
+    /// Whether it may go later where it has not failed.
+    pub(super) elsewhere: bool,
 }
 
 impl Default for Survey {
@@ -50,7 +50,7 @@ impl Default for Survey {
             settles: false,
             hope: false,
             earliest: None,
-            elsewhere: None,
+            elsewhere: false,
         }
     }
 }
@@ -69,9 +69,7 @@ impl Survey {
             Readiness::OnSettle => {
                 self.hope = true;
                 self.settles = true;
-                if !job.has_failed_at(member) {
-                    self.elsewhere = Some(self.elsewhere.flatten());
-                }
+                self.elsewhere |= !job.has_failed_at(member);
             }
             Readiness::Refuses(at) => self.earliest = sooner(self.earliest, at),
         }
@@ -81,9 +79,7 @@ impl Survey {
     fn waits(&mut self, at: Instant, elsewhere: bool) {
         self.hope = true;
         self.earliest = sooner(self.earliest, Some(at));
-        if elsewhere {
-            self.elsewhere = Some(sooner(self.elsewhere.flatten(), Some(at)));
-        }
+        self.elsewhere |= elsewhere;
     }
 }
 
@@ -104,23 +100,23 @@ impl Balancer {
         for seat in 0..self.sets.members(need.set).len() {
             let member = self.sets.members(need.set)[seat];
             let index = member.index();
-            let is_at_ease = self.endpoints.is_known_at_ease(index, tick);
+            let at_ease = self.endpoints.known_at_ease(index, tick);
             // The usual case while jobs wait for quota, found out without the rest: this loop is most of what the
             // engine's lock is held for.
-            if is_at_ease
+            if let Some(knocks_at) = at_ease
                 && !is_held_back
                 && is_untried
                 && let Some(closing) = self.quotas.closed(member, need.size, tick)
                 && closing.until <= deadline
             {
-                earliest = earliest.min(closing.until);
+                earliest = earliest.min(closing.until).min(knocks_at);
                 (found.at_work, found.all_out) = (true, false);
                 self.has_gaps |= closing.is_in_windows;
                 self.tiers.found_full(member, now);
                 self.grades.push(Grade::AWAY);
                 continue;
             }
-            let mut readiness = if is_at_ease {
+            let mut readiness = if at_ease.is_some() {
                 Readiness::Now(Role::Regular)
             } else {
                 let said = self.endpoints.say(index, need.operation, now);
@@ -134,7 +130,10 @@ impl Balancer {
             let mut grade = Grade::AWAY;
             if let Readiness::Now(Role::Regular | Role::Trial) = readiness {
                 let allowed = self.allows(member, need, now);
-                if let Allowed::At(at) = allowed {
+                if let Allowed::At(mut at) = allowed {
+                    // Whoever falls silent meanwhile is asked whether it is there, quota or no quota.
+                    let knocks_at = self.endpoints[index].knock_at();
+                    at = knocks_at.map_or(at, |knock| knock.min(at));
                     self.tiers.found_full(member, now);
                     found.settles |= is_late(at) && self.may_let_go_sooner(member, now);
                     readiness = Readiness::At(at);

@@ -298,6 +298,13 @@ impl Endpoint {
         }
     }
 
+    /// When one request finds out whether it is there, should nothing be heard from it until then.
+    #[inline]
+    pub(super) fn knock_at(&self) -> Option<Instant> {
+        let may_knock = matches!(self.state, State::Ready) && self.scouts.has_room();
+        self.silence.knocks_at().filter(|_| may_knock)
+    }
+
     /// What the next request is to the endpoint, where it is not a probe.
     pub(super) fn role(&self) -> Role {
         match self.state {

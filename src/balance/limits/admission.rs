@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::belief::Form;
-use super::bucket::needed;
+use super::bucket::{Vessel, needed};
 use super::charge::{Admission, Charge, Mode};
 use super::limit::Limit;
 use super::moment::Moment;
@@ -76,11 +76,13 @@ impl Limit {
     /// In this order: the service's word and the requests, how much is risked unconfirmed, whether both models have room,
     /// whether the believed one has, and whether there is something to be found out.
     pub fn admits(&mut self, charge: &Charge, now: Instant) -> Admission {
+        // What cannot be counts as nothing, and so it must where charges are compared.
+        let charge = &charge.sane();
         if let Some(closed) = self.closed(now).filter(|closed| closed.is_for(charge)) {
             return Admission::At(closed.until);
         }
         let now = self.advance(now);
-        match self.judge(&charge.sane(), now) {
+        match self.judge(charge, now) {
             Ok(mode) => Admission::Now(mode),
             Err(no) => {
                 let until = self.instant(no.at);
@@ -97,6 +99,12 @@ impl Limit {
         }
     }
 
+    /// The next answer is found out afresh.
+    #[cfg(test)]
+    pub fn forget_answer(&mut self) {
+        self.closed = None;
+    }
+
     /// What it remembers of having said "not now". While there is that, asking changes nothing.
     #[inline]
     pub(in crate::balance) fn closed(&self, now: Instant) -> Option<Closed> {
@@ -109,15 +117,20 @@ impl Limit {
         self.gate(now) > now
     }
 
+    /// Whether a bucket is believed, and one request is to tell it from a window.
+    pub fn is_test_due(&self) -> bool {
+        self.belief.form == Form::Bucket && self.belief.test_is_due
+    }
+
     /// Whether the service is believed to count in windows whose boundary is known.
     #[inline]
     pub fn is_in_windows(&self) -> bool {
         self.belief.form == Form::Window && self.window.boundary().is_some()
     }
 
-    /// Tokens that still fit into the present window, where a window with a known boundary is believed and requests may
-    /// go: to be filled with the largest job that fits.
-    pub fn room(&mut self, now: Instant) -> Option<f64> {
+    /// Tokens that still fit into the present window, where a window with a known boundary is believed: to be filled with
+    /// the largest job that fits. Where nothing whatever may go now, when to ask again.
+    pub fn room(&mut self, now: Instant) -> Option<Result<f64, Instant>> {
         if self.closed(now).is_none() {
             self.advance(now);
         }
@@ -125,17 +138,24 @@ impl Limit {
     }
 
     /// The same, where it is [closed](Limit::closed): nothing has changed since that was found out.
-    pub(in crate::balance) fn room_as_known(&self, now: Instant) -> Option<f64> {
-        if self.closed(now).is_some_and(|closed| closed.is_for_every()) {
+    pub(in crate::balance) fn room_as_known(&self, now: Instant) -> Option<Result<f64, Instant>> {
+        if !self.has_rooms() {
             return None;
+        }
+        if let Some(closed) = self.closed(now).filter(Closed::is_for_every) {
+            return Some(Err(closed.until));
         }
         let now = self.moment(now);
-        let is_believed = self.belief.form == Form::Window && self.window.boundary().is_some();
-        if self.sku == Sku::Provisioned || !is_believed || !self.quota.is_known() || self.gate(now) > now {
-            return None;
+        let gate = self.gate(now);
+        if gate > now {
+            return Some(Err(self.instant(gate)));
         }
         let kept_free = self.tuning.window_margin * self.window.deviation(0.0);
-        Some((self.usable() - self.window.used() - kept_free).max(0.0))
+        Some(Ok((self.usable() - self.window.used() - kept_free).max(0.0)))
+    }
+
+    fn has_rooms(&self) -> bool {
+        self.sku != Sku::Provisioned && self.is_in_windows() && self.quota.is_known()
     }
 
     /// Use of the present minute as a share of the quota, 0 and up; none while the quota is unknown.
@@ -194,7 +214,8 @@ impl Limit {
 
     /// When anything may go: the service's word, and the pace of requests.
     pub(super) fn gate(&self, now: Moment) -> Moment {
-        now.max(self.block).max(self.requests.ready_at(now))
+        let requests = self.requests.ready_at(self.is_work_waiting, now);
+        now.max(self.block).max(requests)
     }
 
     fn judge(&self, charge: &Charge, now: Moment) -> Result<Mode, No> {
@@ -207,7 +228,7 @@ impl Limit {
             return if by_bucket <= now {
                 Ok(Mode::Sure)
             } else {
-                Err(No::to_every(by_bucket))
+                Err(No::to_every(self.or_grown(by_bucket, charge, now)))
             };
         }
         let next_confirmed = self.unconfirmed.next_at(self.silence(), now);
@@ -244,8 +265,9 @@ impl Limit {
         } else {
             by_window.or(self.forgets_at())
         };
+        let by_other = by_other.filter(|&at| at > now);
         let or_sooner = |no: No| No {
-            at: by_other.filter(|&at| at > now).map_or(no.at, |at| at.min(no.at)),
+            at: by_other.into_iter().chain(self.grows_at()).fold(no.at, Moment::min),
             ..no
         };
         match (by_bucket <= now && fits_window, fits_believed) {
@@ -257,15 +279,26 @@ impl Limit {
         if is_window && !knows_boundary {
             return trial(self.belief.budget.min(self.tuning.seekers).into()).map_err(or_sooner);
         }
-        if trials < self.raises_at_once() && self.may_raise(charge) {
-            return Ok(Mode::Raise);
+        let finds_out = if self.may_raise(charge) {
+            Some(Mode::Raise)
+        } else {
+            self.may_test(charge).then_some(Mode::Test)
+        };
+        match finds_out {
+            Some(Mode::Raise) if trials < self.raises_at_once() => return Ok(Mode::Raise),
+            Some(Mode::Test) if trials == 0 => return Ok(Mode::Test),
+            _ => {}
         }
-        if trials == 0 && self.may_test(charge) {
-            return Ok(Mode::Test);
-        }
-        let believed = by_window.filter(|_| is_window).unwrap_or(by_bucket);
+        let believed = match by_window {
+            Some(at) if is_window => at,
+            _ => self.or_grown(by_bucket, charge, now),
+        };
+        // Silence may confirm the last trial, so that the next can be made, or a test, which changes the belief.
+        let is_tested = !is_window && self.unconfirmed.is_testing(self.belief.epoch);
+        let after_trial =
+            (finds_out.is_some() || is_tested).then(|| self.unconfirmed.next_trial_at(self.silence(), now));
         Err(No {
-            at: believed.max(now + SOON),
+            at: after_trial.map_or(believed, |at| at.min(believed)).max(now + SOON),
             // A larger one may be a test where a smaller one is none.
             holds: if self.belief.test_is_due {
                 Holds::None
@@ -299,20 +332,37 @@ impl Limit {
     fn may_test(&self, charge: &Charge) -> bool {
         let least =
             self.bucket.level() + charge.tokens - self.tuning.window_margin * self.bucket.deviation(charge.variance);
-        self.belief.form == Form::Bucket
-            && self.belief.test_is_due
-            && !self.belief.bucket_is_proven
-            && least > self.vessel().capacity + CLEARLY * charge.tokens
+        self.is_test_due() && !self.belief.bucket_is_proven && least > self.vessel().capacity + CLEARLY * charge.tokens
     }
 
     /// When the bucket has room; now while nothing is known of it.
     pub(super) fn bucket_fits_at(&self, charge: &Charge, now: Moment) -> Moment {
-        let (vessel, margin) = (self.vessel(), self.tuning.bucket_margin);
+        self.vessel_fits_at(self.vessel(), charge, now)
+    }
+
+    fn vessel_fits_at(&self, vessel: Vessel, charge: &Charge, now: Moment) -> Moment {
+        let margin = self.tuning.bucket_margin;
         match self.sku {
             _ if !self.quota.is_known() => now,
             Sku::Provisioned => self.bucket.under_brim_at(vessel, margin, now),
             Sku::Standard => self.bucket.fits_at(charge.tokens, charge.variance, vessel, margin, now),
         }
+    }
+
+    /// The bucket has room at `by_now` as it is now: when it may have at the earliest, should the quota grow meanwhile.
+    fn or_grown(&self, by_now: Moment, charge: &Charge, now: Moment) -> Moment {
+        let mut earliest = by_now;
+        if self.grows_at().is_none() {
+            return earliest;
+        }
+        for (at, tokens) in self.quota.steps_to_come(self.tokens_refused) {
+            if at >= earliest {
+                break;
+            }
+            let grown = self.vessel_fits_at(self.vessel_of(tokens), charge, now);
+            earliest = earliest.min(grown.max(at));
+        }
+        earliest
     }
 
     /// When the window has room. While its boundary is unknown, the last minute is taken for it, and none is named.
@@ -332,13 +382,16 @@ impl Limit {
             .map(|oldest| oldest + (self.length + 1.0) + MICROSECOND)
     }
 
+    /// When the quota grows next, if nothing happens before.
+    fn grows_at(&self) -> Option<Moment> {
+        let may_grow = self.is_work_waiting && self.belief.form == Form::Bucket;
+        self.quota.grows_at().filter(|_| may_grow)
+    }
+
     /// When time alone changes an answer: something grows or, where the answer depends on that, is confirmed by silence.
     fn changes_at(&self, holds: Holds, now: Moment) -> Option<Moment> {
-        let quota = self.quota.grows_at().filter(|_| self.belief.form == Form::Bucket);
-        let grows = quota
-            .into_iter()
-            .chain(self.requests.grows_at())
-            .filter(|_| self.is_work_waiting);
+        let requests = self.requests.grows_at().filter(|_| self.is_work_waiting);
+        let grows = self.grows_at().into_iter().chain(requests);
         let is_under_way = holds == Holds::Larger && self.unconfirmed.is_any_written();
         let confirmed = is_under_way.then(|| self.unconfirmed.next_at(self.silence(), now));
         grows.chain(confirmed).min()

@@ -84,6 +84,8 @@ pub struct Limit {
     admitted: Moment,
     /// Refusals so far.
     pub(super) refusals: u64,
+    /// Reservations that are not settled, and the tokens of all of them.
+    pub(super) reserved: (u64, f64),
     /// Work is waiting: only then more is tried.
     pub(super) is_work_waiting: bool,
     /// The number of the next send.
@@ -139,6 +141,7 @@ impl Limit {
             shifted: Moment::LONG_AGO,
             admitted: Moment::LONG_AGO,
             refusals: 0,
+            reserved: (0, 0.0),
             is_work_waiting: false,
             next: 0,
             closed: None,
@@ -155,6 +158,7 @@ impl Limit {
         self.block = now;
         self.next = learnt.next;
         self.refusals = learnt.refusals;
+        self.reserved = learnt.reserved;
         self.trips = learnt.trips;
         self.is_work_waiting = learnt.is_work_waiting;
         if learnt.quota.is_known() && self.quota.is_known() {
@@ -209,6 +213,8 @@ impl Limit {
             mode,
             epoch: self.belief.epoch,
         });
+        self.reserved.0 += 1;
+        self.reserved.1 += charge.tokens;
         self.bucket.add(charge.tokens, charge.variance);
         self.window.add(charge.tokens, charge.variance);
         self.sent.push(number, charge.tokens, charge.variance, now);
@@ -270,6 +276,9 @@ impl Limit {
     pub fn settle(&mut self, reservation: Reservation, end: Settlement, now: Instant) -> Settled {
         let now = self.advance(now);
         let reserved = reservation.charge.tokens;
+        let left = self.reserved.0.saturating_sub(1);
+        // Exactly nothing where nothing is left, whatever the sums of fractions come to.
+        self.reserved = (left, if left == 0 { 0.0 } else { self.reserved.1 - reserved });
         let mut alone = false;
         let mut exceeds = None;
         match end {
@@ -458,13 +467,18 @@ impl Limit {
 
     /// The bucket's size and speed by the quota that is believed.
     pub(super) fn vessel(&self) -> Vessel {
+        self.vessel_of(self.quota.tokens())
+    }
+
+    /// The same by a quota of so many tokens a window.
+    pub(super) fn vessel_of(&self, tokens: f64) -> Vessel {
         let windows = match self.sku {
             Sku::Standard => 1.0,
             Sku::Provisioned => 0.5,
         };
         Vessel {
-            capacity: windows * self.usable(),
-            rate: self.quota.tokens() / self.length,
+            capacity: windows * tokens * (1.0 - self.tuning.slack),
+            rate: tokens / self.length,
         }
     }
 

@@ -153,12 +153,27 @@ impl Quota {
 
     /// A little more is tried, the longer nothing was refused the more.
     pub(super) fn grow(&mut self, refused: Moment, now: Moment) {
-        if self.grows_at().is_none_or(|due| now < due) {
-            return;
+        if self.grows_at().is_some_and(|due| now >= due) {
+            self.step_up(refused, now);
+            self.grown = now;
         }
+    }
+
+    fn step_up(&mut self, refused: Moment, now: Moment) {
         let doublings = ((now - refused) / QUIET).floor().clamp(0.0, DOUBLINGS);
         self.learn(self.tokens + GROWTH * doublings.exp2() * self.tokens.max(4.0 * self.floor));
-        self.grown = now;
+    }
+
+    /// The most that it can have grown to after each of the steps to come, with the time of the step: when they are made
+    /// depends on who asks when, so each is taken to be as large as it would be one step later.
+    pub(super) fn steps_to_come(&self, refused: Moment) -> impl Iterator<Item = (Moment, f64)> {
+        let mut quota = self.clone();
+        std::iter::from_fn(move || {
+            let at = quota.grows_at()?;
+            quota.grown = at;
+            quota.step_up(refused, at + STEP);
+            Some((at, quota.tokens))
+        })
     }
 
     /// Refused at a bucket that should have had room: two such refusals tell the rate at which the service drains.

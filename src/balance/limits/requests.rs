@@ -35,6 +35,16 @@ struct Growth {
     steps: u32,
 }
 
+impl Growth {
+    /// What follows a step at this moment.
+    fn next(self, now: Moment) -> Self {
+        Growth {
+            last: now,
+            steps: DOUBLINGS.min(self.steps + 1),
+        }
+    }
+}
+
 /// Sends that are remembered: half a megabyte, and more requests a minute than any deployment has.
 const MOST: usize = 65_536;
 /// Seconds for which sends are remembered: the longest window, and the second by which a wait is rounded up.
@@ -148,13 +158,14 @@ impl RequestPacer {
             .growth
             .filter(|growth| is_work_waiting && now >= growth.last + self.pause)
         {
-            let step = (STEP_UP * self.limit + 1.0) * f64::from(1u32 << growth.steps);
-            self.limit = self.told_for(self.span).min(self.limit + step);
-            self.growth = Some(Growth {
-                last: now,
-                steps: DOUBLINGS.min(growth.steps + 1),
-            });
+            self.limit = self.grown(self.limit, growth.steps);
+            self.growth = Some(growth.next(now));
         }
+    }
+
+    fn grown(&self, limit: f64, steps: u32) -> f64 {
+        let step = (STEP_UP * limit + 1.0) * f64::from(1u32 << steps);
+        self.told_for(self.span).min(limit + step)
     }
 
     /// When the limit grows next, if nothing happens before.
@@ -162,14 +173,28 @@ impl RequestPacer {
         self.growth.map(|growth| growth.last + self.pause)
     }
 
-    /// When one more request may go.
-    pub(super) fn ready_at(&self, now: Moment) -> Moment {
-        let counted = self.counted();
-        if (counted as f64) < self.limit.floor() {
+    /// When one more request may go, at the earliest: others leave the window, and where work is waiting the limit grows.
+    pub(super) fn ready_at(&self, is_work_waiting: bool, now: Moment) -> Moment {
+        let mut ready = self.has_room_at(self.limit, now);
+        let (mut limit, mut growth) = (self.limit, self.growth.filter(|_| is_work_waiting));
+        while let Some(step) = growth
+            && let grows = step.last + self.pause
+            && grows < ready
+        {
+            limit = self.grown(limit, step.steps);
+            ready = ready.min(self.has_room_at(limit, now).max(grows));
+            growth = Some(step.next(grows));
+        }
+        ready
+    }
+
+    /// When a window of so many requests has room for one more.
+    fn has_room_at(&self, limit: f64, now: Moment) -> Moment {
+        if (self.counted() as f64) < limit.floor() {
             return now;
         }
         // The limit is finite here, and at least one: as many must leave as make room for one more.
-        let leaves = self.sends.len() - self.limit as usize;
+        let leaves = self.sends.len() - limit as usize;
         self.sends.get(leaves).map_or(now, |&send| self.leaves_at(send))
     }
 

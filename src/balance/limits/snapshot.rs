@@ -20,6 +20,8 @@ pub struct LimitSnapshot {
     pub form: Option<Form>,
     /// Tokens charged in the present window, or in the last one's length.
     pub used: f64,
+    /// Requests under way, and the tokens that are reserved for them.
+    pub reserved: (u64, f64),
     /// Requests that are admitted in [`Self::request_window`]; none while unknown.
     pub requests: Option<f64>,
     /// The window in which the service counts requests.
@@ -72,6 +74,7 @@ impl Limit {
             is_trusted: self.quota.is_trusted(),
             form: self.form(),
             used,
+            reserved: self.reserved,
             requests: self.requests.limit(),
             request_window: Duration::from_secs_f64(self.requests.span()),
             blocked_until: (self.block > now).then(|| self.instant(self.block)),

@@ -104,6 +104,18 @@ impl Unconfirmed {
         self.written.front().map_or(now, |send| send.at) + silence
     }
 
+    /// When the next of those that were no sure sends is confirmed, should nothing be heard.
+    pub(super) fn next_trial_at(&self, silence: f64, now: Moment) -> Moment {
+        let trial = self.written.iter().find(|send| send.mode != Mode::Sure);
+        trial.map_or(now, |send| send.at) + silence
+    }
+
+    /// Whether one of them is a test of this epoch.
+    pub(super) fn is_testing(&self, epoch: u32) -> bool {
+        let mut all = self.written.iter().chain(&self.dialing);
+        all.any(|send| send.mode == Mode::Test && send.epoch == epoch)
+    }
+
     pub(super) fn numbers(&self) -> impl Iterator<Item = u64> + '_ {
         self.written.iter().chain(&self.dialing).map(|send| send.number)
     }

@@ -3,7 +3,7 @@
 use crate::balance::outcome::Outcome;
 use crate::balance::responses::ResponseKey;
 use crate::balance::scenario::*;
-use crate::balance::{EndpointId, JobSize, Need, Output, Pick, Role, Target, Unavailable};
+use crate::balance::{EndpointId, JobSize, Need, Opening, Output, Pick, Role, Target, Unavailable};
 
 /// Where the next job of a conversation goes, which is answered at once.
 fn turn(world: &mut World, conversation: u64) -> EndpointId {
@@ -139,10 +139,10 @@ fn a_job_fills_no_gap_elsewhere_while_its_home_can_take_it() {
         role: Role::Regular,
     };
     let now = world.now();
-    assert!(world.balancer.fits(at(EAST), &need, now));
-    assert!(!world.balancer.fits(at(WEST), &need, now));
+    assert_eq!(world.balancer.fits(at(EAST), &need, now), Opening::Now);
+    assert_eq!(world.balancer.fits(at(WEST), &need, now), Opening::Never);
     world.balancer.cool_down(EAST, now + SECOND);
-    assert!(world.balancer.fits(at(WEST), &need, now));
+    assert_eq!(world.balancer.fits(at(WEST), &need, now), Opening::Now);
 }
 
 #[test]

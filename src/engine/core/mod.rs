@@ -19,6 +19,9 @@ use super::moment::{Epoch, Moment};
 mod pump;
 mod settle;
 
+#[cfg(test)]
+pub(super) use pump::MOST_ASIDE;
+
 /// Most jobs handed out, or ended, in one hold of the lock; more are taken in a further one. Where an endpoint comes
 /// back and hundreds of workers are idle, whoever else wants the lock waits for one decision, not for hundreds. To have
 /// found out that a lane has to wait is a decision, too.

@@ -5,14 +5,14 @@ use std::time::Instant;
 
 use crate::balance::{EndpointId, JobState, Opening, Pick, Target};
 use crate::engine::actions::{Actions, Assignment, Why};
-use crate::engine::best_fit::{self, Preferred, need};
+use crate::engine::best_fit::{self, Meanwhile, Preferred, need};
 use crate::engine::job::Job;
 use crate::engine::moment::Moment;
 
 use super::{BATCH, Core, Phase};
 
 /// Jobs passed over in one round because they wait for another endpoint than those that are ready.
-const MOST_ASIDE: usize = 32;
+pub(in crate::engine) const MOST_ASIDE: usize = 32;
 
 impl Core {
     /// Hands jobs to idle workers for as long as there is a worker and a lane that admits, the most urgent first,
@@ -31,23 +31,45 @@ impl Core {
     /// have to wait there all the same.
     pub(super) fn unblock_for(&mut self, endpoint: EndpointId, now: Instant) {
         let is_shared = self.balancer.shares_quota(endpoint);
+        let has_gaps = self.balancer.is_in_windows(endpoint);
         for id in self.lanes.blocked() {
-            let (set, operation) = self.lanes.need(id);
+            let (set, _) = self.lanes.need(id);
             if !self.balancer.may_let_go(set, endpoint) {
                 continue;
             }
             let opening = if is_shared {
                 Opening::Now
             } else {
+                if has_gaps {
+                    // What is left may have room for the smallest, if for any.
+                    self.lanes.index_all(id, best_fit::AMONG);
+                    self.lanes.gap_may_be_larger(id);
+                }
+                let (_, operation) = self.lanes.need(id);
                 let sizes = self.lanes.candidates(id);
                 self.balancer.opening(endpoint, operation, sizes, now)
             };
             match opening {
                 Opening::Now => self.lanes.unblock_one(id),
-                Opening::At(at) => self.lanes_wake = self.lanes_wake.into_iter().chain([at]).min(),
+                Opening::At(at) => self.wake_at(at),
                 Opening::Never => {}
             }
         }
+    }
+
+    /// The lanes are looked at anew at this instant, at the latest.
+    fn wake_at(&mut self, at: Instant) {
+        self.lanes_wake = self.lanes_wake.into_iter().chain([at]).min();
+    }
+
+    /// Something was sent to an endpoint, or heard from it: should it fall silent, one of those that wait for its quota
+    /// finds out whether it is there. True where that is earlier than what the timer is set for.
+    pub(super) fn wake_for_silence(&mut self, endpoint: EndpointId) -> bool {
+        let somebody_waits = self.idle > 0 && self.lanes.waiting() > 0;
+        let knock = self.balancer.knock_at(endpoint).filter(|_| somebody_waits);
+        let sooner = knock.filter(|&at| self.lanes_wake.is_none_or(|wake| at < wake));
+        self.lanes_wake = sooner.or(self.lanes_wake);
+        sooner.is_some()
     }
 
     /// The part of a pump that is left where no lane can go on that could not before, but for those that have been
@@ -65,8 +87,9 @@ impl Core {
         let moment = self.epoch.moment(now);
         self.wake_scheduled(moment);
         let rest = if self.is_complete() { self.lanes.rest() } else { None };
-        self.balancer.nothing_more_comes(rest, now);
-        let mut wake = self.lanes_wake;
+        if self.balancer.nothing_more_comes(rest, now) {
+            self.unblock();
+        }
         let mut aside = Vec::new();
         while self.idle > 0 {
             let is_enough = actions.assignments.len() + actions.endings.len() >= BATCH;
@@ -96,29 +119,32 @@ impl Core {
                 }
                 Pick::WaitUntil(at) => {
                     let (lanes, balancer) = (&mut self.lanes, &mut self.balancer);
-                    if let Some(preferred) = best_fit::meanwhile(lanes, balancer, self.epoch, &job, now) {
-                        self.prefer(preferred, job, now, actions);
-                    } else {
-                        wake = wake.into_iter().chain([at]).min();
-                        self.lanes.put_back(job);
-                        self.lanes.block(lane);
-                        // Jobs that were put aside would be looked at again.
-                        self.is_broken_off = aside.is_empty();
+                    match best_fit::meanwhile(lanes, balancer, self.epoch, &job, now) {
+                        Meanwhile::Goes(preferred) => self.prefer(preferred, job, now, actions),
+                        Meanwhile::None { gap, at: sooner } => {
+                            self.wake_at(sooner.map_or(at, |sooner| sooner.min(at)));
+                            self.lanes.block(&job, gap);
+                            self.lanes.put_back(job);
+                            // Jobs that were put aside would be looked at again.
+                            self.is_broken_off = aside.is_empty();
+                        }
                     }
                 }
                 Pick::WaitForSettle => {
+                    self.lanes.block(&job, None);
                     self.lanes.put_back(job);
-                    self.lanes.block(lane);
                     self.is_broken_off = aside.is_empty();
                 }
                 Pick::TooLate(at) => self.end_with(job, Why::TooLate(at), actions),
                 Pick::TooLarge(most) => self.end_with(job, Why::TooLarge(most), actions),
                 Pick::WaitElsewhere(at) => {
-                    wake = wake.into_iter().chain(at).min();
-                    aside.push(job);
-                    if aside.len() == MOST_ASIDE {
-                        self.lanes.block(lane);
+                    if let Some(at) = at {
+                        self.wake_at(at);
                     }
+                    if aside.len() + 1 == MOST_ASIDE {
+                        self.lanes.block(&job, None);
+                    }
+                    aside.push(job);
                 }
                 Pick::Never(why) => {
                     // It is so for all jobs of the lane.
@@ -127,7 +153,6 @@ impl Core {
                 }
             }
         }
-        self.lanes_wake = wake;
         self.is_broken_off &= actions.more;
         aside.into_iter().for_each(|job| self.lanes.put_back(job));
         if self.idle == 0 {
@@ -162,6 +187,10 @@ impl Core {
 
     /// Hands a job to an idle worker.
     fn hand_out(&mut self, job: Box<Job>, target: Target, now: Instant, actions: &mut Actions) {
+        if self.balancer.is_test_due(target.endpoint) {
+            // It may be the test, which lets others go when it is confirmed, or the reason why another one is.
+            self.lanes.unblock();
+        }
         let untried = JobState::new(job.id());
         let lease = self
             .balancer
@@ -170,6 +199,7 @@ impl Core {
         self.forget_deadline(&job);
         self.in_flight.insert(job.id(), Arc::clone(&job.cell));
         self.idle -= 1;
+        self.wake_for_silence(target.endpoint);
         let first_byte = lease.first_byte();
         actions.assignments.push(Assignment { job, lease, first_byte });
     }

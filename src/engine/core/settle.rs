@@ -16,7 +16,7 @@ impl Core {
         if go_on {
             self.unblock();
         }
-        go_on
+        go_on | self.wake_for_silence(lease.endpoint())
     }
 
     /// Takes back a lease with what came of the attempt, and says what becomes of its job. The worker is then
@@ -26,11 +26,13 @@ impl Core {
         let (set, _) = self.lanes.need(job.cell.lane);
         let endpoint = lease.endpoint();
         let verdict = self.balancer.settle(lease, job.state(), set, outcome, now);
-        if self.balancer.has_changes() {
+        // Who lacks an operation is waited for no longer by those who have failed elsewhere.
+        if self.balancer.has_changes() || matches!(outcome, Outcome::Unusable { .. }) {
             self.unblock();
         } else {
             self.unblock_for(endpoint, now);
         }
+        self.wake_for_silence(endpoint);
         let moment = self.epoch.moment(now);
         job.note_end(moment);
         let at = match verdict {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::clock;
 use crate::engine::actions::{Actions, Ending, Why};
 use crate::engine::event::{self, Event};
 use crate::engine::job::{Job, JobCell, Reply};
@@ -18,7 +19,11 @@ impl Shared {
         // A handle cancels while it is dropped, which must not panic.
         event::contain("a cancel", || {
             self.locked(|mut guarded| {
-                actions.endings.extend(guarded.core.cancel(cell));
+                if let Some(ending) = guarded.core.cancel(cell) {
+                    actions.endings.push(ending);
+                    // Others may have waited behind it.
+                    guarded.core.go_on(clock::now(), &mut actions);
+                }
                 self.release(guarded, &mut actions);
             });
         });

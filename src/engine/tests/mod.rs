@@ -9,12 +9,19 @@
 //! 7. [`wakes`]: who goes on when a quota has room again
 //! 8. [`oversized`]: what no quota takes
 //! 9. [`passing`]: what goes before the oldest
+//! 10. [`idle`]: no worker idles beside work that may be served, for the random fleets of [`fleets`]
+//! 11. [`reservations`]: what is reserved of a quota is settled once, in those fleets and where something panics
+//! 12. [`starvation`]: nobody starves
 
 mod conservation;
 mod fail_stop;
+mod fleets;
+mod idle;
 mod order;
 mod oversized;
 mod passing;
+mod reservations;
+mod starvation;
 mod transport;
 mod used;
 mod waiting;

@@ -1,11 +1,10 @@
 //! A request that is larger than a quota of which nobody was told.
 
+use crate::api::Priority;
 use crate::balance::GiveUp;
 use crate::balance::outcome::{Axis, Outcome, Throttle, Used};
 use crate::engine::actions::{Assignment, Settled};
 use crate::engine::scenario::*;
-
-use super::wakes::{sole, submit_all};
 
 const STEP: u32 = 10;
 
@@ -50,9 +49,10 @@ struct Hour {
 }
 
 fn run(large: &[u32], small: usize) -> Hour {
-    let mut bench = sole(None);
-    let sizes = large.iter().copied().chain((0..small).map(|_| 2_000));
-    submit_all(&mut bench, sizes);
+    let mut bench = Stage::of(1).limit(0, limit(None)).begin();
+    for tokens in large.iter().copied().chain((0..small).map(|_| 2_000)) {
+        bench.submit_sized("m", tokens, Priority::Normal);
+    }
     let mut service = Service {
         quota: 20_000,
         used: 0,

@@ -211,7 +211,11 @@ fn above_a_learnt_quota_one_job_is_tried() {
     s.admitted(9, 3_000.0, 0.0);
     let raise = s.send(3_000.0, 0.0);
     assert_eq!(raise.mode(), Mode::Raise);
-    assert_eq!(s.ask(3_000.0, 0.0), At(60.0), "one at a time");
+    assert_eq!(
+        s.ask(3_000.0, 0.0),
+        At(0.3),
+        "one at a time: when silence has confirmed this one"
+    );
     s.answer(raise, 0.1);
     assert_eq!(s.quota(), 30_000.0, "so much had been learnt");
     s.admitted(1, 3_000.0, 0.1);
@@ -269,9 +273,9 @@ fn what_is_left_of_a_window_is_named_for_filling_it() {
     assert_eq!(s.limit.room(at), None, "no window is believed");
     s.believes_window(59.0, 60.0, 16);
     s.admitted(10, 3_000.0, 0.0);
-    assert_eq!(s.limit.room(at), Some(29_940.0));
+    assert_eq!(s.limit.room(at), Some(Ok(29_940.0)));
     s.limit.block = s.moment(1.0);
-    assert_eq!(s.limit.room(at), None);
+    assert_eq!(s.limit.room(at), Some(Err(s.instant(1.0))), "it is blocked until then");
 }
 
 #[test]

@@ -283,9 +283,10 @@ impl Play {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+/// What is named is rounded up, and by so much at least.
+const JUST_BEFORE: Duration = Duration::from_micros(100);
 
+proptest! {
     #[test]
     fn nothing_panics_and_no_figure_leaves_its_range(
         spec in spec(), events in prop::collection::vec(event(charge()), 1..200),
@@ -310,23 +311,25 @@ proptest! {
         for reservation in &play.under_way {
             play.limit.written(reservation.short_number(), play.now);
         }
-        // What grows with time alone would make it admitted earlier.
-        play.limit.set_backlog(false);
+        play.limit.set_backlog(true);
         let mut asked = 0;
         while let Admission::At(until) = play.limit.admits(&charge, play.now) {
             prop_assert!(until > play.now, "{until:?} has come at {:?}", play.now);
-            let between = play.now + (until - play.now).mul_f64(part);
-            if between < until {
-                let mut same = play.limit.clone();
+            // Nobody has to wait for less than a ten-thousandth of a second.
+            let length = until.saturating_duration_since(play.now + 2 * JUST_BEFORE);
+            let mut same = play.limit.clone();
+            // What grows does so with every look, and what silence confirms is not waited for any longer.
+            for part in [0.25 * part, part, 1.0] {
+                let between = play.now + length.mul_f64(part);
+                same.forget_answer();
                 if let Admission::Now(mode) = same.admits(&charge, between) {
-                    // Silence has confirmed something meanwhile: that is an event.
-                    prop_assert!(play.limit.unconfirmed.numbers().count() > same.unconfirmed.numbers().count(), "{mode:?} {:?}", play.limit);
+                    prop_assert!(between >= until || length.is_zero(), "{mode:?} {:?} before {:?}", until - between, play.limit);
                 }
             }
             play.now = until;
             asked += 1;
-            // The service's word, the pace of requests, each unconfirmed send, and the model.
-            prop_assert!(asked < 20 + play.under_way.len(), "never admitted: {charge:?} {:?}", play.limit);
+            // The service's word, the pace of requests, each unconfirmed send, the model, and each step that it may grow by.
+            prop_assert!(asked < 200 + play.under_way.len(), "never admitted: {charge:?} {:?}", play.limit);
         }
     }
 
