@@ -35,17 +35,17 @@ pub(super) struct WatchedEndpoints {
 
 /// That an endpoint takes any request.
 #[derive(Clone, Copy, Debug)]
-struct AtEase {
-    /// Until then.
-    before: Tick,
+pub(super) struct AtEase {
+    /// Until it is silent, should nothing be heard from it.
+    pub(super) silent_at: Tick,
     /// When one request finds out whether it is there, should nothing be heard from it until then.
-    knocks_at: Tick,
+    pub(super) knocks_at: Tick,
 }
 
 impl AtEase {
     /// It is not known to.
     const NOT: AtEase = AtEase {
-        before: Tick::START,
+        silent_at: Tick::START,
         knocks_at: Tick::NEVER,
     };
 }
@@ -94,12 +94,10 @@ impl WatchedEndpoints {
         self.caps[index]
     }
 
-    /// When a request finds out whether an endpoint is there that is silent until then, where it is known to take any
-    /// request now.
+    /// Whether an endpoint is known to take any request.
     #[inline]
-    pub(super) fn known_at_ease(&self, index: usize, now: Tick) -> Option<Tick> {
-        let AtEase { before, knocks_at } = self.at_ease[index];
-        (now < before).then_some(knocks_at)
+    pub(super) fn known_at_ease(&self, index: usize, now: Tick) -> Option<AtEase> {
+        Some(self.at_ease[index]).filter(|at_ease| now < at_ease.silent_at)
     }
 
     /// What an endpoint says to a request: by its word, or else when asked, once a cooldown that is over has ended.
@@ -129,8 +127,8 @@ impl WatchedEndpoints {
         let before = |word: Word| word.ends().map_or(Tick::NEVER, |at| self.ticks.tick(at));
         self.words[index] = word.map(|word| (word, before(word)));
         self.at_ease[index] = match self.words[index] {
-            Some((Word::AtEase { .. }, before)) => AtEase {
-                before,
+            Some((Word::AtEase { .. }, silent_at)) => AtEase {
+                silent_at,
                 knocks_at: self.endpoints[index]
                     .knock_at()
                     .map_or(Tick::NEVER, |at| self.ticks.tick(at)),

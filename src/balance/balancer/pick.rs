@@ -119,8 +119,7 @@ impl Balancer {
             Some(Record::Suspect) | None => false,
         };
         let due = found.probe.or(found.hurried.filter(|_| !better));
-        if !found.at_work
-            && let Some((endpoint, _)) = found.silent
+        if let Some(endpoint) = found.last_resort(self.ticks.tick(now))
             && due.is_none_or(|due| !self.endpoints[due.index()].is_out())
         {
             // Nobody else is there: it may merely have become slow, and then a short wait would be in vain.
@@ -200,7 +199,7 @@ impl Balancer {
         self.allowed(endpoint, need, now) == Allowed::Now
     }
 
-    fn allowed(&mut self, endpoint: EndpointId, need: &Need<'_>, now: Instant) -> Allowed {
+    pub(super) fn allowed(&mut self, endpoint: EndpointId, need: &Need<'_>, now: Instant) -> Allowed {
         let estimator = &self.estimators[endpoint.index()];
         self.quotas
             .allow(endpoint, need.size, || estimator.charge(&need.size), now)

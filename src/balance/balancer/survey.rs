@@ -7,7 +7,8 @@ use super::pick::Need;
 use crate::balance::endpoint::Readiness;
 use crate::balance::grade::Grade;
 use crate::balance::quotas::Allowed;
-use crate::balance::tick::Tick;
+use crate::balance::tick::{Tick, Ticks};
+use crate::balance::watched_endpoints::AtEase;
 use crate::balance::{EndpointId, JobState, Role};
 
 /// What the endpoints of a set say to a job.
@@ -21,12 +22,14 @@ pub(super) struct Survey {
     pub(super) reluctant: Option<EndpointId>,
     /// The best place of those that are ready.
     pub(super) best: Grade,
-    /// Whether somebody is at work, if perhaps busy.
-    pub(super) at_work: bool,
+    /// Until when somebody is at work, if perhaps busy, should nothing be heard.
+    at_work_until: Tick,
     /// Whether everybody is ejected or disabled.
     pub(super) all_out: bool,
-    /// Who has fallen silent and has room, with the fewest requests under way.
-    pub(super) silent: Option<(EndpointId, u32)>,
+    /// Who has fallen silent and has room, with the fewest requests under way: to be given the job where nobody is at work.
+    silent: Option<(EndpointId, u32)>,
+    /// When the first of the others that have fallen silent has room.
+    silent_at: Option<Instant>,
     /// Whether something under way may let it go sooner than `earliest`; found out only where that is after its time.
     pub(super) settles: bool,
     /// Whether somebody who is not ready is expected to be.
@@ -44,9 +47,10 @@ impl Default for Survey {
             hurried: None,
             reluctant: None,
             best: Grade::AWAY,
-            at_work: false,
+            at_work_until: Tick::START,
             all_out: true,
             silent: None,
+            silent_at: None,
             settles: false,
             hope: false,
             earliest: None,
@@ -72,6 +76,23 @@ impl Survey {
                 self.elsewhere |= !job.has_failed_at(member);
             }
             Readiness::Refuses(at) => self.earliest = sooner(self.earliest, at),
+        }
+    }
+
+    /// Who is to be given the job though silent, as nobody is at work.
+    pub(super) fn last_resort(&self, now: Tick) -> Option<EndpointId> {
+        let (endpoint, _) = self.silent.filter(|_| self.at_work_until <= now)?;
+        Some(endpoint)
+    }
+
+    /// Time alone may give the job to one that is silent: when it has room, and nobody is at work any more.
+    fn name_the_turn_of_the_silent(&mut self, ticks: Ticks, now: Tick) {
+        let is_at_work = now < self.at_work_until;
+        let fits_at = if is_at_work { None } else { self.silent_at };
+        let is_due = is_at_work && self.at_work_until != Tick::NEVER;
+        let turns_at = is_due.then(|| ticks.instant(self.at_work_until));
+        if self.silent.is_some() || self.silent_at.is_some() {
+            self.earliest = sooner(self.earliest, sooner(fits_at, turns_at));
         }
     }
 
@@ -103,14 +124,15 @@ impl Balancer {
             let at_ease = self.endpoints.known_at_ease(index, tick);
             // The usual case while jobs wait for quota, found out without the rest: this loop is most of what the
             // engine's lock is held for.
-            if let Some(knocks_at) = at_ease
+            if let Some(AtEase { silent_at, knocks_at }) = at_ease
                 && !is_held_back
                 && is_untried
                 && let Some(closing) = self.quotas.closed(member, need.size, tick)
                 && closing.until <= deadline
             {
                 earliest = earliest.min(closing.until).min(knocks_at);
-                (found.at_work, found.all_out) = (true, false);
+                found.at_work_until = found.at_work_until.max(silent_at);
+                found.all_out = false;
                 self.has_gaps |= closing.is_in_windows;
                 self.tiers.found_full(member, now);
                 self.grades.push(Grade::AWAY);
@@ -150,15 +172,21 @@ impl Balancer {
             self.grades.push(grade);
             found.best = found.best.min(grade);
             let endpoint = &self.endpoints[index];
-            found.at_work = found.at_work || endpoint.is_at_work(now) && endpoint.serves(need.operation, now);
             found.all_out = found.all_out && endpoint.is_out();
-            let in_flight = endpoint.in_flight();
-            if endpoint.is_worth_a_try(self.endpoints.cap(index), now)
-                && found.silent.is_none_or(|(_, least)| least > in_flight)
-                && endpoint.serves(need.operation, now)
-                && self.has_room(member, need, now)
-            {
-                found.silent = Some((member, in_flight));
+            if endpoint.serves(need.operation, now) {
+                let until = endpoint.is_at_work(now).then(|| endpoint.silent_at());
+                let until = until.map(|at| at.map_or(Tick::NEVER, |at| ticks.tick(at)));
+                found.at_work_until = found.at_work_until.max(until.unwrap_or(Tick::START));
+                let in_flight = endpoint.in_flight();
+                if endpoint.is_worth_a_try(self.endpoints.cap(index), now) {
+                    match self.allowed(member, need, now) {
+                        Allowed::Now if found.silent.is_none_or(|(_, least)| least > in_flight) => {
+                            found.silent = Some((member, in_flight));
+                        }
+                        Allowed::Now | Allowed::AsTest => {}
+                        Allowed::At(at) => found.silent_at = sooner(found.silent_at, Some(at)),
+                    }
+                }
             }
             // Who has lost time with it, or with another one that is out, has done its part.
             let spares = || {
@@ -171,6 +199,7 @@ impl Balancer {
             found.waits(ticks.instant(earliest), true);
         }
         self.outages.looked(need.set, found.all_out, now);
+        found.name_the_turn_of_the_silent(ticks, tick);
         found
     }
 

@@ -252,6 +252,14 @@ impl Endpoint {
         }
     }
 
+    /// When it is silent if nothing is heard from it, if ever.
+    pub(super) fn silent_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Ready => self.silence.at(),
+            _ => None,
+        }
+    }
+
     /// Whether it has fallen silent, and could be given work all the same if nobody else were there: it may merely have
     /// become slow. Half of its places are kept for those who ask whether it is there, for it may as well hang.
     pub(super) fn is_worth_a_try(&self, max_in_flight: u32, now: Instant) -> bool {
