@@ -254,6 +254,10 @@ impl Balancer {
         let index = endpoint.index();
         // What ends a rest, or asks whether it is over, is looked at with all the rest.
         if !self.endpoints.is_at_ease(index, now) {
+            if self.endpoints[index].is_worth_a_try(self.endpoints.cap(index), now) {
+                // Whether it is given a job depends on the others.
+                return Opening::Now;
+            }
             let readiness = self.endpoints.readiness(index, operation, now);
             return match readiness {
                 Readiness::Now(_) => Opening::Now,
