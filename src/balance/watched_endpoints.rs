@@ -129,9 +129,7 @@ impl WatchedEndpoints {
         self.at_ease[index] = match self.words[index] {
             Some((Word::AtEase { .. }, silent_at)) => AtEase {
                 silent_at,
-                knocks_at: self.endpoints[index]
-                    .knock_at()
-                    .map_or(Tick::NEVER, |at| self.ticks.tick(at)),
+                knocks_at: self.knock_at(index).map_or(Tick::NEVER, |at| self.ticks.tick(at)),
             },
             _ => AtEase::NOT,
         };
@@ -156,6 +154,11 @@ impl WatchedEndpoints {
             self.endpoints[index].word(self.caps[index], now),
             Some(Word::AtEase { .. })
         )
+    }
+
+    /// When one request finds out whether an endpoint is there, should nothing be heard from it until then.
+    pub(super) fn knock_at(&self, index: usize) -> Option<Instant> {
+        self.endpoints[index].knock_at(self.caps[index])
     }
 
     /// What an endpoint says to a request; to be asked where no cooldown that is over waits for its end.

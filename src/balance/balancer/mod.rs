@@ -142,7 +142,7 @@ impl Balancer {
     /// When a request may be sent to an endpoint only to find out whether it is there, should nothing be heard from it until
     /// then.
     pub fn knock_at(&self, endpoint: EndpointId) -> Option<Instant> {
-        self.endpoints[endpoint.index()].knock_at()
+        self.endpoints.knock_at(endpoint.index())
     }
 
     /// The pool has become smaller than was asked for.

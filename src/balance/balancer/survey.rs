@@ -154,7 +154,7 @@ impl Balancer {
                 let allowed = self.allows(member, need, now);
                 if let Allowed::At(mut at) = allowed {
                     // Whoever falls silent meanwhile is asked whether it is there, quota or no quota.
-                    let knocks_at = self.endpoints[index].knock_at();
+                    let knocks_at = self.endpoints.knock_at(index);
                     at = knocks_at.map_or(at, |knock| knock.min(at));
                     self.tiers.found_full(member, now);
                     found.settles |= is_late(at) && self.may_let_go_sooner(member, now);

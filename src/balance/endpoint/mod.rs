@@ -308,8 +308,9 @@ impl Endpoint {
 
     /// When one request finds out whether it is there, should nothing be heard from it until then.
     #[inline]
-    pub(super) fn knock_at(&self) -> Option<Instant> {
-        let may_knock = matches!(self.state, State::Ready) && self.scouts.has_room();
+    pub(super) fn knock_at(&self, max_in_flight: u32) -> Option<Instant> {
+        let has_room = self.in_flight < max_in_flight && self.scouts.has_room();
+        let may_knock = has_room && matches!(self.state, State::Ready);
         self.silence.knocks_at().filter(|_| may_knock)
     }
 

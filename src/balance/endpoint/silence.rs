@@ -52,9 +52,10 @@ impl Silence {
         self.at
     }
 
-    /// When a silent endpoint is asked next.
+    /// When a silent endpoint is asked next, or one that falls silent first, if ever.
     pub(super) fn knocks_at(&self) -> Option<Instant> {
-        self.knocks_at.or_else(|| self.at.map(|at| at + KNOCK_AFTER))
+        let at = self.at?;
+        Some(self.knocks_at.map_or(at + KNOCK_AFTER, |knocks_at| knocks_at.max(at)))
     }
 
     /// How many have asked a silent endpoint in vain.
