@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::Balancer;
 use super::pick::Need;
 use crate::balance::endpoint::Readiness;
-use crate::balance::grade::Grade;
+use crate::balance::grade::{Grade, Record};
 use crate::balance::quotas::Allowed;
 use crate::balance::tick::{Tick, Ticks};
 use crate::balance::watched_endpoints::AtEase;
@@ -178,7 +178,9 @@ impl Balancer {
                 let until = until.map(|at| at.map_or(Tick::NEVER, |at| ticks.tick(at)));
                 found.at_work_until = found.at_work_until.max(until.unwrap_or(Tick::START));
                 let in_flight = endpoint.in_flight();
-                if endpoint.is_worth_a_try(self.endpoints.cap(index), now) {
+                // Who has failed there waits for another one, or asks whether it is there.
+                let is_clean = need.job.record_at(member) == Record::Clean;
+                if is_clean && endpoint.is_worth_a_try(self.endpoints.cap(index), now) {
                     match self.allowed(member, need, now) {
                         Allowed::Now if found.silent.is_none_or(|(_, least)| least > in_flight) => {
                             found.silent = Some((member, in_flight));
