@@ -212,6 +212,8 @@ fn a_late_cancel_does_not_touch_the_next_call_on_the_connection() {
 
 /// Calls made by all threads of the race together.
 const RACES: usize = if cfg!(debug_assertions) { 4_000 } else { 20_000 };
+/// Cancels that have to meet a call under way.
+const HITS: usize = RACES / 50;
 
 #[test]
 fn many_cancels_race_with_completions_and_every_call_gets_its_own_answer() {
@@ -250,7 +252,11 @@ fn many_cancels_race_with_completions_and_every_call_gets_its_own_answer() {
             let condemned = &condemned;
             scope.spawn(move || {
                 let mut random = StdRng::seed_from_u64(100 + worker);
-                for number in 0..RACES / 8 {
+                // On a busy machine most cancels come too late: then it goes on until enough have hit.
+                let mut number = 0;
+                while number < RACES / 8 || broken.load(Ordering::Relaxed) <= HITS {
+                    assert!(number < 100 * RACES, "hardly a cancel hits: this is no race");
+                    number += 1;
                     let call = Ask {
                         body: format!("{worker}/{number}").into(),
                         ..Ask::default()
@@ -277,8 +283,7 @@ fn many_cancels_race_with_completions_and_every_call_gets_its_own_answer() {
         drop(doomed);
     });
     let (answered, broken) = (answered.into_inner(), broken.into_inner());
-    assert_eq!(answered + broken, RACES);
-    assert!(broken > RACES / 50, "only {broken} cancels hit: this was no race");
+    assert!(answered + broken >= RACES && broken > HITS);
     // One connection per worker at first, then one for each that a cancel closed: of calls that it broke, and of
     // calls whose reply was in hand already.
     let most = 8 + condemned.into_inner();
