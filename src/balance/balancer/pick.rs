@@ -259,9 +259,11 @@ impl Balancer {
                 return Opening::Now;
             }
             let readiness = self.endpoints.readiness(index, operation, now);
+            let worth_a_try_at = self.endpoints[index].worth_a_try_at(self.endpoints.cap(index));
             return match readiness {
                 Readiness::Now(_) => Opening::Now,
-                Readiness::At(at) | Readiness::Refuses(Some(at)) => Opening::At(at),
+                Readiness::At(at) => Opening::At(worth_a_try_at.map_or(at, |sooner| at.min(sooner))),
+                Readiness::Refuses(Some(at)) => Opening::At(at),
                 Readiness::OnSettle | Readiness::Refuses(None) => Opening::Never,
             };
         }
