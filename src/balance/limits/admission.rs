@@ -260,7 +260,7 @@ impl Limit {
         }
         let fits_believed = if is_window { fits_window } else { by_bucket <= now };
         // A trial is none any more when the other model has room, too.
-        let by_other = if is_window && knows_boundary {
+        let by_other = if is_window && (knows_boundary || fits_window) {
             Some(by_bucket)
         } else {
             by_window.or(self.forgets_at())
