@@ -243,6 +243,11 @@ impl Balancer {
         })
     }
 
+    /// When a [gap](Balancer::gap) at an endpoint becomes larger, if nothing happens before.
+    pub fn gap_grows_at(&self, endpoint: EndpointId) -> Option<Instant> {
+        self.quotas.turns_at(endpoint)
+    }
+
     /// Whether one of these jobs could go to a certain endpoint, and when, after something has changed there.
     pub fn opening(
         &mut self,
