@@ -200,6 +200,13 @@ impl Quotas {
         })
     }
 
+    /// When more fits than is [left](Quotas::room) of the present window at `endpoint`, at the earliest.
+    pub(super) fn turns_at(&self, endpoint: EndpointId) -> Option<Instant> {
+        let Places { own, group } = self.of[endpoint.index()];
+        let limits = own.into_iter().chain(group);
+        limits.filter_map(|index| self.limits[index].turns_at()).min()
+    }
+
     /// Charges a request that goes to `endpoint` now.
     pub(super) fn reserve(&mut self, endpoint: EndpointId, charge: &Charge, now: Instant) -> Reserved {
         let Places { own, group } = self.of[endpoint.index()];

@@ -118,6 +118,8 @@ pub(super) fn meanwhile(
                 continue;
             }
         };
+        // The oldest may have to wait for longer than until the next window begins, and others need not.
+        at = at.into_iter().chain(balancer.gap_grows_at(target.endpoint)).min();
         lanes.index(oldest, AMONG);
         let most = (room * ESTIMATES_DIFFER) as u32;
         for job in lanes.largest(oldest, most).take(TRIES) {

@@ -243,6 +243,11 @@ impl Balancer {
         })
     }
 
+    /// When a [gap](Balancer::gap) at an endpoint becomes larger, if nothing happens before.
+    pub fn gap_grows_at(&self, endpoint: EndpointId) -> Option<Instant> {
+        self.quotas.turns_at(endpoint)
+    }
+
     /// Whether one of these jobs could go to a certain endpoint, and when, after something has changed there.
     pub fn opening(
         &mut self,
@@ -259,9 +264,11 @@ impl Balancer {
                 return Opening::Now;
             }
             let readiness = self.endpoints.readiness(index, operation, now);
+            let worth_a_try_at = self.endpoints[index].worth_a_try_at(self.endpoints.cap(index));
             return match readiness {
                 Readiness::Now(_) => Opening::Now,
-                Readiness::At(at) | Readiness::Refuses(Some(at)) => Opening::At(at),
+                Readiness::At(at) => Opening::At(worth_a_try_at.map_or(at, |sooner| at.min(sooner))),
+                Readiness::Refuses(Some(at)) => Opening::At(at),
                 Readiness::OnSettle | Readiness::Refuses(None) => Opening::Never,
             };
         }

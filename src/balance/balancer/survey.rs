@@ -28,7 +28,7 @@ pub(super) struct Survey {
     pub(super) all_out: bool,
     /// Who has fallen silent and has room, with the fewest requests under way: to be given the job where nobody is at work.
     silent: Option<(EndpointId, u32)>,
-    /// When the first of the others that have fallen silent has room.
+    /// When the first of the others that have fallen silent, or may before they are ready, has room.
     silent_at: Option<Instant>,
     /// Whether something under way may let it go sooner than `earliest`; found out only where that is after its time.
     pub(super) settles: bool,
@@ -149,6 +149,8 @@ impl Balancer {
                 found.settles |= said.may_go_on;
                 said.readiness
             };
+            let is_held = is_held_back && self.end.holds(member, now).is_some();
+            let waits_not_for_quota = is_held || matches!(readiness, Readiness::At(_));
             let mut grade = Grade::AWAY;
             if let Readiness::Now(Role::Regular | Role::Trial) = readiness {
                 let allowed = self.allows(member, need, now);
@@ -180,7 +182,9 @@ impl Balancer {
                 let in_flight = endpoint.in_flight();
                 // Who has failed there waits for another one, or asks whether it is there.
                 let is_clean = need.job.record_at(member) == Record::Clean;
-                if is_clean && endpoint.is_worth_a_try(self.endpoints.cap(index), now) {
+                let cap = self.endpoints.cap(index);
+                let worth_a_try_at = endpoint.worth_a_try_at(cap).filter(|_| is_clean);
+                if is_clean && endpoint.is_worth_a_try(cap, now) {
                     match self.allowed(member, need, now) {
                         Allowed::Now if found.silent.is_none_or(|(_, least)| least > in_flight) => {
                             found.silent = Some((member, in_flight));
@@ -188,6 +192,8 @@ impl Balancer {
                         Allowed::Now | Allowed::AsTest => {}
                         Allowed::At(at) => found.silent_at = sooner(found.silent_at, Some(at)),
                     }
+                } else if waits_not_for_quota {
+                    found.silent_at = sooner(found.silent_at, worth_a_try_at);
                 }
             }
             // Who has lost time with it, or with another one that is out, has done its part.

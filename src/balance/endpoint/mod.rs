@@ -263,7 +263,22 @@ impl Endpoint {
     /// Whether it has fallen silent, and could be given work all the same if nobody else were there: it may merely have
     /// become slow. Half of its places are kept for those who ask whether it is there, for it may as well hang.
     pub(super) fn is_worth_a_try(&self, max_in_flight: u32, now: Instant) -> bool {
-        matches!(self.state, State::Ready) && self.silence.is_on(now) && self.in_flight < max_in_flight / 2
+        self.worth_a_try_at(max_in_flight).is_some_and(|at| at <= now) && matches!(self.state, State::Ready)
+    }
+
+    /// When it is [worth a try](Endpoint::is_worth_a_try), if nothing happens before. That asks neither whether it is still
+    /// given work little by little nor for the end of a backlog, and so may come before what they name.
+    pub(super) fn worth_a_try_at(&self, max_in_flight: u32) -> Option<Instant> {
+        let silent_at = self.silence.at().filter(|_| self.in_flight < max_in_flight / 2)?;
+        match self.state {
+            State::Ready => Some(silent_at),
+            State::Cooling {
+                until,
+                after_failure: false,
+                ..
+            } => Some(silent_at.max(until)),
+            _ => None,
+        }
     }
 
     /// Whether a request for `operation` can go now. Call [`Endpoint::refresh`] first.

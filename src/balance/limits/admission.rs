@@ -154,6 +154,11 @@ impl Limit {
         Some(Ok((self.usable() - self.window.used() - kept_free).max(0.0)))
     }
 
+    /// When more fits than is left of the present window: a new one begins then.
+    pub fn turns_at(&self) -> Option<Instant> {
+        self.window.boundary().map(|boundary| self.instant(boundary.reset))
+    }
+
     fn has_rooms(&self) -> bool {
         self.sku != Sku::Provisioned && self.is_in_windows() && self.quota.is_known()
     }
@@ -260,7 +265,7 @@ impl Limit {
         }
         let fits_believed = if is_window { fits_window } else { by_bucket <= now };
         // A trial is none any more when the other model has room, too.
-        let by_other = if is_window && knows_boundary {
+        let by_other = if is_window && (knows_boundary || fits_window) {
             Some(by_bucket)
         } else {
             by_window.or(self.forgets_at())
@@ -388,10 +393,14 @@ impl Limit {
         self.quota.grows_at().filter(|_| may_grow)
     }
 
-    /// When time alone changes an answer: something grows or, where the answer depends on that, is confirmed by silence.
+    /// When time alone changes an answer: something grows or, where the answer depends on that, is confirmed by silence, or
+    /// a window begins.
     fn changes_at(&self, holds: Holds, now: Moment) -> Option<Moment> {
         let requests = self.requests.grows_at().filter(|_| self.is_work_waiting);
-        let grows = self.grows_at().into_iter().chain(requests);
+        // What does not depend on the charge does not depend on the window either.
+        let turns = self.window.boundary().filter(|_| holds == Holds::Larger);
+        let turns = turns.map(|boundary| boundary.reset);
+        let grows = self.grows_at().into_iter().chain(requests).chain(turns);
         let is_under_way = holds == Holds::Larger && self.unconfirmed.is_any_written();
         let confirmed = is_under_way.then(|| self.unconfirmed.next_at(self.silence(), now));
         grows.chain(confirmed).min()

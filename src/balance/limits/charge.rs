@@ -20,13 +20,14 @@ pub struct Charge {
 const ABSURD: f64 = 1e9;
 
 impl Charge {
-    /// The same without what cannot be: a part that is no number, negative or absurd counts as nothing.
+    /// The same without what cannot be: a part that is no number, negative or absurd counts as nothing. An estimate may be
+    /// off by more than all of it; that counts as all of it, so that whatever is larger needs no less room.
     pub(super) fn sane(&self) -> Self {
         let sane = |value: f64, most: f64| if (0.0..=most).contains(&value) { value } else { 0.0 };
         let tokens = sane(self.tokens, ABSURD);
         Charge {
             tokens,
-            variance: sane(self.variance, tokens * tokens),
+            variance: self.variance.max(0.0).min(tokens * tokens),
             prompt: sane(self.prompt, tokens),
         }
     }
@@ -167,6 +168,29 @@ impl Wait {
         match self {
             Wait::Told(wait) if !wait.is_zero() => Some(wait.as_secs_f64()),
             Wait::Told(_) | Wait::Own(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_estimate_that_may_be_off_by_more_than_all_of_it_counts_as_off_by_all_of_it() {
+        for (variance, counts) in [
+            (99.0, 99.0),
+            (101.0, 100.0),
+            (f64::INFINITY, 100.0),
+            (-1.0, 0.0),
+            (f64::NAN, 0.0),
+        ] {
+            let charge = Charge {
+                tokens: 10.0,
+                variance,
+                prompt: 5.0,
+            };
+            assert_eq!(charge.sane().variance, counts, "{variance}");
         }
     }
 }
