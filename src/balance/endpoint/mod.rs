@@ -46,8 +46,8 @@
 //! Requests that go first are the endpoint's *scouts*, each from its lease to its head, or to its end where no good head
 //! comes. Of trials one is out at a time. While a probe or a knock is unanswered a further one follows every 5 s, up to
 //! three, each with a limit for its first byte (see `patience`). The first good head brings the endpoint back and
-//! *overtakes* those that are still out: that they fail says nothing more. Which fails while another is out leaves the
-//! decision to that one.
+//! *overtakes* those that are still out: that they fail says nothing more. So does a rest that begins meanwhile. Which fails
+//! while another is out leaves the decision to that one.
 //!
 //! A rest once begun is kept in whatever comes after it: an endpoint that is ejected or disabled while it rests is
 //! probed when the rest is over, at the earliest.

@@ -350,8 +350,9 @@ impl Endpoint {
 
     /// Rests until `until`, or longer where it rests longer already. True where the condition changed.
     pub(super) fn rest(&mut self, until: Instant, after_failure: bool, reason: String) -> bool {
-        if self.is_out() {
-            // A probe under way must not end the rest before its time.
+        if self.is_out() || matches!(self.state, State::Ready) {
+            // Whoever asks whether it is there must not end the rest before its time, nor keep the trial after it from
+            // being made.
             self.scouts.overtake();
         }
         self.state = self.state.rested(until, after_failure, reason);

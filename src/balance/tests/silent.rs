@@ -146,3 +146,27 @@ fn an_endpoint_that_is_back_is_not_silent_for_what_was_sent_before() {
     world.pass(10 * SECOND);
     assert_eq!(world.reason(EAST), "", "one request says little");
 }
+
+#[test]
+fn a_sole_endpoint_whose_request_times_out_is_tried_though_one_still_asks_whether_it_is_there() {
+    let (mut world, mut sent) = silent(1);
+    world.send_all();
+    let knock = world.pass(10 * SECOND).send();
+    assert_eq!(knock.lease.role(), Role::Probe);
+    world.settle(sent.remove(0), &timeout());
+    assert_eq!(world.condition(EAST), Condition::CoolingDown);
+    let rest = world.left(EAST);
+    let trial = world.pass(rest).send();
+    assert_eq!(trial.lease.role(), Role::Trial);
+}
+
+#[test]
+fn a_knock_that_is_throttled_makes_nothing_of_what_the_others_come_to() {
+    let (mut world, _under_way) = silent(2);
+    let old = world.pass(10 * SECOND).send();
+    let young = world.pass(5 * SECOND).send();
+    assert_eq!((old.lease.role(), young.lease.role()), (Role::Probe, Role::Probe));
+    world.settle(young, &throttled(2 * SECOND));
+    world.pass(SECOND).settle(old, &timeout());
+    assert_eq!((world.left(EAST), world.snapshot(EAST).streak), (SECOND, 0));
+}

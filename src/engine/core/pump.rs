@@ -1,5 +1,6 @@
 //! Jobs are handed to idle workers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +12,7 @@ use crate::engine::moment::Moment;
 
 use super::{BATCH, Core, Phase};
 
-/// Jobs passed over in one round because they wait for another endpoint than those that are ready.
+/// Jobs of a lane passed over in one round because they wait for another endpoint than those that are ready.
 pub(in crate::engine) const MOST_ASIDE: usize = 32;
 
 impl Core {
@@ -91,6 +92,7 @@ impl Core {
             self.unblock();
         }
         let mut aside = Vec::new();
+        let mut aside_of = BTreeMap::new();
         while self.idle > 0 {
             let is_enough = actions.assignments.len() + actions.endings.len() >= BATCH;
             if is_enough || self.is_broken_off {
@@ -141,7 +143,9 @@ impl Core {
                     if let Some(at) = at {
                         self.wake_at(at);
                     }
-                    if aside.len() + 1 == MOST_ASIDE {
+                    let of_lane: &mut usize = aside_of.entry(lane).or_default();
+                    *of_lane += 1;
+                    if *of_lane == MOST_ASIDE {
                         self.lanes.block(&job, None);
                     }
                     aside.push(job);

@@ -6,7 +6,7 @@ use crate::api::{Operation, Priority};
 use crate::balance::outcome::{Blame, Outcome, Scope};
 use crate::balance::{GiveUp, Remark};
 use crate::engine::actions::{Actions, Settled};
-use crate::engine::core::NotTaken;
+use crate::engine::core::{MOST_ASIDE, NotTaken};
 use crate::engine::scenario::*;
 
 const HALF: Duration = Duration::from_millis(500);
@@ -372,4 +372,47 @@ fn a_job_that_has_waited_for_a_minute_because_all_are_out_is_remarked_once_while
     assert_eq!(waited.as_secs(), *second);
     assert_eq!(absent.len(), 1);
     assert!(absent[0].reason.contains("failures in a row"), "{absent:?}");
+}
+
+#[test]
+fn jobs_put_aside_in_one_lane_keep_nobody_of_another_from_going() {
+    let embeddings = Operation::Embeddings;
+    let mut bench = Bench::new(2, 100);
+    let rest = bench.submit_as("m1", &CHAT, Priority::Normal, None);
+    let sent = bench.next();
+    assert_eq!(sent.job.id(), rest.id);
+    bench.settle(sent, &throttled(60 * SECOND));
+    // All of them have had a 500 at the one that is ready, and wait for the other.
+    let lanes = [(CHAT, MOST_ASIDE - 1), (embeddings.clone(), 1)];
+    for (operation, jobs) in lanes {
+        (0..jobs).for_each(|_| drop(bench.submit_as("m", &operation, Priority::Normal, None)));
+        for sent in bench.pump() {
+            bench.settle(sent, &failed(Blame::Unclear));
+        }
+    }
+    assert!(bench.pump().is_empty());
+    let fresh = bench.submit_as("m", &embeddings, Priority::Normal, None);
+    assert_eq!(bench.next().job.id(), fresh.id);
+}
+
+#[test]
+fn one_round_puts_aside_so_many_jobs_of_each_lane_at_most() {
+    let operations = [CHAT, Operation::Embeddings];
+    let mut bench = Bench::new(2, 200);
+    bench.submit_as("m1", &CHAT, Priority::Normal, None);
+    let sent = bench.next();
+    bench.settle(sent, &throttled(60 * SECOND));
+    for operation in &operations {
+        (0..2 * MOST_ASIDE).for_each(|_| drop(bench.submit_as("m", operation, Priority::Normal, None)));
+        for sent in bench.pump() {
+            bench.settle(sent, &failed(Blame::Unclear));
+        }
+    }
+    assert!(bench.pump().is_empty());
+    let set = bench.core.balancer.set(Some("m")).unwrap();
+    let blocked = bench.core.lanes.blocked();
+    for operation in &operations {
+        let lane = bench.core.lanes.lane(set, operation);
+        assert!(blocked.contains(&lane), "its other jobs are looked at in vain");
+    }
 }
