@@ -273,6 +273,14 @@ impl Quotas {
         limits.any(|index| self.limits[index].is_test_due())
     }
 
+    /// When a request that is allowed as a test could go as another one, at the earliest.
+    pub(super) fn is_no_test_at(&self, endpoint: EndpointId, charge: &Charge, now: Instant) -> Option<Instant> {
+        let Places { own, group } = self.of[endpoint.index()];
+        let limits = own.into_iter().chain(group).map(|index| &self.limits[index]);
+        let testing = limits.filter(|limit| limit.is_test_due());
+        testing.map(|limit| limit.is_no_test_at(charge, now)).max()
+    }
+
     /// A reply's figures: they are the deployment's own, where it has a limit of its own, else its group's. True where a
     /// limit is another now.
     pub(super) fn told(&mut self, endpoint: EndpointId, told: &Told, now: Instant) -> bool {

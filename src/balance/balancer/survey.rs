@@ -189,7 +189,13 @@ impl Balancer {
                         Allowed::Now if found.silent.is_none_or(|(_, least)| least > in_flight) => {
                             found.silent = Some((member, in_flight));
                         }
-                        Allowed::Now | Allowed::AsTest => {}
+                        Allowed::Now => {}
+                        // A silence would confirm a test, and confirms nothing here.
+                        Allowed::AsTest => {
+                            let charge = self.estimators[index].charge(&need.size);
+                            let at = self.quotas.is_no_test_at(member, &charge, now);
+                            found.silent_at = sooner(found.silent_at, at);
+                        }
                         Allowed::At(at) => found.silent_at = sooner(found.silent_at, Some(at)),
                     }
                 } else if waits_not_for_quota {

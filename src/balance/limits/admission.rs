@@ -345,6 +345,12 @@ impl Limit {
         self.vessel_fits_at(self.vessel(), charge, now)
     }
 
+    /// When the bucket has room for a request that would be a [test](Mode::Test) until then.
+    pub fn is_no_test_at(&self, charge: &Charge, now: Instant) -> Instant {
+        let (charge, now) = (charge.sane(), self.moment(now));
+        self.instant(self.or_grown(self.bucket_fits_at(&charge, now), &charge, now))
+    }
+
     fn vessel_fits_at(&self, vessel: Vessel, charge: &Charge, now: Moment) -> Moment {
         let margin = self.tuning.bucket_margin;
         match self.sku {

@@ -192,8 +192,10 @@ impl Core {
     /// Hands a job to an idle worker.
     fn hand_out(&mut self, job: Box<Job>, target: Target, now: Instant, actions: &mut Actions) {
         if self.balancer.is_test_due(target.endpoint) {
-            // It may be the test, which lets others go when it is confirmed, or the reason why another one is.
+            // It may be the test, which lets others go when it is confirmed, or the reason why another one is: also one that
+            // was put aside in this round.
             self.lanes.unblock();
+            actions.more |= self.idle > 1;
         }
         let untried = JobState::new(job.id());
         let lease = self
