@@ -43,6 +43,9 @@ impl Histogram {
     /// The duration that the part `q` (0 to 1) of the entries does not exceed, rounded up to its bucket's end;
     /// none where nothing was counted.
     pub fn quantile(&self, q: f64) -> Option<Duration> {
+        if self.total == 0 {
+            return None;
+        }
         let rank = ((f64::from(self.total) * q).ceil() as u32).max(1);
         let mut seen = 0;
         let bucket = self.counts.iter().position(|&count| {

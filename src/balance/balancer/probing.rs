@@ -1,5 +1,6 @@
 //! How long a job may find out whether an endpoint is back, and who is spared it.
 
+use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
 use super::Balancer;
@@ -7,11 +8,20 @@ use super::pick::Need;
 use crate::balance::endpoint::{Patience, Prospect, Readiness};
 use crate::balance::{EndpointId, Role};
 
+/// How long the slowest of a set takes for a job. Each that is due asks for it, and it takes a look at all of them: so it is
+/// found out once for a decision, and only where somebody asks.
+#[derive(Default)]
+pub(super) struct Slowest {
+    usual: OnceCell<Option<Duration>>,
+    /// In seconds.
+    expected: OnceCell<Option<f64>>,
+}
+
 impl Balancer {
     /// Whether a job's time would be over before it has been the probe of an endpoint in vain and is answered elsewhere.
-    pub(super) fn is_hasty(&self, endpoint: EndpointId, need: &Need<'_>, now: Instant) -> bool {
+    pub(super) fn is_hasty(&self, endpoint: EndpointId, need: &Need<'_>, slowest: &Slowest, now: Instant) -> bool {
         need.deadline.is_some_and(|deadline| {
-            let prospect = self.prospect(endpoint, need, true);
+            let prospect = self.prospect(endpoint, need, slowest, true);
             let first_byte = self.endpoints[endpoint.index()].patience_with(prospect).first_byte;
             deadline.saturating_duration_since(now) < first_byte + prospect.expected.unwrap_or_default()
         })
@@ -28,12 +38,12 @@ impl Balancer {
                 && matches!(readiness, Readiness::Now(Role::Regular | Role::Trial))
                 && self.has_room(member, need, now)
         });
-        let prospect = self.prospect(endpoint, need, others_serve);
+        let prospect = self.prospect(endpoint, need, &Slowest::default(), others_serve);
         self.endpoints[endpoint.index()].patience_with(prospect)
     }
 
     /// What is known of how long an endpoint needs for a job; while nothing is, of the slowest of the others.
-    fn prospect(&self, endpoint: EndpointId, need: &Need<'_>, others_serve: bool) -> Prospect {
+    fn prospect(&self, endpoint: EndpointId, need: &Need<'_>, slowest: &Slowest, others_serve: bool) -> Prospect {
         let usual = |member: EndpointId| self.endpoints[member.index()].tallies.first_byte.quantile(0.99);
         let expected = |member: EndpointId| {
             let index = member.index();
@@ -41,11 +51,15 @@ impl Balancer {
             self.paces[index].seconds_for(answer)
         };
         let members = || self.sets.members(need.set).iter().copied();
-        let slowest = || members().filter_map(expected).max_by(f64::total_cmp);
+        let longest_usual = || *slowest.usual.get_or_init(|| members().filter_map(usual).max());
+        let find_longest = || members().filter_map(expected).max_by(f64::total_cmp);
+        let longest_expected = || *slowest.expected.get_or_init(find_longest);
         Prospect {
             others_serve,
-            usual: usual(endpoint).or_else(|| members().filter_map(usual).max()),
-            expected: expected(endpoint).or_else(slowest).map(Duration::from_secs_f64),
+            usual: usual(endpoint).or_else(longest_usual),
+            expected: expected(endpoint)
+                .or_else(longest_expected)
+                .map(Duration::from_secs_f64),
             in_vain: 0,
             overlaps: false,
         }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::Balancer;
 use super::pick::Need;
+use super::probing::Slowest;
 use crate::balance::endpoint::Readiness;
 use crate::balance::grade::{Grade, Record};
 use crate::balance::quotas::Allowed;
@@ -66,8 +67,9 @@ impl Survey {
             Readiness::Now(Role::Probe) if job.suspects_endpoint(member) => {
                 self.reluctant = self.reluctant.or(Some(member));
             }
+            Readiness::Now(Role::Probe) if self.probe.is_some() => {}
             Readiness::Now(Role::Probe) if spares() => self.hurried = self.hurried.or(Some(member)),
-            Readiness::Now(Role::Probe) => self.probe = self.probe.or(Some(member)),
+            Readiness::Now(Role::Probe) => self.probe = Some(member),
             Readiness::Now(Role::Regular | Role::Trial) => {}
             Readiness::At(at) => self.waits(at, !job.has_failed_at(member)),
             Readiness::OnSettle => {
@@ -118,6 +120,7 @@ impl Balancer {
         let is_held_back = need.deadline.is_none() && self.end.holds_any();
         let is_untried = need.job.is_untried();
         let mut earliest = Tick::NEVER;
+        let slowest = Slowest::default();
         for seat in 0..self.sets.members(need.set).len() {
             let member = self.sets.members(need.set)[seat];
             let index = member.index();
@@ -205,7 +208,7 @@ impl Balancer {
             // Who has lost time with it, or with another one that is out, has done its part.
             let spares = || {
                 let job = need.job;
-                job.has_probed() || job.has_failed_at(member) || self.is_hasty(member, need, now)
+                job.has_probed() || job.has_failed_at(member) || self.is_hasty(member, need, &slowest, now)
             };
             found.add(member, readiness, need.job, spares);
         }
