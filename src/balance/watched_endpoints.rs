@@ -63,7 +63,8 @@ pub(super) struct Said {
 impl WatchedEndpoints {
     /// All of `specs`, with no places yet.
     pub(super) fn new(specs: &[EndpointSpec], start: Instant) -> Self {
-        let endpoints = specs.iter().map(|spec| Endpoint::new(spec.unavailable.clone()));
+        let endpoint = |spec: &EndpointSpec| Endpoint::new(spec.unavailable.clone(), spec.max_in_flight.is_none());
+        let endpoints = specs.iter().map(endpoint);
         WatchedEndpoints {
             endpoints: endpoints.collect(),
             at_ease: vec![AtEase::NOT; specs.len()],

@@ -174,6 +174,10 @@ impl Balancer {
             if let Readiness::At(at) = readiness {
                 found.settles |= is_late(at) && self.endpoints[index].rests_by_hand(now);
             }
+            if readiness == Readiness::OnSettle {
+                // Should it fall silent, one asks it though it has no place left.
+                found.earliest = sooner(found.earliest, self.endpoints.knock_at(index));
+            }
             self.grades.push(grade);
             found.best = found.best.min(grade);
             let endpoint = &self.endpoints[index];

@@ -34,8 +34,9 @@
 //! A *ramp* lets an endpoint that was out have one request under way, then twice as many with each second and each round of
 //! answers, up to its places. A *knock* is a request that finds out, as a probe does, whether a silent endpoint is there:
 //! 10 s after it has fallen silent, and every 5 s from then on. A knock that fails without an answer tells no more
-//! than the silence does, and changes nothing; any head ends the silence. Where nobody else is at work, work goes on to
-//! half of its places.
+//! than the silence does, and changes nothing; any head ends the silence. Requests that hang may fill its share of the
+//! workers: knocks exceed it, by an eighth and three at most. Where nobody else is at work, work goes on to half of its
+//! places.
 //!
 //! A denial (401, 403, …) that is not in the service's own words is the endpoint's where it has not served since it was
 //! last out, or where two jobs in a row meet it (see `Doubts::denies`); else it is a suspicion, as a 500 is.
@@ -67,7 +68,7 @@ use ramp::Ramp;
 use refusals::Refusals;
 pub(super) use requests::Failure;
 pub(super) use scouts::Part;
-use scouts::Scouts;
+use scouts::{MOST_PROBES, Scouts};
 use silence::Silence;
 pub(super) use state::Readiness;
 use state::State;
@@ -92,12 +93,17 @@ mod state;
 mod tallies;
 mod word;
 
+/// Those who ask a silent endpoint may exceed its share of the workers, by so small a part of it.
+const BEYOND: u32 = 8;
+
 /// Health and counters of one endpoint.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     state: State,
     /// It cannot be used as it is configured: nothing brings it back.
     unavailable: bool,
+    /// Its places are its share of the workers, and no number that somebody has set.
+    shares: bool,
     in_flight: u32,
     /// Until when it was asked to rest by hand; who asked may think better of it.
     rests_by_hand_until: Option<Instant>,
@@ -125,9 +131,11 @@ pub(super) struct Endpoint {
 
 /// What it is.
 impl Endpoint {
-    pub(super) fn new(unavailable: Option<String>) -> Self {
+    /// `shares` where its places are its share of the workers, and no number that somebody has set.
+    pub(super) fn new(unavailable: Option<String>, shares: bool) -> Self {
         Endpoint {
             unavailable: unavailable.is_some(),
+            shares,
             state: match unavailable {
                 Some(reason) => State::Out(Out::disabled(reason, None)),
                 None => State::Ready,
@@ -287,6 +295,10 @@ impl Endpoint {
         let room = self.in_flight < max_in_flight;
         let readiness = match self.state.readiness(room, &self.scouts, now) {
             Readiness::Now(Role::Regular) => self.regular(now),
+            // Those that hang keep nobody from asking whether it is there.
+            Readiness::OnSettle if self.knock_at(max_in_flight).is_some() && self.silence.is_on(now) => {
+                self.regular(now)
+            }
             // It rests, and has no room when that is over.
             Readiness::At(at) if self.state.is_well() => Readiness::At(
                 self.ramp
@@ -324,7 +336,12 @@ impl Endpoint {
     /// When one request finds out whether it is there, should nothing be heard from it until then.
     #[inline]
     pub(super) fn knock_at(&self, max_in_flight: u32) -> Option<Instant> {
-        let has_room = self.in_flight < max_in_flight && self.scouts.has_room();
+        let beyond = if self.shares {
+            (max_in_flight / BEYOND).min(MOST_PROBES)
+        } else {
+            0
+        };
+        let has_room = self.in_flight < max_in_flight.saturating_add(beyond) && self.scouts.has_room();
         let may_knock = has_room && matches!(self.state, State::Ready);
         self.silence.knocks_at().filter(|_| may_knock)
     }

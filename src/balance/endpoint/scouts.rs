@@ -2,7 +2,7 @@
 
 /// Most that are out at a time to ask whether an endpoint is back: so a healed one is noticed by the youngest while an
 /// old one still hangs.
-const MOST_PROBES: usize = 3;
+pub(super) const MOST_PROBES: u32 = 3;
 
 /// Those whose heads have not come. One goes first after a failure's rest; where an endpoint is out, or silent, a second
 /// and a third may follow while the first is unanswered.
@@ -34,7 +34,7 @@ impl Scouts {
 
     /// Whether one that asks whether the endpoint is back may be sent beside those that are out.
     pub(super) fn has_room(&self) -> bool {
-        self.leading() < MOST_PROBES
+        self.leading() < MOST_PROBES as usize
     }
 
     /// Whether one is out that others wait for.

@@ -12,8 +12,8 @@ use crate::balance::Role;
 pub(in crate::balance) enum Word {
     /// It takes any as one of many, until it is silent, if nothing is heard of it before.
     AtEase { silent_at: Option<Instant> },
-    /// It has no place left.
-    Full,
+    /// It has no place left, until it is silent, if nothing is heard of it before: then one may ask all the same.
+    Full { silent_at: Option<Instant> },
     /// It rests until then.
     Rests(Instant),
 }
@@ -22,8 +22,7 @@ impl Word {
     /// From when on it holds no more, though nothing has happened; none where it goes on holding.
     pub(in crate::balance) fn ends(self) -> Option<Instant> {
         match self {
-            Word::AtEase { silent_at } => silent_at,
-            Word::Full => None,
+            Word::AtEase { silent_at } | Word::Full { silent_at } => silent_at,
             Word::Rests(until) => Some(until),
         }
     }
@@ -32,7 +31,7 @@ impl Word {
     pub(in crate::balance) fn readiness(self) -> Readiness {
         match self {
             Word::AtEase { .. } => Readiness::Now(Role::Regular),
-            Word::Full => Readiness::OnSettle,
+            Word::Full { .. } => Readiness::OnSettle,
             Word::Rests(until) => Readiness::At(until),
         }
     }
@@ -46,7 +45,9 @@ impl Endpoint {
             return None;
         }
         let word = match self.state {
-            State::Ready if self.in_flight >= max_in_flight => Word::Full,
+            State::Ready if self.in_flight >= max_in_flight => Word::Full {
+                silent_at: self.silence.at(),
+            },
             State::Ready => Word::AtEase {
                 silent_at: self.silence.at(),
             },

@@ -170,3 +170,30 @@ fn a_knock_that_is_throttled_makes_nothing_of_what_the_others_come_to() {
     world.pass(SECOND).settle(old, &timeout());
     assert_eq!((world.left(EAST), world.snapshot(EAST).streak), (SECOND, 0));
 }
+
+#[test]
+fn a_silent_endpoint_that_is_full_of_requests_that_hang_is_asked_all_the_same() {
+    for (most, knocks) in [(None, 3), (Some(48), 0)] {
+        let mut scenario = Scenario::of(2).workers(64);
+        if let Some(most) = most {
+            scenario = scenario.max_in_flight(EAST, most);
+        }
+        let mut world = scenario.begin();
+        for _ in 0..20 {
+            let sent = world.send_to(EAST);
+            world.pass(SECOND).head(&sent);
+            world.settle(sent, &Outcome::SUCCESS);
+        }
+        let _all_places = world.send_all();
+        assert_eq!(world.snapshot(EAST).in_flight, 48);
+        let is_until = matches!(world.wait(), Wait::Until(_));
+        assert_eq!(is_until, most.is_none(), "time alone lets one ask");
+        let mut asked = 0;
+        for _ in 0..60 {
+            let sent = world.pass(SECOND).send_all();
+            assert!(sent.iter().all(|sent| sent.lease.role() == Role::Probe));
+            asked += sent.len();
+        }
+        assert_eq!(asked, knocks, "{most:?}");
+    }
+}
