@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::api::{Operation, Priority};
 use crate::balance::outcome::{Blame, Outcome, Scope};
 use crate::balance::{GiveUp, Remark};
-use crate::clock;
 use crate::engine::actions::{Actions, Settled};
 use crate::engine::core::{MOST_ASIDE, NotTaken};
 use crate::engine::scenario::*;
@@ -416,39 +415,4 @@ fn one_round_puts_aside_so_many_jobs_of_each_lane_at_most() {
         let lane = bench.core.lanes.lane(set, operation);
         assert!(blocked.contains(&lane), "its other jobs are looked at in vain");
     }
-}
-
-#[test]
-fn what_many_that_are_out_may_be_asked_is_found_out_as_fast_for_jobs_in_haste() {
-    let endpoints = 100;
-    let mut bench = Stage::of(endpoints).workers(4 * endpoints).begin();
-    for _ in 0..12 {
-        for number in 0..endpoints / 2 {
-            bench.submit_as(&format!("m{number}"), &CHAT, Priority::Normal, Some(2 * SECOND));
-        }
-        for sent in bench.pump() {
-            bench.settle(sent, &failed(Blame::Endpoint));
-        }
-        bench.pass(40 * SECOND).pump();
-    }
-    // The least time of some decisions, and how many jobs were to ask.
-    let mut decide = |timeout| {
-        let decisions = (0..20).map(|_| {
-            bench.submit_as("m", &CHAT, Priority::Normal, timeout);
-            let begun = clock::now();
-            let sent = bench.go_on().remove(0);
-            let took = clock::now() - begun;
-            let asks = sent.first_byte.is_some();
-            bench.settle(sent, &Outcome::Abandoned);
-            (took, asks)
-        });
-        let decisions: Vec<_> = decisions.collect();
-        let least = decisions.iter().map(|(took, _)| *took).min().unwrap();
-        (least, decisions.iter().filter(|(_, asks)| *asks).count())
-    };
-    let (in_haste, none_asks) = decide(Some(3 * SECOND));
-    let (at_leisure, all_ask) = decide(None);
-    assert_eq!((none_asks, all_ask), (0, 20));
-    // Fifty times as long where each that is out is compared with all.
-    assert!(in_haste < 10 * at_leisure, "{in_haste:?} instead of {at_leisure:?}");
 }
