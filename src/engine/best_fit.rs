@@ -4,10 +4,11 @@
 //! hundred times at most; an interactive one never is.
 //!
 //! - Where the oldest fits nowhere, what is left of a window takes the largest that fits.
-//! - Where provisioned deployments stand beside standard ones, they take the smallest, and the standard ones the
-//!   largest: what a request reserves for its answer and does not use is lost on a standard deployment, and given back
-//!   on a provisioned one, so these serve the requests of which it is the larger part. What a conversation finds cached
-//!   at its place is worth more than that: it goes there.
+//! - Where provisioned deployments stand beside standard ones, they take the job that reserves most by what it is likely
+//!   to use, and the standard ones the one that reserves least by that: what a request reserves for its answer and does
+//!   not use is lost on a standard deployment, and given back on a provisioned one. Of jobs with like limits on their
+//!   answers those are the smallest, and the largest. What a conversation finds cached at its place is worth more than
+//!   that: it goes there.
 
 use std::time::Instant;
 
@@ -72,26 +73,54 @@ pub(super) fn instead(
 ) -> Option<Preferred> {
     let (set, _) = lanes.need(oldest.cell.lane);
     let is_free = target.role == Role::Regular && oldest.request.affinity().is_none();
-    let job = if !is_free || !balancer.is_mixed(set) || !may_pass(lanes, oldest) {
-        None
-    } else if balancer.is_provisioned(target.endpoint) {
-        lanes.index(oldest, AMONG_MIXED);
-        let smaller = |job: &&Job| job.request.size.total() < oldest.request.size.total();
-        first_that_fits(
-            lanes,
-            balancer,
-            epoch,
-            lanes.smallest(oldest).take_while(smaller),
-            target,
-            now,
-        )
-    } else {
-        lanes.index(oldest, AMONG_MIXED);
-        let larger = |job: &&Job| job.request.size.total() > oldest.request.size.total();
-        let jobs = lanes.largest(oldest, u32::MAX).take_while(larger);
-        first_that_fits(lanes, balancer, epoch, jobs, target, now)
+    if !is_free || !balancer.is_mixed(set) || !may_pass(lanes, oldest) {
+        return None;
+    }
+    lanes.index_by_class(oldest, AMONG_MIXED);
+    let job = best_matched(lanes, balancer, epoch, oldest, target, now)?;
+    Some(Preferred { job, target })
+}
+
+/// Of the jobs that fit, the one whose surplus suits a place best, if it suits better than that of `oldest`.
+fn best_matched(
+    lanes: &Lanes,
+    balancer: &mut Balancer,
+    epoch: Epoch,
+    oldest: &Job,
+    target: Target,
+    now: Instant,
+) -> Option<u64> {
+    let takes_surplus = balancer.is_provisioned(target.endpoint);
+    // The less the better.
+    let rank = |balancer: &Balancer, job: &Job| {
+        let size = job.request.size;
+        let (surplus, total) = (balancer.surplus(target.endpoint, &size), f64::from(size.total()));
+        if takes_surplus {
+            (-surplus, total)
+        } else {
+            (surplus, -total)
+        }
     };
-    job.map(|job| Preferred { job, target })
+    let mut best = (rank(balancer, oldest), None);
+    let mut class = None;
+    while let Some(next) = lanes.class_after(oldest, class) {
+        class = Some(next);
+        let mut jobs = lanes.of_class(oldest, next);
+        for _ in 0..TRIES {
+            let Some(job) = (if takes_surplus { jobs.next() } else { jobs.next_back() }) else {
+                break;
+            };
+            let rank = rank(balancer, job);
+            if rank >= best.0 {
+                break;
+            }
+            if fits(lanes, balancer, epoch, job, target, now) {
+                best = (rank, Some(job.id()));
+                break;
+            }
+        }
+    }
+    best.1
 }
 
 /// The job that goes although `oldest` has to wait: into what is left of a window.
@@ -143,20 +172,9 @@ fn may_pass(lanes: &Lanes, oldest: &Job) -> bool {
     oldest.cell.priority != Priority::Interactive && lanes.may_pass(oldest)
 }
 
-fn first_that_fits<'a>(
-    lanes: &Lanes,
-    balancer: &mut Balancer,
-    epoch: Epoch,
-    jobs: impl Iterator<Item = &'a Job>,
-    target: Target,
-    now: Instant,
-) -> Option<u64> {
-    jobs.take(TRIES)
-        .find(|job| {
-            let untried = JobState::new(job.id());
-            balancer.fits(target, &need(lanes, epoch, job, &untried), now) == Opening::Now
-        })
-        .map(Job::id)
+fn fits(lanes: &Lanes, balancer: &mut Balancer, epoch: Epoch, job: &Job, target: Target, now: Instant) -> bool {
+    let untried = JobState::new(job.id());
+    balancer.fits(target, &need(lanes, epoch, job, &untried), now) == Opening::Now
 }
 
 #[cfg(test)]
@@ -164,6 +182,8 @@ mod tests {
     use super::*;
     use crate::balance::affinity::AffinityKey;
     use crate::balance::limits::{LimitSpec, Sku};
+    use crate::balance::outcome::{Outcome, Used};
+    use crate::balance::{JobSize, Output};
     use crate::engine::scenario::*;
 
     /// Endpoint 0 is provisioned, 1 is standard with so many tokens a minute; 2 is standard, and belongs to a set without a
@@ -236,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn provisioned_places_take_the_smallest_and_standard_ones_the_largest_that_fits() {
+    fn of_like_answers_provisioned_places_take_the_smallest_and_standard_ones_the_largest_that_fits() {
         for (what, case, expected) in [
             ("the smallest", CASE, 200),
             ("the largest", Case { place: 1, ..CASE }, 20_000),
@@ -323,6 +343,48 @@ mod tests {
             ),
         ] {
             assert_eq!(size_of(&case), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn provisioned_places_take_who_reserves_most_by_its_likely_use_and_standard_ones_who_does_least() {
+        // Prompts and limits on answers; while nothing is known, a quarter of a limit is likely to be used.
+        let jobs = [(2_000, 2_000), (100, 4_000), (3_000, 200), (50, 100), (6_000, 4_000)];
+        // Limits, and how long answers to them are.
+        let high_is_filled = [(4_000, 4_000), (100, 5)];
+        let low_is_filled = [(4_000, 40), (100, 100)];
+        for (what, place, known, expected) in [
+            ("nearly all of it is limit", 0, None, 1),
+            ("nearly all of it is prompt", 1, None, 2),
+            ("its answer is likely to be short", 0, Some(high_is_filled), 3),
+            ("its answer is likely to be shorter still", 0, Some(low_is_filled), 1),
+            (
+                "its answer is likely to be as long as it may",
+                1,
+                Some(low_is_filled),
+                3,
+            ),
+        ] {
+            let mut bench = mixed(600_000);
+            let request = |prompt, limit| request_of(JobSize::new(prompt, Output::AtMost(limit)));
+            for (limit, output) in known.into_iter().flatten() {
+                for model in ["m0", "m1"] {
+                    bench.enter(model, &CHAT, request(100, limit), Priority::Normal, None);
+                    let sent = bench.next();
+                    let used = Used {
+                        prompt: Some(100),
+                        output: Some(output),
+                    };
+                    bench.settle(sent, &Outcome::Success(used));
+                }
+            }
+            let entered = jobs.map(|(prompt, limit)| {
+                bench
+                    .enter("m", &CHAT, request(prompt, limit), Priority::Normal, None)
+                    .id
+            });
+            let goes = goes(&mut bench, target(place, Role::Regular));
+            assert_eq!(entered.iter().position(|&id| id == goes), Some(expected), "{what}");
         }
     }
 

@@ -10,17 +10,19 @@ use super::line::Line;
 /// line:   [ 4 7 8 9 | 12 13 … ]      until = 9: whoever has a number up to that is in the index
 /// index:  { (300, 8) (1200, 4) (1250, 9) (9000, 7) }
 /// ```
+///
+/// By what sizes are ordered is `S`: tokens, or the class of a job and then tokens.
 #[derive(Clone, Debug, Default)]
-pub(super) struct BySize {
+pub(super) struct BySize<S: Ord = u32> {
     /// Sizes, and the numbers of their values.
-    sizes: BTreeSet<(u32, u64)>,
+    sizes: BTreeSet<(S, u64)>,
     /// All values with a number up to this one are in.
     until: Option<u64>,
 }
 
-impl BySize {
+impl<S: Copy + Default + Ord> BySize<S> {
     /// Fills the index with the oldest values of `line`, up to so many.
-    pub(super) fn fill<T>(&mut self, line: &Line<T>, most: usize, size: impl Fn(&T) -> u32) {
+    pub(super) fn fill<T>(&mut self, line: &Line<T>, most: usize, size: impl Fn(&T) -> S) {
         while self.sizes.len() < most {
             let Some((id, value)) = line.after(self.until) else {
                 return;
@@ -31,14 +33,14 @@ impl BySize {
     }
 
     /// A value has come into the line.
-    pub(super) fn came(&mut self, id: u64, size: u32) {
+    pub(super) fn came(&mut self, id: u64, size: S) {
         if self.covers(id) {
             self.sizes.insert((size, id));
         }
     }
 
     /// A value has left the line.
-    pub(super) fn went(&mut self, id: u64, size: u32) {
+    pub(super) fn went(&mut self, id: u64, size: S) {
         if self.covers(id) {
             self.sizes.remove(&(size, id));
         }
@@ -47,11 +49,6 @@ impl BySize {
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
         *self = BySize::default();
-    }
-
-    /// The numbers of those in the index, the largest that is no larger than `most` first.
-    pub(super) fn largest(&self, most: u32) -> impl Iterator<Item = u64> {
-        self.sizes.range(..=(most, u64::MAX)).rev().map(|&(_, id)| id)
     }
 
     /// The numbers of those in the index, the smallest first.
@@ -67,6 +64,27 @@ impl BySize {
     /// Whether this number is among those of the oldest.
     pub(super) fn covers(&self, id: u64) -> bool {
         self.until.is_some_and(|until| id <= until)
+    }
+}
+
+impl BySize {
+    /// The numbers of those in the index, the largest that is no larger than `most` first.
+    pub(super) fn largest(&self, most: u32) -> impl Iterator<Item = u64> {
+        self.sizes.range(..=(most, u64::MAX)).rev().map(|&(_, id)| id)
+    }
+}
+
+impl BySize<(u8, u32)> {
+    /// The first class after `last` of which there is somebody.
+    pub(super) fn class_after(&self, last: Option<u8>) -> Option<u8> {
+        let first = last.map_or(Some(0), |last| last.checked_add(1))?;
+        self.sizes.range(((first, 0), 0)..).next().map(|&((class, _), _)| class)
+    }
+
+    /// The numbers of those of a class, the smallest first; or, backwards, the largest.
+    pub(super) fn of_class(&self, class: u8) -> impl DoubleEndedIterator<Item = u64> {
+        let all = ((class, 0), 0)..=((class, u32::MAX), u64::MAX);
+        self.sizes.range(all).map(|&(_, id)| id)
     }
 }
 

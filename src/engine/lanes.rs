@@ -327,9 +327,20 @@ impl Lanes {
         self.queue_of(oldest).largest(most)
     }
 
-    /// The indexed jobs of that queue, the smallest first.
-    pub(super) fn smallest(&self, oldest: &Job) -> impl Iterator<Item = &Job> {
-        self.queue_of(oldest).smallest()
+    /// Prepares a look at the oldest `among` jobs of that queue by the classes of their answers.
+    pub(super) fn index_by_class(&mut self, oldest: &Job, among: usize) {
+        let lane = &mut self.lanes[oldest.cell.lane.0 as usize];
+        lane.queues[oldest.cell.priority.index()].index_by_class(among);
+    }
+
+    /// The first class after `last` of which there are indexed jobs in that queue.
+    pub(super) fn class_after(&self, oldest: &Job, last: Option<u8>) -> Option<u8> {
+        self.queue_of(oldest).class_after(last)
+    }
+
+    /// The indexed jobs of that queue of a class, the smallest first; or, backwards, the largest.
+    pub(super) fn of_class(&self, oldest: &Job, class: u8) -> impl DoubleEndedIterator<Item = &Job> {
+        self.queue_of(oldest).of_class(class)
     }
 
     /// Whether another job of its queue may be preferred to `oldest`.

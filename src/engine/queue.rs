@@ -12,6 +12,8 @@ const MOST_PASSES: u32 = 256;
 pub(super) struct Queue {
     line: Line<Box<Job>>,
     pub(super) sizes: BySize,
+    /// The same by the class of their answers first, which is their likely use (see [`JobSize::answer_class`]).
+    pub(super) classes: BySize<(u8, u32)>,
     /// The oldest job when one was last preferred to it, and how often that was.
     passed: (u64, u32),
 }
@@ -28,6 +30,7 @@ impl Queue {
 
     pub(super) fn insert(&mut self, job: Box<Job>) {
         self.sizes.came(job.id(), job.request.size.total());
+        self.classes.came(job.id(), class_and_size(&job));
         self.line.insert(job.id(), job);
     }
 
@@ -44,12 +47,14 @@ impl Queue {
     fn left(&mut self, job: Option<Box<Job>>) -> Option<Box<Job>> {
         let job = job?;
         self.sizes.went(job.id(), job.request.size.total());
+        self.classes.went(job.id(), class_and_size(&job));
         Some(job)
     }
 
     /// Takes everything, in no particular order.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Box<Job>> + use<> {
         self.sizes.clear();
+        self.classes.clear();
         self.line.drain()
     }
 
@@ -71,6 +76,23 @@ impl Queue {
         self.sizes.fill(&self.line, among, |job| job.request.size.total());
     }
 
+    /// The same by the classes of their answers.
+    pub(super) fn index_by_class(&mut self, among: usize) {
+        self.classes.fill(&self.line, among, |job| class_and_size(job));
+    }
+
+    /// The first class after `last` of which there are indexed jobs.
+    pub(super) fn class_after(&self, last: Option<u8>) -> Option<u8> {
+        self.classes.class_after(last)
+    }
+
+    /// The indexed jobs of a class, the smallest first; or, backwards, the largest.
+    pub(super) fn of_class(&self, class: u8) -> impl DoubleEndedIterator<Item = &Job> {
+        self.classes
+            .of_class(class)
+            .filter_map(|id| Some(&**self.line.get(id)?))
+    }
+
     /// Whether a job that comes now would be among the oldest `among` in the index, or older than one of them.
     pub(super) fn is_among(&self, job: u64, among: usize) -> bool {
         self.sizes.holds_less_than(among) || self.sizes.covers(job)
@@ -85,4 +107,9 @@ impl Queue {
     pub(super) fn smallest(&self) -> impl Iterator<Item = &Job> {
         self.sizes.smallest().filter_map(|id| Some(&**self.line.get(id)?))
     }
+}
+
+fn class_and_size(job: &Job) -> (u8, u32) {
+    let size = job.request.size;
+    (size.answer_class(), size.total())
 }

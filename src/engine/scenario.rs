@@ -43,7 +43,8 @@ pub(crate) fn request() -> Request {
     request_of(JobSize::of(&CHAT, &[]))
 }
 
-fn request_of(size: JobSize) -> Request {
+/// A request of this size.
+pub(crate) fn request_of(size: JobSize) -> Request {
     let body = crate::api::RequestBody::opaque(Vec::new());
     Request::new(body, Method::Post, ReplyKind::Raw, size, None, None)
 }

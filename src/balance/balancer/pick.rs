@@ -312,6 +312,12 @@ impl Balancer {
         self.specs[endpoint.index()].is_provisioned()
     }
 
+    /// How much a job reserves at an endpoint, by what it is likely to use: 1 and up, as far as is known.
+    pub fn surplus(&self, endpoint: EndpointId, size: &JobSize) -> f64 {
+        let estimator = &self.estimators[endpoint.index()];
+        estimator.charge(size).tokens / estimator.likely_use(size).max(1.0)
+    }
+
     /// Whether [`Balancer::hopeless`] may find anything: some endpoint is out, or lacks an operation.
     pub fn any_choosy(&mut self) -> bool {
         self.endpoints.any_choosy()

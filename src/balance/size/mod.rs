@@ -163,6 +163,16 @@ impl JobSize {
         self.prompt() + self.max_output().unwrap_or(0)
     }
 
+    /// Which answers are alike: by the power of two of their limit, or that there is none.
+    #[must_use]
+    pub fn answer_class(self) -> u8 {
+        match self.output() {
+            Output::None => 0,
+            Output::AtMost(limit) => 1 + limit.max(1).ilog2() as u8,
+            Output::Open { .. } => u8::MAX,
+        }
+    }
+
     /// The least that it will be charged, were its prompt estimated a quarter too high.
     #[must_use]
     pub fn at_least(self) -> u64 {
