@@ -7,7 +7,7 @@ use azure_openai_blaster::api::Condition;
 use azure_openai_blaster::sim::{FaultKind, Latency, SimDeployment, SimFault, SimFleet};
 
 use crate::health::check_one_first;
-use crate::support::{arrived, ask, config, eventually, fleet, listened, state, wait_all};
+use crate::support::{Told, arrived, ask, config, eventually, fleet, listened, state, wait_all};
 
 const ERROR: FaultKind = FaultKind::Status { status: 500 };
 
@@ -69,13 +69,19 @@ fn an_endpoint_that_fails_seven_of_ten_goes_out_and_comes_back_little_by_little(
     assert_eq!(shaky.report().condition, Condition::Ready);
 }
 
-#[test]
-fn an_endpoint_that_falls_silent_is_given_nothing_more_and_the_others_serve() {
+/// Three that have answered often enough for a silence to be noticed; from now on one of them hangs.
+fn one_of_three_hangs() -> (SimFleet, Blaster, Told) {
     let endpoint = |name: &str| SimDeployment::new(name).latency(Latency::fixed(20.0));
     let fleet = fleet(["hung", "a", "b"].map(endpoint));
     let (blaster, told) = listened(config(&fleet).num_workers(30));
     succeed(&blaster, 90);
     fleet.inject("hung", SimFault::always(FaultKind::Hang)).unwrap();
+    (fleet, blaster, told)
+}
+
+#[test]
+fn an_endpoint_that_falls_silent_is_given_nothing_more_and_the_others_serve() {
+    let (fleet, blaster, told) = one_of_three_hangs();
     let before = arrived(&fleet, "hung").len();
     let held = || arrived(&fleet, "hung").len() - before;
     let mut others = Vec::new();
@@ -105,11 +111,7 @@ fn an_endpoint_that_falls_silent_is_given_nothing_more_and_the_others_serve() {
 
 #[test]
 fn an_endpoint_that_hung_and_is_well_again_has_its_share_again() {
-    let endpoint = |name: &str| SimDeployment::new(name).latency(Latency::fixed(20.0));
-    let fleet = fleet(["hung", "a", "b"].map(endpoint));
-    let (blaster, told) = listened(config(&fleet).num_workers(30));
-    succeed(&blaster, 90);
-    fleet.inject("hung", SimFault::always(FaultKind::Hang)).unwrap();
+    let (fleet, blaster, told) = one_of_three_hangs();
     let before = arrived(&fleet, "hung").len();
     let held = || arrived(&fleet, "hung").len() - before;
     // Sends jobs one after the other, each when the one before is answered or has come to the endpoint.
