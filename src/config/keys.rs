@@ -151,7 +151,8 @@ keys! { TOP:
          by `weight`; the lowest `priority`, and of one the first in the list; the one with the most room; the roomier \
          of two drawn at random.";
     NUM_WORKERS = "num_workers", Form::Whole { min: 1, max: 16_384 }, "64 × deployments, at most 1024", Works + null,
-        "Worker threads, which is also the most requests in flight.";
+        "Worker threads, which is also the most requests in flight; fewer, with a warning, where this machine has room for no more \
+         (Linux: about 15,000 where `vm.max_map_count` is 65530).";
     MAX_JOB_RETRY = "max_job_retry", Form::Whole { min: 1, max: 100 }, "5", Works,
         "Failed attempts, the first one included, after which a job is given up; waiting for quota or a cooldown \
          costs none.";

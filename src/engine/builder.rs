@@ -1,9 +1,12 @@
 //! How a blaster is put together.
 
 use std::fmt;
+use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
+
+use parking_lot::Mutex;
 
 use crate::api::RequestDefaults;
 use crate::balance::limits::LimitSpec;
@@ -18,12 +21,12 @@ use super::blaster::Blaster;
 use super::connections::Connections;
 use super::core::Core;
 use super::event::{Event, Hook};
-use super::local_limits::warn_of_few_files;
+use super::local_limits::{room_for_workers, warn_of_few_files};
 use super::shared::{EndpointInfo, Shared, Timeouts};
 use super::worker;
 
-/// Stack of a worker, in bytes. The deepest that was measured (a debug build, TLS, nested JSON) took 247 KiB.
-const STACK: usize = 512 * 1024;
+/// Held while a pool is started: of two that were started at once each would count on the room that the other takes.
+static STARTING: Mutex<()> = Mutex::new(());
 
 /// Puts a [`Blaster`] together: a configuration, and what no file can say.
 #[derive(Default)]
@@ -113,8 +116,8 @@ impl Builder {
     ///
     /// # Errors
     /// [`Error::Config`] with everything that is wrong, [`Error::Setup`] for a CA file or proxy that cannot be used,
-    /// [`Error::Start`] where not even one worker can be started (where only some can, the pool is smaller, and the
-    /// log says so).
+    /// [`Error::Start`] where there is no room for even one worker (where there is room for some, the pool is smaller,
+    /// and the log says so).
     pub fn build(self) -> Result<Blaster> {
         let mut config = match (self.config, &self.transport) {
             (Some(config), _) => config,
@@ -129,12 +132,10 @@ impl Builder {
             log::warn!("configuration: {warning}");
         }
         let workers = config.workers();
+        let needs_files = self.transport.is_none();
         let transport = match self.transport {
             Some(transport) => transport,
-            None => {
-                warn_of_few_files(workers);
-                Box::new(wire(&config, workers)?)
-            }
+            None => Box::new(wire(&config, workers)?),
         };
         let names: Vec<Arc<str>> = config
             .deployments
@@ -178,37 +179,65 @@ impl Builder {
         shared.transport.observe(Arc::new(Connections::of(&shared)));
         // From here on a failure drops the blaster, which ends the threads that have been started.
         let blaster = Blaster::new(Arc::clone(&shared));
-        start(&shared, workers)?;
+        let started = start(&shared, workers)?;
+        if needs_files {
+            warn_of_few_files(started);
+        }
         Ok(blaster)
     }
 }
 
-/// Starts the timer and the workers; fewer workers where the system allows no more.
-fn start(shared: &Arc<Shared>, workers: usize) -> Result<()> {
+/// Starts the timer and the workers, as many of `wanted` as this machine has room for, and says how many. All of them run by
+/// then, and what they take is taken.
+fn start(shared: &Arc<Shared>, wanted: usize) -> Result<usize> {
+    let _starting = STARTING.lock();
+    let room = room_for_workers(wanted);
+    if let Some(bound) = room.bound {
+        let words = format!(
+            "this machine has room for {} of {wanted} worker threads: {bound}",
+            room.workers
+        );
+        if room.workers == 0 {
+            return Err(Error::Start(io::Error::new(io::ErrorKind::OutOfMemory, words)));
+        }
+        log::warn!("{words}, or lower num_workers");
+    }
     let timer = Arc::clone(shared);
     spawn("blaster-timer".to_owned(), move || timer.run_timer()).map_err(Error::Start)?;
-    for number in 0..workers {
-        let worker = Arc::clone(shared);
+    let (begins, begun) = mpsc::channel::<()>();
+    let mut started = 0;
+    while started < room.workers {
+        let (worker, begins) = (Arc::clone(shared), begins.clone());
         // Counted before it runs, so that whoever looks sees the whole pool.
         shared.with_core(|core| core.workers += 1);
-        if let Err(error) = spawn(format!("blaster-{number}"), move || worker::run(&worker)) {
+        let spawned = spawn(format!("blaster-{started}"), move || {
+            drop(begins);
+            worker::run(&worker);
+        });
+        if let Err(error) = spawned {
             shared.with_core(|core| core.worker_left());
-            if number == 0 {
+            if started == 0 {
                 return Err(Error::Start(error));
             }
-            log::warn!("only {number} of {workers} worker threads could be started: {error}");
-            shared.with_core(|core| core.balancer.set_workers(number as u32));
+            log::warn!("only {started} of {wanted} worker threads could be started: {error}");
             break;
         }
+        started += 1;
     }
-    Ok(())
+    if started < wanted {
+        shared.with_core(|core| core.balancer.set_workers(started as u32));
+    }
+    drop(begins);
+    // Nothing is ever sent: it ends when the last of them has let go of its end.
+    let _ = begun.recv();
+    Ok(started)
 }
 
 fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     // Nobody joins: a thread ends by itself when the blaster is closed, and closing never waits for a socket.
     thread::Builder::new()
         .name(name)
-        .stack_size(STACK)
+        .stack_size(worker::STACK)
         .spawn(body)
         .map(drop)
 }

@@ -76,15 +76,6 @@ fn two_thousand_endpoints_and_one_work_with_one_worker_and_with_a_thousand() {
     eventually("the end of all", || blaster.in_flight() == 0);
 }
 
-/// `key` of this process, in KiB.
-fn memory(key: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let value = status
-        .lines()
-        .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
-    value.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
-}
-
 /// Tells a child's warnings.
 struct Warnings;
 
@@ -102,66 +93,152 @@ impl log::Log for Warnings {
     fn flush(&self) {}
 }
 
-/// The limit is on address space, of which each thread takes half a MiB for its stack: how much the process takes with
-/// a given number of workers is measured, and half a stack more allows for everything but one more thread.
-#[test]
-fn a_thread_that_cannot_be_started_ends_in_a_smaller_pool_or_a_clear_error() {
-    const HALF_A_STACK: u64 = 256;
-    if let Some(workers) = child::role() {
-        return pool_as_large_as_possible(workers.parse().unwrap());
-    }
-    let fleet = fleet([terse("east")]);
-    let in_child = |workers: usize, limit: Option<u64>| {
-        let limit = limit.map(|limit| format!("ulimit -v {limit}")).unwrap_or_default();
-        let test = "scale::a_thread_that_cannot_be_started_ends_in_a_smaller_pool_or_a_clear_error";
-        // Without arenas, each of which takes 64 MiB of addresses, at moments that nobody knows.
-        start(
-            test,
-            &workers.to_string(),
-            &format!("export MALLOC_ARENA_MAX=1\n{limit}"),
-            &fleet,
-        )
-    };
-    let needs = |workers| {
-        let (mut child, mut lines) = in_child(workers, None);
-        let needs: u64 = child::said(&mut lines, "needs").parse().unwrap();
-        assert_eq!(child::said(&mut lines, "workers"), workers.to_string());
-        assert!(child.wait().unwrap().success());
-        needs
-    };
-
-    let (mut child, mut lines) = in_child(64, Some(needs(8) + HALF_A_STACK));
-    let warning = child::said(&mut lines, "warning");
-    assert!(warning.contains(" of 64 worker threads could be started"), "{warning}");
-    let workers: usize = child::said(&mut lines, "workers").parse().unwrap();
-    assert!((1..64).contains(&workers), "{workers}");
-    assert!(
-        warning.contains(&format!("only {workers} of")),
-        "{warning}, but {workers} live"
-    );
-    assert!(child.wait().unwrap().success());
-
-    let (mut child, mut lines) = in_child(1, Some(needs(1) - HALF_A_STACK));
-    let error = child::said(&mut lines, "error");
-    assert!(error.starts_with("starting worker threads: "), "{error}");
-    assert!(child.wait().unwrap().success());
+/// `key` of this process, in KiB.
+fn memory(key: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let value = status
+        .lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+    value.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// What the child does: the pool is built as large as it can be, and used.
+/// What a child tells of a pool that it has built as large as it could, and used.
+struct Told {
+    warnings: Vec<String>,
+    /// How many workers there are, or why there are none.
+    workers: Result<usize, String>,
+    /// KiB of addresses before there were any.
+    addresses: Option<u64>,
+}
+
+/// Has a child build a pool of so many workers after what `sh` does `before`, and use it.
+fn pool_in_a_child(test: &str, workers: usize, before: &str, fleet: &SimFleet) -> Told {
+    let (mut child, lines) = start(test, &workers.to_string(), before, fleet);
+    let mut told = Told {
+        warnings: Vec::new(),
+        workers: Err("the child says nothing".to_owned()),
+        addresses: None,
+    };
+    for line in lines {
+        let line = line.unwrap();
+        match line.split_once("says:").and_then(|(_, said)| said.split_once('=')) {
+            Some(("warning", warning)) => told.warnings.push(warning.to_owned()),
+            Some(("workers", workers)) => told.workers = Ok(workers.parse().unwrap()),
+            Some(("addresses", kib)) => told.addresses = Some(kib.parse().unwrap()),
+            Some(("error", error)) => told.workers = Err(error.to_owned()),
+            _ => {}
+        }
+    }
+    assert!(child.wait().unwrap().success(), "{workers} workers after {before:?}");
+    told
+}
+
+impl Told {
+    /// The workers that live: all that were wanted, or as many as there is room for by the limit of that name, which is
+    /// then warned of.
+    fn in_room_of(&self, wanted: usize, limit: &str) -> usize {
+        let workers = *self.workers.as_ref().unwrap();
+        let said = format!("this machine has room for {workers} of {wanted} worker threads: ");
+        let warned = self
+            .warnings
+            .iter()
+            .any(|warning| warning.starts_with(&said) && warning.contains(limit));
+        assert!(
+            workers == wanted || warned,
+            "{workers} of {wanted}: {:?}",
+            self.warnings
+        );
+        workers
+    }
+}
+
+/// What the child does.
 fn pool_as_large_as_possible(workers: usize) {
     log::set_logger(&Warnings).unwrap();
     log::set_max_level(log::LevelFilter::Warn);
-    // Room that nothing can take while the threads are started, and that is there for the work afterwards.
-    let ballast = std::hint::black_box(Vec::<u8>::with_capacity(64 << 20));
-    let built = Blaster::builder().config(given().num_workers(workers)).build();
-    child::say("needs", memory("VmPeak"));
-    drop(ballast);
-    match built {
+    match Blaster::builder().config(given().num_workers(workers)).build() {
         Ok(blaster) => {
-            run(&blaster, 100);
+            run(&blaster, 2000);
             child::say("workers", blaster.workers());
         }
         Err(error) => child::say("error", error),
+    }
+}
+
+/// Each thread takes four of the mappings of which Linux grants 65,530 unless it is told otherwise: too few for all.
+#[test]
+fn as_many_workers_as_can_be_configured_are_started_as_far_as_there_is_room_for_them() {
+    if let Some(workers) = child::role() {
+        return pool_as_large_as_possible(workers.parse().unwrap());
+    }
+    let test = "scale::as_many_workers_as_can_be_configured_are_started_as_far_as_there_is_room_for_them";
+    let fleet = fleet([terse("east")]);
+    let told = pool_in_a_child(test, 16_384, MANY_FILES, &fleet);
+    let workers = told.in_room_of(16_384, "");
+    assert!(workers > 1000, "{workers}: {:?}", told.warnings);
+}
+
+#[test]
+fn under_limits_of_memory_the_pool_is_smaller_and_works() {
+    if let Some(workers) = child::role() {
+        return pool_as_large_as_possible(workers.parse().unwrap());
+    }
+    let test = "scale::under_limits_of_memory_the_pool_is_smaller_and_works";
+    let fleet = fleet([terse("east")]);
+    for (before, limit, least) in [
+        ("ulimit -v 1000000", "ulimit -v", 8),
+        ("ulimit -v 2000000; export MALLOC_ARENA_MAX=2", "ulimit -v", 1000),
+        ("ulimit -d 1000000", "ulimit -d", 500),
+    ] {
+        let workers = pool_in_a_child(test, 4096, before, &fleet).in_room_of(4096, limit);
+        assert!((least..4096).contains(&workers), "{before}: {workers}");
+    }
+}
+
+/// How much the process takes without a limit is found out first, and 4 MiB more leave no room for a worker.
+#[test]
+fn without_room_for_a_single_worker_there_is_an_error_that_says_so() {
+    if let Some(workers) = child::role() {
+        child::say("addresses", memory("VmSize"));
+        return pool_as_large_as_possible(workers.parse().unwrap());
+    }
+    let test = "scale::without_room_for_a_single_worker_there_is_an_error_that_says_so";
+    let fleet = fleet([terse("east")]);
+    // Without arenas, each of which takes 64 MiB of addresses, at moments that nobody knows.
+    let free = pool_in_a_child(test, 1, "export MALLOC_ARENA_MAX=1", &fleet);
+    let limit = format!(
+        "export MALLOC_ARENA_MAX=1\nulimit -v {}",
+        free.addresses.unwrap() + 4096
+    );
+    let error = pool_in_a_child(test, 1, &limit, &fleet).workers.unwrap_err();
+    let expected = "starting worker threads: this machine has room for 0 of 1 worker threads: ";
+    assert!(error.starts_with(expected) && error.contains("ulimit -v"), "{error}");
+}
+
+/// Each sees what the others have taken.
+#[test]
+fn pools_that_are_built_at_once_share_the_room() {
+    const POOLS: usize = 4;
+    const EACH: usize = 8000;
+    if child::role().is_none() {
+        let test = "scale::pools_that_are_built_at_once_share_the_room";
+        let fleet = fleet([terse("east")]);
+        let mut command = child::command(test, "itself", MANY_FILES);
+        let output = command.env("CONFIG", fleet.blaster_config_json()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let pools: Vec<Blaster> = thread::scope(|scope| {
+        let build = || Blaster::builder().config(given().num_workers(EACH)).build();
+        let building: Vec<_> = (0..POOLS).map(|_| scope.spawn(build)).collect();
+        building
+            .into_iter()
+            .map(|built| built.join().unwrap().unwrap())
+            .collect()
+    });
+    for pool in &pools {
+        assert!(pool.workers() > 0);
+        run(pool, 100);
     }
 }
 

@@ -4,11 +4,14 @@
 //! connection is made by a short-lived thread of its own, while the call waits for it, its limit or a cancel. That
 //! costs some 20 µs per new connection, little beside a TLS handshake and nothing on a pooled connection. A thread
 //! whose call has gone away ends at the same limit, except inside a lookup that hangs, of which there is at most one
-//! per host name at a time.
+//! per host name at a time. There are [`MOST`] such threads at most: a start of thousands of workers at once would
+//! otherwise double them, and a machine that has room for no more threads may abort the process. A call that finds no
+//! place among them connects on its own thread.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,6 +26,12 @@ use crate::error::fault::{Fault, FaultKind, TimeoutKind};
 
 /// The stack of a dialling thread. Resolver modules of the C library are known to need up to 100 KiB.
 const STACK: usize = 256 * 1024;
+
+/// Dialling threads at most, in the whole process.
+const MOST: usize = 256;
+
+/// Dialling threads there are.
+static DIALLING: AtomicUsize = AtomicUsize::new(0);
 
 /// The least time given to one of several addresses.
 const LEAST_PER_ADDRESS: Duration = Duration::from_millis(50);
@@ -62,23 +71,40 @@ pub(super) fn dial(names: &Arc<Names>, uri: &Uri, call: &Arc<CurrentCall>) -> Re
         }
     }
     let result = Arc::new(Mutex::new(None));
-    let dialler = {
+    let spawned = Turn::take().is_some_and(|turn| {
         let (names, place, call, result) = (Arc::clone(names), place.clone(), Arc::clone(call), Arc::clone(&result));
-        move || {
+        let dialler = move || {
+            let _turn = turn;
             *result.lock() = Some(connect(&names, &place, until));
             call.wake();
-        }
-    };
-    let spawned = thread::Builder::new()
-        .name("blaster-dial".into())
-        .stack_size(STACK)
-        .spawn(dialler);
-    let connected = match spawned {
-        Ok(_) => call.wait_for(clock::now(), || result.lock().take())?,
-        // Out of threads: connecting without a way to break it off is better than not connecting.
-        Err(_) => connect(names, &place, until),
+        };
+        let builder = thread::Builder::new().name("blaster-dial".into()).stack_size(STACK);
+        builder.spawn(dialler).is_ok()
+    });
+    let connected = if spawned {
+        call.wait_for(clock::now(), || result.lock().take())?
+    } else {
+        // Connecting without a way to break it off is better than not connecting.
+        connect(names, &place, until)
     };
     ready(connected, call)
+}
+
+/// The place of a dialling thread among [`MOST`], until dropped.
+struct Turn(());
+
+impl Turn {
+    fn take() -> Option<Turn> {
+        let more = |dialling| (dialling < MOST).then_some(dialling + 1);
+        let taken = DIALLING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        taken.is_ok().then_some(Turn(()))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        DIALLING.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 fn ready(connected: Result<TcpStream, Undialled>, call: &CurrentCall) -> Result<TcpStream, Fault> {

@@ -3,6 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::sync::Mutex;
+pub(crate) use thread_budget::Room;
+
+mod cgroup;
+mod figures;
+mod thread_budget;
 
 /// Least time between two warnings that connections cannot be made.
 const EVERY: Duration = Duration::from_secs(5);
@@ -57,34 +62,19 @@ fn are_few(most: u64, workers: usize) -> bool {
     most < (workers as u64).saturating_add(OTHER_FILES)
 }
 
-/// Most files that this process may have open; none where that is endless, or cannot be learnt.
-fn open_files() -> Option<u64> {
-    soft_limit(&std::fs::read_to_string("/proc/self/limits").ok()?)
+/// How many of `wanted` worker threads this machine has room for now.
+pub(crate) fn room_for_workers(wanted: usize) -> Room {
+    figures::read().room(wanted)
 }
 
-/// The soft limit of open files in the words of Linux.
-fn soft_limit(limits: &str) -> Option<u64> {
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_whitespace().next()?.parse().ok()
+/// Most files that this process may have open; none where that is endless, or cannot be learnt.
+fn open_files() -> Option<u64> {
+    figures::soft_limit(&std::fs::read_to_string("/proc/self/limits").ok()?, "Max open files")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_soft_limit_is_the_first_number_of_its_line() {
-        let table = |soft: &str| {
-            format!(
-                "Limit                     Soft Limit           Hard Limit           Units     \n\
-                 Max processes             1                    2                    processes \n\
-                 Max open files            {soft:<20} 524288               files     \n"
-            )
-        };
-        assert_eq!(soft_limit(&table("1024")), Some(1024));
-        assert_eq!(soft_limit(&table("unlimited")), None);
-        assert_eq!(soft_limit(""), None);
-    }
 
     #[test]
     fn as_many_workers_as_files_are_too_many() {
