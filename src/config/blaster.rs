@@ -48,11 +48,11 @@ pub struct BlasterConfig {
     /// a day. Default: [`defaults::CONNECT_TIMEOUT`].
     #[serde(rename = "connect_timeout_s", serialize_with = "write::seconds")]
     pub connect_timeout: Duration,
-    /// Longest time from the end of a request to the first byte of its reply. Default:
-    /// [`defaults::FIRST_BYTE_TIMEOUT`].
+    /// Longest time from the end of a request to the first byte of its reply, and to the first content of it: text, a tool
+    /// call or a refusal in a stream, whatever frames come before it. Default: [`defaults::FIRST_BYTE_TIMEOUT`].
     #[serde(rename = "first_byte_timeout_s", serialize_with = "write::seconds")]
     pub first_byte_timeout: Duration,
-    /// Longest silence after the first byte. Default: [`defaults::IDLE_TIMEOUT`].
+    /// Longest silence after the first content. Default: [`defaults::IDLE_TIMEOUT`].
     #[serde(rename = "idle_timeout_s", serialize_with = "write::seconds")]
     pub idle_timeout: Duration,
     /// Longest time of one request from connecting to the last byte. Default: [`defaults::ATTEMPT_TIMEOUT`].
@@ -253,14 +253,14 @@ impl BlasterConfig {
         self
     }
 
-    /// Sets the longest time to the first byte of a reply: above zero, at most a day.
+    /// Sets the longest time to the first byte of a reply, and to its first content: above zero, at most a day.
     #[must_use]
     pub fn first_byte_timeout(mut self, timeout: Duration) -> Self {
         self.first_byte_timeout = timeout;
         self
     }
 
-    /// Sets the longest silence after the first byte: above zero, at most a day.
+    /// Sets the longest silence after the first content: above zero, at most a day.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;

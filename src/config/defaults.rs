@@ -23,11 +23,11 @@ pub const AUTO_DISABLE_THRESHOLD: u32 = 5;
 /// `connect_timeout_s`: name resolution, TCP and TLS together.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// `first_byte_timeout_s`: a reasoning model may think for minutes before its first byte; the vendor's own SDK
-/// waits for ten.
+/// `first_byte_timeout_s`: a reasoning model may think for minutes before its first byte, or behind the first frames of
+/// a stream; the vendor's own SDK waits for ten.
 pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// `idle_timeout_s`: silence after the first byte.
+/// `idle_timeout_s`: silence after the first content.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// `attempt_timeout_s`: one request from connecting to the last byte.

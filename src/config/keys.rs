@@ -163,9 +163,10 @@ keys! { TOP:
     CONNECT_TIMEOUT = "connect_timeout_s", Form::Seconds { max: DAY_S }, "5", Works,
         "Longest time to resolve the name, connect and finish the TLS handshake.";
     FIRST_BYTE_TIMEOUT = "first_byte_timeout_s", Form::Seconds { max: DAY_S }, "600", Works,
-        "Longest time from the end of a request to the first byte of its reply.";
+        "Longest time from the end of a request to the first byte of its reply, and to the first content: text, a tool \
+         call or a refusal in a stream, whatever frames come before it.";
     IDLE_TIMEOUT = "idle_timeout_s", Form::Seconds { max: DAY_S }, "60", Works,
-        "Longest silence after the first byte.";
+        "Longest silence after the first content.";
     ATTEMPT_TIMEOUT = "attempt_timeout_s", Form::Seconds { max: DAY_S }, "600", Works,
         "Longest time of one request from connecting to the last byte.";
     JOB_TIMEOUT = "job_timeout_s", Form::Seconds { max: DAY_S }, "none", Works + null,

@@ -163,6 +163,8 @@ fn send(
         limits: Limits {
             connect: timeouts.connect,
             first_byte: first_byte.unwrap_or(timeouts.first_byte).min(timeouts.first_byte),
+            // The time of a probe is up to the head of its reply, which lets others follow.
+            first_content: timeouts.first_byte,
             idle: timeouts.idle,
             deadline,
         },
@@ -323,7 +325,7 @@ fn raw(
     mut reply: transport::Reply,
     streamed: bool,
 ) -> Result<Attempted, Fault> {
-    if job.request.has_sink() && streamed {
+    if streamed {
         return raw_stream(shared, job, lease, reply);
     }
     let body = reply.read_to_vec(MAX_BODY)?;
@@ -335,7 +337,7 @@ fn raw(
         return Ok(ended_as(bad_reply(format!("{} with a web page", reply.status))));
     }
     let mut stored = Stored::of(lease);
-    stored.body(&body, streamed);
+    stored.body(&body);
     stored.note(shared, lease);
     if job.request.has_sink() {
         let pieces = [

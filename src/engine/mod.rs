@@ -46,6 +46,7 @@ mod model;
 mod moment;
 mod news;
 mod queue;
+mod raw_events;
 mod raw_look;
 mod run_all;
 #[cfg(test)]

@@ -4,11 +4,13 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::ErrorObject;
+use crate::api::assembler::says_something;
 
 /// What an event is to a stream that has brought no content yet.
 #[derive(Debug, PartialEq)]
 pub(crate) enum RawLook {
-    /// It says that work has begun, or what the filter thought of the prompt.
+    /// It says that work has begun, what the filter thought of the prompt, or that a message or a train of thought is to
+    /// come, which may then take minutes.
     Preamble,
     /// The request has failed, and may be tried elsewhere.
     Failed(ErrorObject),
@@ -27,6 +29,8 @@ struct Frame {
     response: Value,
     #[serde(default)]
     choices: Option<Vec<Value>>,
+    #[serde(default)]
+    item: Value,
 }
 
 impl RawLook {
@@ -43,6 +47,9 @@ impl RawLook {
             (_, Some(error)) => RawLook::Failed(read(error)),
             ("error" | "response.failed", None) => RawLook::Failed(ErrorObject::default()),
             ("response.created" | "response.queued" | "response.in_progress", _) => RawLook::Preamble,
+            ("response.content_part.added" | "response.reasoning_summary_part.added", _) => RawLook::Preamble,
+            ("response.output_item.added", _) if is_empty_item(&frame.item) => RawLook::Preamble,
+            ("keepalive" | "ping", _) => RawLook::Preamble,
             _ => match &frame.choices {
                 // Azure's first frame has no choices, the second one only a role.
                 Some(choices) if choices.iter().all(is_blank) => RawLook::Preamble,
@@ -67,11 +74,18 @@ fn read(error: &Value) -> ErrorObject {
         .unwrap_or_default()
 }
 
+/// Whether a choice says nothing but who speaks.
 fn is_blank(choice: &Value) -> bool {
-    let delta = &choice["delta"];
-    let no_text =
-        delta["content"].as_str().is_none_or(str::is_empty) && choice["text"].as_str().is_none_or(str::is_empty);
-    no_text && choice["finish_reason"].is_null() && delta["tool_calls"].is_null() && delta["refusal"].is_null()
+    let delta = choice["delta"].as_object();
+    let says = |(name, value): (&String, &Value)| name != "role" && says_something(value);
+    !(delta.is_some_and(|delta| delta.iter().any(says))
+        || says_something(&choice["text"])
+        || says_something(&choice["finish_reason"]))
+}
+
+/// Whether what begins is empty still; a call of a tool is not.
+fn is_empty_item(item: &Value) -> bool {
+    matches!(item["type"].as_str(), Some("message" | "reasoning"))
 }
 
 #[cfg(test)]
@@ -100,6 +114,37 @@ mod tests {
             ("", r#"{"choices":[{"index":0,"text":"Hi"}]}"#, "content"),
             (
                 "",
+                r#"{"choices":[{"index":0,"text":"","finish_reason":null}]}"#,
+                "preamble",
+            ),
+            ("", r#"{"choices":[{"index":0,"delta":{"refusal":"I"}}]}"#, "content"),
+            (
+                "",
+                r#"{"choices":[{"index":0,"delta":{"reasoning_content":"Well"}}]}"#,
+                "content",
+            ),
+            (
+                "",
+                r#"{"choices":[{"index":0,"delta":{"function_call":{"name":"f"}}}]}"#,
+                "content",
+            ),
+            (
+                "",
+                r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c","function":{"name":"f"}}]}}]}"#,
+                "content",
+            ),
+            (
+                "",
+                r#"{"choices":[{"index":0,"delta":{"role":"assistant","tool_calls":[],"refusal":null},"finish_reason":""}]}"#,
+                "preamble",
+            ),
+            (
+                "",
+                r#"{"choices":[{"index":0,"content_filter_results":{}}]}"#,
+                "preamble",
+            ),
+            (
+                "",
                 r#"{"error":{"message":"slow down","code":"rate_limit_exceeded"}}"#,
                 "failed",
             ),
@@ -124,6 +169,27 @@ mod tests {
                 r#"{"type":"response.output_text.delta","delta":"Hi"}"#,
                 "content",
             ),
+            (
+                "response.output_item.added",
+                r#"{"type":"response.output_item.added","item":{"type":"reasoning","summary":[]}}"#,
+                "preamble",
+            ),
+            (
+                "response.output_item.added",
+                r#"{"type":"response.output_item.added","item":{"type":"message","content":[]}}"#,
+                "preamble",
+            ),
+            (
+                "response.output_item.added",
+                r#"{"type":"response.output_item.added","item":{"type":"function_call","name":"f"}}"#,
+                "content",
+            ),
+            (
+                "response.content_part.added",
+                r#"{"type":"response.content_part.added","part":{"type":"output_text","text":""}}"#,
+                "preamble",
+            ),
+            ("keepalive", r#"{"type":"keepalive","sequence_number":3}"#, "preamble"),
             ("", "[DONE]", "content"),
         ] {
             let look = match RawLook::at(name, data) {

@@ -2,13 +2,10 @@
 
 use std::borrow::Cow;
 
+use super::shared::Shared;
 use crate::api::{Operation, response_id};
 use crate::balance::Lease;
 use crate::balance::responses::ResponseKey;
-use crate::transport::sse;
-
-use super::shared::Shared;
-use super::streamed::CHUNK;
 
 /// Looks for the response's id in what comes, until it is found.
 #[derive(Debug)]
@@ -34,18 +31,9 @@ impl Stored {
         self.seek(|| response_id::of_event(data));
     }
 
-    /// A whole reply, which may be that of a stream.
-    pub(super) fn body(&mut self, body: &[u8], streamed: bool) {
-        if !streamed {
-            return self.seek(|| response_id::of_body(body));
-        }
-        let mut parser = sse::Parser::new();
-        for piece in body.chunks(CHUNK) {
-            let parsed = parser.push(piece, |event| self.event(event.data));
-            if parsed.is_err() || !matches!(self, Stored::Sought) {
-                return;
-            }
-        }
+    /// A whole reply.
+    pub(super) fn body(&mut self, body: &[u8]) {
+        self.seek(|| response_id::of_body(body));
     }
 
     fn seek<'a>(&mut self, look: impl FnOnce() -> Option<Cow<'a, str>>) {

@@ -2,19 +2,19 @@
 
 use std::io::Read;
 
-use crate::api::assembler::{Assembler, Step};
-use crate::api::{ChatCompletion, Delta, RawReply};
+use crate::api::assembler::{Assembler, DONE, Step};
+use crate::api::{ChatCompletion, Delta, Headers, RawReply};
 use crate::balance::Lease;
 use crate::balance::classify::{bad_reply, classify_error_frame};
 use crate::balance::outcome::{Blame, Outcome};
 use crate::clock;
 use crate::error::StreamProblem;
 use crate::error::fault::{Fault, FaultKind, Phase};
-use crate::transport::{self, Body, Gate, sse};
+use crate::transport::{self, Body, Gate, MAX_BODY, sse};
 
 use super::attempted::{Attempted, Cause, answered, ended_as, failed};
 use super::job::{Job, Reply};
-use super::raw_look::RawLook;
+use super::raw_events::{RawEvents, Stage};
 use super::shared::Shared;
 use super::stored::Stored;
 use super::stream::{Given, RawPiece};
@@ -26,7 +26,7 @@ pub(super) const CHUNK: usize = 8 * 1024;
 const MOST_HELD: usize = 1024 * 1024;
 
 /// A chat that comes as a stream. Complete is what has a finish reason for every choice; how the stream ended
-/// after that does not matter.
+/// after that does not matter, nor does whether the body ends after `[DONE]`.
 #[inline(never)] // for its buffer, as `read`
 pub(super) fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result<Attempted, Fault> {
     let transport::Reply { headers, mut body, .. } = reply;
@@ -39,27 +39,45 @@ pub(super) fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Repl
     let mut parser = sse::Parser::new();
     let mut buffer = [0; CHUNK];
     let mut steps = Vec::new();
+    let mut begun = false;
+    body.awaits_content();
     let fault = loop {
         let read = match body.read(&mut buffer) {
-            Ok(0) => break None,
+            Ok(0) => {
+                if is_delimited(&headers) {
+                    assembler.ends();
+                }
+                break None;
+            }
             Ok(read) => read,
             Err(error) => break Some(Body::fault(&error)),
         };
-        let parsed = parser.push(&buffer[..read], |event| {
-            assembler.push(event.name, event.data, |step| steps.push(step))
-        });
-        if let Err(too_long) = parsed {
+        let mut on = |event: sse::Event<'_>| assembler.push(event.name, event.data, |step| steps.push(step));
+        if let Err(too_long) = parser.push(&buffer[..read], &mut on) {
             break Some(Fault::new(
                 FaultKind::TooLarge,
                 Phase::HeadReceived,
                 too_long.to_string(),
             ));
         }
+        if parser.has_pending(DONE) {
+            on(sse::Event { name: "", data: DONE });
+        }
+        if !begun && assembler.has_content() {
+            begun = true;
+            body.answer_begins();
+        }
+        // What has failed, or is done, is not waited for: the service may keep the body open.
+        let is_over = steps.iter().any(|step| matches!(step, Step::Done | Step::Failed(_)));
         for step in steps.drain(..) {
             let Step::Delta(delta) = step else { continue };
             if let Some(ended) = hand_out(shared, job, delta, || assembler.so_far()) {
                 return Ok(ended);
             }
+        }
+        if is_over {
+            body.drain();
+            break None;
         }
     };
     // A last event without its blank line counts too; where it is too long it was not complete anyway.
@@ -93,7 +111,8 @@ pub(super) fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Repl
     Ok(attempted)
 }
 
-/// A raw stream: held back until the first event with content, so that a failure before it can be tried elsewhere.
+/// A raw stream: held back until the first event with content, so that a failure before it can be tried elsewhere; held
+/// to its end where nobody reads it as it comes.
 #[inline(never)] // for its buffer, as `read`
 pub(super) fn raw_stream(
     shared: &Shared,
@@ -106,15 +125,20 @@ pub(super) fn raw_stream(
         headers,
         mut body,
     } = reply;
-    let mut parser = Some(sse::Parser::new());
+    let has_reader = job.request.has_sink();
+    let mut events = RawEvents::of(lease.operation());
+    let mut is_held = true;
+    let mut is_ending = false;
     let mut held = Vec::new();
     let mut tail = Tail::of(lease.operation());
     let mut stored = Stored::of(lease);
     let mut buffer = [0; CHUNK];
+    body.awaits_content();
     loop {
         let read = match body.read(&mut buffer) {
             Ok(0) => break,
             Ok(read) => read,
+            Err(_) if is_ending => break,
             Err(error) => {
                 let mut attempted = failed(shared, job, &Body::fault(&error));
                 if job.handed_out() && attempted.cause.is_none() {
@@ -123,41 +147,59 @@ pub(super) fn raw_stream(
                 return Ok(attempted);
             }
         };
-        held.extend_from_slice(&buffer[..read]);
-        tail.push(&buffer[..read]);
-        if let Some(looking) = &mut parser {
-            let mut look = RawLook::Preamble;
-            let parsed = looking.push(&buffer[..read], |event| {
-                if look == RawLook::Preamble {
-                    look = RawLook::at(event.name, event.data);
-                    stored.event(event.data);
-                }
-            });
-            match (parsed, look) {
-                (Ok(()), RawLook::Preamble) if held.len() < MOST_HELD => continue,
-                (Ok(()), RawLook::Failed(error)) => {
-                    return Ok(ended_as(classify_error_frame(&error, &headers, clock::wall())));
-                }
-                _ => parser = None,
+        let taken = events.push(&buffer[..read], |data| stored.event(data));
+        held.extend_from_slice(&buffer[..taken]);
+        tail.push(&buffer[..taken]);
+        if is_held {
+            match events.stage() {
+                Stage::Failed(error) => return Ok(ended_as(classify_error_frame(error, &headers, clock::wall()))),
+                Stage::Preamble if held.len() < MOST_HELD => continue,
+                _ => events.take_for_content(),
             }
+            is_held = false;
+            body.answer_begins();
             stored.note(shared, lease);
-            if let Some(ended) = pass_on(shared, job, RawPiece::Head(status, headers.clone())) {
+            if has_reader && let Some(ended) = pass_on(shared, job, RawPiece::Head(status, headers.clone())) {
                 return Ok(ended);
             }
         }
-        if let Some(ended) = pass_on(shared, job, RawPiece::Bytes(std::mem::take(&mut held))) {
+        if !has_reader {
+            if held.len() > MAX_BODY {
+                let message = format!("the body is larger than {MAX_BODY} bytes");
+                return Err(Fault::new(FaultKind::TooLarge, Phase::HeadReceived, message));
+            }
+        } else if let Some(ended) = pass_on(shared, job, RawPiece::Bytes(std::mem::take(&mut held))) {
             return Ok(ended);
         }
+        match events.stage() {
+            Stage::Over => {
+                body.drain();
+                break;
+            }
+            Stage::Ending if !is_ending => {
+                is_ending = true;
+                body.answer_ends();
+            }
+            _ => {}
+        }
     }
-    if parser.is_some() {
+    if is_held {
         let reason = "the stream ended before any content".to_owned();
         return Ok(ended_as(Outcome::Failed {
             blame: Blame::Endpoint,
             reason,
         }));
     }
-    let reply = RawReply::new(status, headers, Vec::new());
+    // With a reader nothing is left of it.
+    let reply = RawReply::new(status, headers, held);
     Ok(answered(Reply::Raw(Box::new(reply)), tail.used()))
+}
+
+/// Whether a body says by itself where it ends, so that a cut is told from its end.
+fn is_delimited(headers: &Headers) -> bool {
+    ["transfer-encoding", "content-length"]
+        .iter()
+        .any(|name| headers.get(name).is_some())
 }
 
 /// Hands a piece to the stream's reader. Some where the attempt ends with that.

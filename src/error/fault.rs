@@ -48,9 +48,9 @@ pub enum FaultKind {
 pub enum TimeoutKind {
     /// `connect_timeout_s`
     Connect,
-    /// `first_byte_timeout_s`
+    /// `first_byte_timeout_s`: nothing of an answer came for so long.
     FirstByte,
-    /// `idle_timeout_s`: nothing came for so long, after the first byte.
+    /// `idle_timeout_s`: nothing came for so long, after the answer had begun.
     Idle,
     /// The deadline of the whole attempt (or of the job, where that is sooner).
     Attempt,
@@ -95,7 +95,7 @@ impl fmt::Display for FaultKind {
             FaultKind::Local => "no connection for want of resources on this machine",
             FaultKind::Tls => "TLS failed",
             FaultKind::Timeout(TimeoutKind::Connect) => "timeout while connecting",
-            FaultKind::Timeout(TimeoutKind::FirstByte) => "timeout before the first byte",
+            FaultKind::Timeout(TimeoutKind::FirstByte) => "timeout before the answer began",
             FaultKind::Timeout(TimeoutKind::Idle) => "reply stalled",
             FaultKind::Timeout(TimeoutKind::Attempt) => "timeout of the attempt",
             FaultKind::Closed => "connection closed by the peer",

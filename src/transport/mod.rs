@@ -4,7 +4,7 @@
 //! [`testing::Scripted`](crate::testing::Scripted) in memory. For one of your own implement [`Transport`] and hand it
 //! to [`Builder::transport`](crate::Builder::transport); what goes wrong below HTTP is told as a [`Fault`].
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,10 @@ pub const MAX_BODY: usize = 64 * 1024 * 1024;
 /// Longest time for the body of a reply that is no success, from its head on: what the head says is worth more than
 /// the words, and is not kept waiting for them.
 pub const REFUSAL_TIME: Duration = Duration::from_secs(5);
+
+/// Most bytes that are read behind a whole answer in search of the end of the body: more than that costs more than a new
+/// connection.
+const MOST_DRAINED: u64 = 64 * 1024;
 
 /// Most memory that is set aside because a reply announces its length; beyond it memory grows with what arrives.
 const TRUSTED_LENGTH: usize = 1024 * 1024;
@@ -96,7 +100,11 @@ pub struct Limits {
     pub connect: Duration,
     /// Longest time from the end of the request to the first byte of the reply.
     pub first_byte: Duration,
-    /// Longest silence after the first byte.
+    /// Longest time from the end of the request to the first content of a good reply: the first text, tool call or
+    /// refusal of a stream, the first byte of any other body that is not blank. The library's own transport keeps to it;
+    /// one that is made by users cannot tell, and has `idle` from the first byte on.
+    pub first_content: Duration,
+    /// Longest silence after that.
     pub idle: Duration,
     /// The end of the whole attempt, connecting and the body included.
     pub deadline: Instant,
@@ -108,7 +116,8 @@ pub struct Reply {
     pub status: u16,
     /// HTTP headers.
     pub headers: Headers,
-    /// The body; must be read to its end for the connection to be used again.
+    /// The body; must be read to its end for the connection to be used again. A stream is not read beyond its last event,
+    /// but for the end of the body where that follows at once.
     pub body: Body,
 }
 
@@ -134,12 +143,65 @@ impl Reply {
 }
 
 /// A body being received. An [`std::io::Error`] it returns carries a [`Fault`] (see [`Body::fault`]).
-pub struct Body(Box<dyn Read + Send>);
+pub struct Body {
+    source: Box<dyn Source>,
+    /// The next byte that is not blank begins the answer. Not so in a stream: its reader knows content when it sees it.
+    any_is_content: bool,
+}
+
+/// Where a body comes from. It learns how far the answer in it has come, by which reads are limited.
+pub(crate) trait Source: Read + Send {
+    /// The answer has begun.
+    fn answer_begins(&mut self);
+
+    /// The answer is whole: from now on reads may wait for a moment, all of them together.
+    fn answer_ends(&mut self);
+}
+
+/// A source of others, whose reads are limited by themselves; it is not read beyond the answer.
+struct Plain<R> {
+    inner: R,
+    answer_ended: bool,
+}
 
 impl Body {
     /// A body read from `source`, whose errors should be made by [`Fault`] → `io::Error::other`.
     pub fn new(source: impl Read + Send + 'static) -> Self {
-        Body(Box::new(source))
+        Self::of(Plain {
+            inner: source,
+            answer_ended: false,
+        })
+    }
+
+    pub(crate) fn of(source: impl Source + 'static) -> Self {
+        Body {
+            source: Box::new(source),
+            any_is_content: true,
+        }
+    }
+
+    /// The reader tells content from what comes before it, and says [`Body::answer_begins`] when it sees some.
+    pub(crate) fn awaits_content(&mut self) {
+        self.any_is_content = false;
+    }
+
+    /// The answer has begun.
+    pub(crate) fn answer_begins(&mut self) {
+        self.any_is_content = false;
+        self.source.answer_begins();
+    }
+
+    /// The answer is whole, whatever more is read. All that can still be of use is the end of the body, after which the
+    /// connection can be used again: it has a moment to come, and where it does not, the body ends in a fault.
+    pub(crate) fn answer_ends(&mut self) {
+        self.any_is_content = false;
+        self.source.answer_ends();
+    }
+
+    /// Reads what is left of a body whose answer is whole.
+    pub(crate) fn drain(mut self) {
+        self.answer_ends();
+        let _ = io::copy(&mut self.take(MOST_DRAINED), &mut io::sink());
     }
 
     /// What an error of reading a body means.
@@ -153,8 +215,29 @@ impl Body {
 }
 
 impl Read for Body {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        self.0.read(buf)
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(buf)?;
+        if self.any_is_content && !buf[..read].trim_ascii().is_empty() {
+            self.answer_begins();
+        }
+        Ok(read)
+    }
+}
+
+impl<R: Read> Read for Plain<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self.answer_ended {
+            false => self.inner.read(buf),
+            true => Ok(0),
+        }
+    }
+}
+
+impl<R: Read + Send> Source for Plain<R> {
+    fn answer_begins(&mut self) {}
+
+    fn answer_ends(&mut self) {
+        self.answer_ended = true;
     }
 }
 

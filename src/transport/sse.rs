@@ -100,6 +100,20 @@ impl Parser {
         Ok(())
     }
 
+    /// Whether what has come of an event that has not ended is exactly this data. Whoever keeps the stream open may never
+    /// send the blank line.
+    #[must_use]
+    pub fn has_pending(&self, data: &str) -> bool {
+        let data = data.as_bytes();
+        match (self.data.split_last(), &*self.line) {
+            (Some((_, pending)), []) => pending == data,
+            (None, line) => line
+                .strip_prefix(b"data:")
+                .is_some_and(|value| value.strip_prefix(b" ").unwrap_or(value) == data),
+            _ => false,
+        }
+    }
+
     /// Ends the stream: an event that lacks its last blank line, or line feed, still counts.
     ///
     /// # Errors
@@ -226,6 +240,30 @@ mod tests {
             let (events, result) = parse(MAX_EVENT, &[stream.as_bytes()]);
             let events: Vec<_> = events.iter().map(|(name, data)| (&**name, &**data)).collect();
             assert_eq!((&*events, result), (expected, Ok(())), "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_that_wants_nothing_but_its_end_is_known() {
+        for (stream, pending) in [
+            ("data: [DONE]", true),
+            ("data:[DONE]", true),
+            ("data: [DONE]\n", true),
+            ("data: [DONE]\r", true),
+            ("data: a\n\ndata: [DONE]\r\n", true),
+            ("event: end\ndata: [DONE]\n", true),
+            ("", false),
+            ("data: [DONE", false),
+            ("data: [DONE]\n\n", false),
+            ("data: [DONE]\nd", false),
+            ("data: a\ndata: [DONE]", false),
+            ("data: a\ndata: [DONE]\n", false),
+            ("data: [DONE] ", false),
+            (": data: [DONE]", false),
+        ] {
+            let mut parser = Parser::new();
+            parser.push(stream.as_bytes(), |_| {}).unwrap();
+            assert_eq!(parser.has_pending("[DONE]"), pending, "{stream:?}");
         }
     }
 

@@ -52,6 +52,9 @@ mod poison;
 /// Endpoints that fail often though not always, or fall silent, and how they come back.
 #[cfg(feature = "sim")]
 mod recovery;
+/// When an answer has begun and when it is whole, on connections that say otherwise.
+#[cfg(feature = "sim")]
+mod replies;
 /// Which deployment a request goes to, and what a deployment is held to.
 #[cfg(feature = "sim")]
 mod routing;

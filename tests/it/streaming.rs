@@ -194,7 +194,7 @@ fn a_failure_before_content_is_made_good_elsewhere() {
             SimDeployment::new("bad").fault(SimFault::always(fault)),
             SimDeployment::new("good"),
         ]);
-        let blaster = build(config(&fleet).idle_timeout(Duration::from_secs(1)));
+        let blaster = build(config(&fleet).first_byte_timeout(Duration::from_secs(1)));
         let mut failed_over = 0;
         for id in 0..2 {
             let mut stream = blaster.stream(ask(id)).unwrap();

@@ -181,7 +181,7 @@ fn take_first(slot: &mut String, text: Option<Text<'_>>) -> Option<String> {
 
 /// Whether a field that is not known may be part of the answer. Flags and numbers are not: a frame that brings only
 /// them must not count as content, after which nothing could be tried again.
-fn says_something(value: &Value) -> bool {
+pub(crate) fn says_something(value: &Value) -> bool {
     match value {
         Value::String(text) => !text.is_empty(),
         Value::Array(items) => !items.is_empty(),

@@ -4,7 +4,10 @@
 //!
 //! An answer is complete when every choice that was asked for has a finish reason. `[DONE]` proves nothing:
 //! it may be missing behind a whole answer, and stand behind half of one. What comes after that point can add
-//! (usage, the verdict of a late filter) but no longer spoil.
+//! (usage, the verdict of a late filter) but no longer spoil; what comes after `[DONE]` is no part of the answer.
+//!
+//! A service may give fewer choices than were asked for. One of which no frame has come is not missed where the stream
+//! came to its end: after a cut it might have been on its way.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +18,7 @@ use super::json::Text;
 use super::{ChatCompletion, Delta, ErrorObject, Usage};
 use crate::error::{BadReply, Incomplete, StreamProblem};
 use draft::Draft;
+pub(crate) use draft::says_something;
 use frame::{Frame, FrameChoice};
 use whole::Whole;
 
@@ -28,6 +32,9 @@ mod whole;
 /// Most bytes that are kept of one answer. The longest ones of 2026 have 128,000 tokens: with a frame for each, 16 MiB
 /// by our count; with five log probabilities told for each, 100.
 pub(crate) const MAX_KEPT: usize = 256 << 20;
+
+/// The data of the event that ends a stream.
+pub(crate) const DONE: &str = "[DONE]";
 
 /// What an event brought.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,10 +59,23 @@ pub struct Assembler {
     kept: usize,
     has_content: bool,
     problem: Option<StreamProblem>,
+    end: End,
     head: Head,
     choices: BTreeMap<u32, Draft>,
     usage: Option<Box<RawValue>>,
     prompt_filter_results: Option<Box<RawValue>>,
+}
+
+/// How the stream has ended, as far as that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum End {
+    /// Not, or by a cut.
+    #[default]
+    None,
+    /// Of itself: nothing was cut off.
+    Clean,
+    /// By `[DONE]`.
+    Done,
 }
 
 /// What all frames of an answer share.
@@ -79,6 +99,7 @@ impl Assembler {
             kept: 0,
             has_content: false,
             problem: None,
+            end: End::default(),
             head: Head::default(),
             choices: BTreeMap::new(),
             usage: None,
@@ -98,10 +119,11 @@ impl Assembler {
     /// Takes the next event: its name (`message` or empty where it has none) and its data.
     pub fn push(&mut self, event: &str, data: &str, mut on: impl FnMut(Step)) {
         let data = data.trim_ascii();
-        if data.is_empty() || self.problem.is_some() {
+        if data.is_empty() || self.problem.is_some() || self.end == End::Done {
             return;
         }
-        if data == "[DONE]" {
+        if data == DONE {
+            self.end = End::Done;
             return on(Step::Done);
         }
         if let Err(problem) = self.read(event, data, &mut on) {
@@ -118,6 +140,13 @@ impl Assembler {
     #[must_use]
     pub fn has_content(&self) -> bool {
         self.has_content
+    }
+
+    /// The stream has come to its end, and nothing was cut off.
+    pub fn ends(&mut self) {
+        if self.end == End::None {
+            self.end = End::Clean;
+        }
     }
 
     /// Whether every choice that was asked for or seen has its finish reason.
@@ -165,7 +194,8 @@ impl Assembler {
             .iter()
             .find(|(_, draft)| !draft.is_finished())
             .map(|(index, _)| *index);
-        let unseen = (0..self.expected).find(|index| !self.choices.contains_key(index));
+        let all_have_come = self.end != End::None && !self.choices.is_empty();
+        let unseen = (0..self.expected).find(|index| !all_have_come && !self.choices.contains_key(index));
         [seen, unseen].into_iter().flatten().min()
     }
 

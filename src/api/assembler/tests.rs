@@ -178,10 +178,61 @@ fn an_error_in_the_stream_ends_it() {
 
 #[test]
 fn what_comes_behind_a_whole_answer_cannot_spoil_it() {
-    for late in [ERROR, "{\"cut", ANNOTATION, "", "[DONE]", "{}"] {
+    for late in [ERROR, "{\"cut", ANNOTATION, "", "{}"] {
         let run = one(&[ROLE, HEY, STOP, late, USAGE]);
         assert_eq!(run.completion().text(), Some("Hey"), "{late}");
         assert!(run.completion().usage().is_some() && !run.failed(), "{late}");
+    }
+}
+
+#[test]
+fn what_comes_after_done_is_no_part_of_the_answer() {
+    let more = frame(json!({"content": " and more"}), None);
+    for late in [&*more, ERROR, LATE_BLOCK, USAGE, "{\"cut", "[DONE]"] {
+        let run = one(&[ROLE, HEY, STOP, "[DONE]", late]);
+        assert_eq!(run.completion().text(), Some("Hey"), "{late}");
+        assert_eq!(run.completion().finish_reason(), Some(&FinishReason::Stop), "{late}");
+        assert!(run.completion().usage().is_none() && !run.failed(), "{late}");
+        assert_eq!(run.steps.last(), Some(&Step::Done), "{late}");
+        assert_eq!(run.deltas().count(), 2, "{late}");
+    }
+    // Nor does it finish what was not finished.
+    let run = one(&[ROLE, HEY, "[DONE]", STOP]);
+    assert_eq!(run.problem(), &StreamProblem::Cut { choice: 0 });
+}
+
+#[test]
+fn fewer_choices_than_were_asked_for_are_an_answer_after_a_clean_end_alone() {
+    let role = |index: u32| format!(r#"{{"choices":[{{"index":{index},"delta":{{"role":"assistant"}}}}]}}"#);
+    let filter = |index: u32| format!(r#"{{"choices":[{{"index":{index},"content_filter_results":{{}}}}]}}"#);
+    let whole = |index: u32| {
+        format!(r#"{{"choices":[{{"index":{index},"delta":{{"content":"{index}"}},"finish_reason":"stop"}}]}}"#)
+    };
+    let (a, b) = (whole(0), whole(1));
+    // (choices asked for, frames, which choice is missed: after a cut, after the end of the body)
+    for (expected, frames, cut, ended) in [
+        (2, &[&*a][..], Some(1), None),
+        (2, &[&a, "[DONE]"], None, None),
+        (2, &[&b, "[DONE]"], None, None),
+        (3, &[&b, &a, "[DONE]"], None, None),
+        (2, &[&role(1), &a, "[DONE]"], Some(1), Some(1)),
+        (2, &[&filter(1), &a], Some(1), Some(1)),
+        (2, &[&role(0), "[DONE]"], Some(0), Some(0)),
+        (2, &[FILTER, "[DONE]"], Some(0), Some(0)),
+        (1, &["[DONE]"], Some(0), Some(0)),
+        (1, &[], Some(0), Some(0)),
+    ] {
+        let missed = |ends: bool| {
+            let mut assembler = Assembler::new(expected);
+            frames.iter().for_each(|frame| assembler.push("", frame, drop));
+            if ends {
+                assembler.ends();
+            }
+            assembler.finish().err().map(|incomplete| incomplete.problem)
+        };
+        let problem = |choice: Option<u32>| choice.map(|choice| StreamProblem::Cut { choice });
+        assert_eq!(missed(false), problem(cut), "{expected} {frames:?}");
+        assert_eq!(missed(true), problem(ended), "{expected} {frames:?}");
     }
 }
 

@@ -13,6 +13,7 @@ fn limits() -> Limits {
     Limits {
         connect: MINUTE,
         first_byte: MINUTE,
+        first_content: MINUTE,
         idle: MINUTE,
         deadline: clock::now() + 2 * MINUTE,
     }

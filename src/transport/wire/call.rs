@@ -12,13 +12,16 @@
 //! | Waiting    | the first read                | `first_byte` after that                  | `FirstByte`    |
 //! | Receiving  | the first byte of the reply   | `idle` per silence                       | `Idle`         |
 //! | Refused    | the head of a refusal         | the same, and `REFUSAL_TIME` in all      | `Idle`         |
+//! | Preamble   | the head of a good reply      | `first_content` after the first read     | `FirstByte`    |
+//! | Receiving  | the answer's first content    | `idle` per silence                       | `Idle`         |
+//! | Ending     | the answer's last byte        | `END_TIME` in all                        | `Idle`         |
 //!
 //! Whatever the stage, the attempt's deadline is an end, so a drip of bytes cannot stretch it (`Attempt`).
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -44,6 +47,8 @@ pub(super) struct CurrentCall {
 struct State {
     cancelled: bool,
     stage: Stage,
+    /// When the reply was first waited for.
+    asked: Option<Instant>,
     /// A byte of the request went to the socket.
     written: bool,
     /// The socket has served a call before.
@@ -68,7 +73,19 @@ enum Stage {
     Refused {
         until: Instant,
     },
+    /// Receiving what comes before the answer.
+    Preamble {
+        until: Instant,
+    },
+    /// Receiving what comes behind it.
+    Ending {
+        until: Instant,
+    },
 }
+
+/// How long the end of a body may take that holds a whole answer, for the sake of its connection. The service writes both
+/// in one go; who keeps the body open keeps nobody waiting.
+const END_TIME: Duration = Duration::from_millis(50);
 
 /// The end of one wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +124,7 @@ impl CurrentCall {
             state: Mutex::new(State {
                 cancelled: false,
                 stage: Stage::Sending,
+                asked: None,
                 written: false,
                 reused: false,
                 socket: Weak::new(),
@@ -192,7 +210,7 @@ impl CurrentCall {
     /// Bytes of the reply came (not: of a handshake or from a proxy).
     pub(super) fn received(&self) {
         let mut state = self.state.lock();
-        if !matches!(state.stage, Stage::Connecting { .. } | Stage::Refused { .. }) {
+        if matches!(state.stage, Stage::Sending | Stage::Waiting { .. }) {
             state.stage = Stage::Receiving;
         }
     }
@@ -213,6 +231,24 @@ impl CurrentCall {
         };
     }
 
+    /// The head of a good reply has come, and nothing of the answer yet.
+    pub(super) fn admitted(&self, now: Instant) {
+        let mut state = self.state.lock();
+        state.stage = Stage::Preamble {
+            until: state.asked.unwrap_or(now) + self.limits.first_content,
+        };
+    }
+
+    /// The answer has begun to come.
+    pub(super) fn answer_begins(&self) {
+        self.state.lock().stage = Stage::Receiving;
+    }
+
+    /// The answer has come.
+    pub(super) fn answer_ends(&self, now: Instant) {
+        self.state.lock().stage = Stage::Ending { until: now + END_TIME };
+    }
+
     /// How long a read may block. The first one after the request starts the wait for the first byte.
     ///
     /// # Errors
@@ -220,6 +256,7 @@ impl CurrentCall {
     pub(super) fn read_limit(&self, now: Instant) -> Result<WaitLimit, Fault> {
         let mut state = self.state.lock();
         if state.stage == Stage::Sending {
+            state.asked = Some(now);
             state.stage = Stage::Waiting {
                 until: now + self.limits.first_byte,
             };
@@ -237,6 +274,8 @@ impl CurrentCall {
             Stage::Waiting { until } => (until, TimeoutKind::FirstByte),
             Stage::Receiving => (now + self.limits.idle, TimeoutKind::Idle),
             Stage::Refused { until } => (until.min(now + self.limits.idle), TimeoutKind::Idle),
+            Stage::Preamble { until } => (until, TimeoutKind::FirstByte),
+            Stage::Ending { until } => (until, TimeoutKind::Idle),
         };
         let limit = if until <= self.limits.deadline {
             WaitLimit { until, kind }
@@ -264,6 +303,10 @@ impl CurrentCall {
             TimeoutKind::FirstByte if matches!(state.stage, Stage::Sending) => {
                 format!("the peer took nothing of the request for {:?}", self.limits.first_byte)
             }
+            TimeoutKind::FirstByte if matches!(state.stage, Stage::Preamble { .. }) => {
+                let limit = self.limits.first_content;
+                format!("nothing of an answer within {limit:?} of the request, though its head came")
+            }
             TimeoutKind::FirstByte => format!("no reply within {:?} of the request", self.limits.first_byte),
             TimeoutKind::Idle => format!("nothing came for {:?}", self.limits.idle),
             TimeoutKind::Attempt => "the deadline of the attempt passed".to_owned(),
@@ -280,7 +323,10 @@ impl CurrentCall {
         if state.cancelled {
             return cancelled(&state);
         }
-        let begun = matches!(state.stage, Stage::Receiving | Stage::Refused { .. });
+        let begun = !matches!(
+            state.stage,
+            Stage::Connecting { .. } | Stage::Sending | Stage::Waiting { .. }
+        );
         let stale = kind == FaultKind::Closed && state.reused && !begun;
         Fault::new(if stale { FaultKind::Stale } else { kind }, phase(&state), message)
     }
@@ -354,6 +400,7 @@ mod tests {
         let limits = Limits {
             connect: 5 * SECOND,
             first_byte: 20 * SECOND,
+            first_content: 30 * SECOND,
             idle: 10 * SECOND,
             deadline: t0 + 60 * SECOND,
         };
@@ -405,6 +452,28 @@ mod tests {
         let t3 = t2 + 3 * SECOND;
         assert_eq!(call.read_limit(t3), limit(t3 + 10 * SECOND, TimeoutKind::Idle));
         assert_eq!(call.read_limit(t3 + SECOND), limit(t3 + 11 * SECOND, TimeoutKind::Idle));
+
+        // Whatever comes before the answer does not stretch the wait for it, which began with the first read.
+        call.admitted(t3);
+        for seconds in [0, 9, 26] {
+            call.received();
+            let now = t3 + seconds * SECOND;
+            assert_eq!(call.read_limit(now), limit(t2 + 30 * SECOND, TimeoutKind::FirstByte));
+        }
+        assert_eq!(
+            timeout_of(call.read_limit(t2 + 30 * SECOND)),
+            FaultKind::Timeout(TimeoutKind::FirstByte)
+        );
+        call.answer_begins();
+        let t4 = t3 + 26 * SECOND;
+        assert_eq!(call.read_limit(t4), limit(t4 + 10 * SECOND, TimeoutKind::Idle));
+        call.answer_ends(t4);
+        call.received();
+        assert_eq!(call.read_limit(t4), limit(t4 + END_TIME, TimeoutKind::Idle));
+        assert_eq!(
+            timeout_of(call.read_limit(t4 + END_TIME)),
+            FaultKind::Timeout(TimeoutKind::Idle)
+        );
     }
 
     #[test]

@@ -225,6 +225,7 @@ mod tests {
         let limits = Limits {
             connect,
             first_byte: minute,
+            first_content: minute,
             idle: minute,
             deadline: clock::now() + minute,
         };

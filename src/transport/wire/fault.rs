@@ -124,6 +124,7 @@ mod tests {
         let limits = Limits {
             connect: second,
             first_byte: second,
+            first_content: second,
             idle: second,
             deadline: clock::now() + second,
         };

@@ -34,7 +34,7 @@ use ureq::{Agent, BodyReader, Proxy, ProxyProtocol};
 use crate::api::{Headers, Operation};
 use crate::clock;
 use crate::error::fault::{Fault, FaultKind, Phase};
-use crate::transport::{Auth, Body, Call, Method, Observer, Reply, Target, Transport, target};
+use crate::transport::{Auth, Body, Call, Method, Observer, Reply, Source, Target, Transport, target};
 use call::CurrentCall;
 use connect::{NoResolver, Told, WireConnector};
 use headers::Template;
@@ -301,13 +301,14 @@ impl Transport for UreqTransport {
             }
         };
         let (head, body) = sent.map_err(|error| fault::of(error, &current))?.into_parts();
-        if !head.status.is_success() {
-            current.refused(clock::now());
+        match head.status.is_success() {
+            true => current.admitted(clock::now()),
+            false => current.refused(clock::now()),
         }
         Ok(Reply {
             status: head.status.as_u16(),
             headers: Headers::from(head.headers),
-            body: Body::new(ReplyBody {
+            body: Body::of(ReplyBody {
                 reader: body.into_reader(),
                 call: current,
             }),
@@ -353,6 +354,16 @@ impl Read for ReplyBody {
                 ..fault
             })
         })
+    }
+}
+
+impl Source for ReplyBody {
+    fn answer_begins(&mut self) {
+        self.call.answer_begins();
+    }
+
+    fn answer_ends(&mut self) {
+        self.call.answer_ends(clock::now());
     }
 }
 

@@ -1,5 +1,6 @@
 //! Each time limit, told apart by its kind.
 
+use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
@@ -104,12 +105,54 @@ fn the_reply_stalls() {
         check(&transport(&server.url()), limits, TimeoutKind::Idle, phase);
     };
     idle("HTTP/1.1 200 OK\r\nconten", Phase::Written);
-    idle("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n", Phase::HeadReceived);
     idle("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel", Phase::HeadReceived);
     idle(
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nhel\r\n",
         Phase::HeadReceived,
     );
+}
+
+#[test]
+fn a_good_head_and_blank_bytes_are_no_answer_yet() {
+    for bytes in [
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\n \r\n\r\n",
+    ] {
+        let server = falls_silent_after(bytes);
+        let limits = Limits {
+            first_content: SHORT,
+            ..long()
+        };
+        check(
+            &transport(&server.url()),
+            limits,
+            TimeoutKind::FirstByte,
+            Phase::HeadReceived,
+        );
+    }
+}
+
+#[test]
+fn an_answer_that_is_whole_waits_for_no_limit_and_takes_its_connection_back_only_where_the_body_ends() {
+    let server = Server::start(|mut peer, number| {
+        while peer.request().is_some() {
+            peer.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nyes\r\n");
+            peer.send(if number == 0 {
+                "3\r\nand\r\n"
+            } else {
+                "3\r\nand\r\n0\r\n\r\n"
+            });
+        }
+    });
+    let transport = transport(&server.url());
+    for connections in [1, 2, 2] {
+        let mut body = Ask::default().head(&transport).unwrap().body;
+        let mut answer = [0; 3];
+        body.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"yes");
+        body.drain();
+        assert_eq!(server.accepted(), connections);
+    }
 }
 
 #[test]

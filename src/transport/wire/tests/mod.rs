@@ -40,6 +40,7 @@ fn long() -> Limits {
     Limits {
         connect: LONG,
         first_byte: LONG,
+        first_content: LONG,
         idle: LONG,
         deadline: clock::now() + 2 * LONG,
     }
