@@ -16,6 +16,7 @@ use serde::de::{self, Deserializer as _, MapAccess};
 use serde_json::value::RawValue;
 
 use super::Operation;
+use super::send_stream_options::SendStreamOptions;
 use crate::error::RequestError;
 
 /// A body that waits: 24 bytes and the text itself.
@@ -26,13 +27,15 @@ pub(crate) struct RequestBody {
     marks: Marks,
 }
 
-/// What a deployment adds to a chat request that does not say it itself.
+/// What a deployment adds to a chat request that does not say it itself, and what it is not sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Defaults {
     /// Sampling temperature.
     pub temperature: Option<f64>,
     /// Most tokens of the answer, hidden reasoning included.
     pub max_completion_tokens: Option<u32>,
+    /// Whether `stream_options` are sent, of whatever request.
+    pub send_stream_options: SendStreamOptions,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +53,21 @@ enum Shape {
 struct Marks {
     choices: u16,
     stream: bool,
-    /// Whether the reply's usage is the caller's affair: the request has `stream_options`, or its reply is passed on as
-    /// bytes, in which a frame that nobody asked for would show.
-    usage_decided: bool,
+    usage: UsageMark,
     temperature: bool,
     token_limit: bool,
+}
+
+/// Who decides whether a stream tells its usage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum UsageMark {
+    /// Nobody has: it is asked for.
+    Open,
+    /// The caller has, by nothing: it wants no `stream_options`, or its reply is passed on as bytes, in which a frame that
+    /// nobody asked for would show.
+    Declined,
+    /// The caller has, by `stream_options`.
+    Given,
 }
 
 impl RequestBody {
@@ -85,19 +98,28 @@ impl RequestBody {
         let text = std::str::from_utf8(bytes).map_err(|error| bad(error.to_string()))?;
         let reader = ObjectReader {
             writer: BodyWriter::new(operation, bytes.len()),
-            model: None,
+            taken_out: "model",
+            value: None,
         };
         let mut json = serde_json::Deserializer::from_str(text);
         let (mut writer, model) = json.deserialize_map(reader).map_err(|error| bad(error.to_string()))?;
         json.end().map_err(|error| bad(error.to_string()))?;
-        writer.marks.usage_decided = true;
+        let model = match model.map(|model| serde_json::from_str(model.get())) {
+            None => None,
+            Some(Ok(model)) => model,
+            Some(Err(_)) => return Err(bad("`model` must be text or null".to_owned())),
+        };
+        if writer.marks.usage == UsageMark::Open {
+            writer.marks.usage = UsageMark::Declined;
+        }
         Ok((writer.finish(), model))
     }
 
     /// Appends the whole body to `out`: our members, then `model`, then what the request leaves open.
     ///
     /// To a chat request `defaults` are added, each only where the request does not set it (`null` is set), and a
-    /// streaming one asks for its usage unless it has `stream_options` of its own or was taken from a caller's body.
+    /// streaming one asks for its usage unless it has `stream_options` of its own or was taken from a caller's body. Where
+    /// the deployment is sent no `stream_options`, none are added and those of the request are taken out.
     pub(crate) fn render(&self, model: Option<&str>, defaults: Defaults, out: &mut Vec<u8>) {
         if self.shape == Shape::Opaque {
             out.extend_from_slice(&self.bytes);
@@ -107,7 +129,12 @@ impl RequestBody {
         out.reserve(self.bytes.len() + model.map_or(0, str::len) + 128);
         out.push(b'{');
         let start = out.len();
-        out.extend_from_slice(&self.bytes);
+        let never = defaults.send_stream_options == SendStreamOptions::Never;
+        if never && self.marks.usage == UsageMark::Given {
+            out.extend_from_slice(&self.without("stream_options"));
+        } else {
+            out.extend_from_slice(&self.bytes);
+        }
         if let Some(model) = model {
             put(out, start, "model", model);
         }
@@ -118,12 +145,30 @@ impl RequestBody {
             if let Some(limit) = defaults.max_completion_tokens.filter(|_| !self.marks.token_limit) {
                 put(out, start, "max_completion_tokens", &limit);
             }
-            if self.adds_usage() {
+            if self.adds_usage() && !never {
                 separate(out, start);
                 out.extend_from_slice(br#""stream_options":{"include_usage":true}"#);
             }
         }
         out.push(b'}');
+    }
+
+    /// The members without that one.
+    fn without(&self, key: &'static str) -> Vec<u8> {
+        let reader = ObjectReader {
+            writer: BodyWriter {
+                bytes: Vec::with_capacity(self.bytes.len()),
+                shape: self.shape,
+                marks: self.marks,
+            },
+            taken_out: key,
+            value: None,
+        };
+        let object = [b"{", &*self.bytes, b"}"].concat();
+        let (writer, _) = serde_json::Deserializer::from_slice(&object)
+            .deserialize_map(reader)
+            .expect("members were read or written as JSON");
+        writer.bytes
     }
 
     /// What waits: the members of an object without its braces, or a body that is sent as it is.
@@ -140,7 +185,7 @@ impl RequestBody {
     /// Whether rendering asks for a usage frame that the caller did not ask for, and should not see.
     #[must_use]
     pub(crate) fn adds_usage(&self) -> bool {
-        self.shape == Shape::Chat && self.marks.stream && !self.marks.usage_decided
+        self.shape == Shape::Chat && self.marks.stream && self.marks.usage == UsageMark::Open
     }
 
     /// How many choices are asked for (`n`), at least 1.
@@ -181,8 +226,13 @@ impl BodyWriter {
         }
     }
 
-    /// Adds a member whose value is JSON text already.
+    /// Adds a member whose value is JSON text already. `stream_options` of `null` are none: some deployments refuse the
+    /// very name.
     pub(crate) fn member(&mut self, key: &str, json: &str) {
+        if key == "stream_options" && json == "null" {
+            self.marks.usage = UsageMark::Declined;
+            return;
+        }
         separate(&mut self.bytes, 0);
         put_json(&mut self.bytes, key);
         self.bytes.push(b':');
@@ -226,7 +276,7 @@ impl Marks {
     const NONE: Marks = Marks {
         choices: 1,
         stream: false,
-        usage_decided: false,
+        usage: UsageMark::Open,
         temperature: false,
         token_limit: false,
     };
@@ -236,7 +286,7 @@ impl Marks {
             // `null` and what is no number count as the default; the service will say so if it disagrees.
             "n" => self.choices = json.parse().unwrap_or(1).max(1),
             "stream" => self.stream = json == "true",
-            "stream_options" => self.usage_decided = true,
+            "stream_options" => self.usage = UsageMark::Given,
             "temperature" => self.temperature = true,
             "max_tokens" | "max_completion_tokens" => self.token_limit = true,
             _ => {}
@@ -244,14 +294,15 @@ impl Marks {
     }
 }
 
-/// Reads the members of an object into a [`BodyWriter`], except its model.
-struct ObjectReader {
+/// Reads the members of an object into a [`BodyWriter`], except one, whose last value it gives.
+struct ObjectReader<'de> {
     writer: BodyWriter,
-    model: Option<String>,
+    taken_out: &'static str,
+    value: Option<&'de RawValue>,
 }
 
-impl<'de> de::Visitor<'de> for ObjectReader {
-    type Value = (BodyWriter, Option<String>);
+impl<'de> de::Visitor<'de> for ObjectReader<'de> {
+    type Value = (BodyWriter, Option<&'de RawValue>);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
@@ -260,14 +311,13 @@ impl<'de> de::Visitor<'de> for ObjectReader {
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
         while let Some(key) = map.next_key::<&RawValue>()? {
             let value: &RawValue = map.next_value()?;
-            if plain(key).map_err(de::Error::custom)? == "model" {
-                self.model =
-                    serde_json::from_str(value.get()).map_err(|_| de::Error::custom("`model` must be text or null"))?;
+            if plain(key).map_err(de::Error::custom)? == self.taken_out {
+                self.value = Some(value);
             } else {
                 self.writer.verbatim(key, value).map_err(de::Error::custom)?;
             }
         }
-        Ok((self.writer, self.model))
+        Ok((self.writer, self.value))
     }
 }
 
@@ -304,6 +354,7 @@ mod tests {
     const BOTH: Defaults = Defaults {
         temperature: Some(0.5),
         max_completion_tokens: Some(9),
+        send_stream_options: SendStreamOptions::Auto,
     };
 
     fn read(operation: &Operation, body: &str) -> (RequestBody, Option<String>) {
@@ -418,6 +469,43 @@ mod tests {
             assert_eq!(rendered(&body, None, BOTH), format!("{{{}}}", parts.join(",")));
             assert!(!body.adds_usage(), "{members}");
         }
+    }
+
+    #[test]
+    fn a_deployment_that_takes_no_stream_options_is_sent_none() {
+        let never = Defaults {
+            send_stream_options: SendStreamOptions::Never,
+            ..Defaults::default()
+        };
+        for (operation, body, sent) in [
+            (
+                CHAT,
+                r#"{"a":1e400,"stream_options" : {"include_usage":true},"stream":true,"k\"":[ 1 ]}"#,
+                r#"{"a":1e400,"stream":true,"k\"":[ 1 ],"model":"m"}"#,
+            ),
+            (
+                Operation::Responses,
+                r#"{"stream":true,"stream\u005foptions":{"include_obfuscation":false}}"#,
+                r#"{"stream":true,"model":"m"}"#,
+            ),
+            (
+                CHAT,
+                r#"{"stream_options":null,"stream_options":{}}"#,
+                r#"{"model":"m"}"#,
+            ),
+            (
+                CHAT,
+                r#"{"x":"stream_options"}"#,
+                r#"{"x":"stream_options","model":"m"}"#,
+            ),
+        ] {
+            assert_eq!(rendered(&read(&operation, body).0, Some("m"), never), sent);
+        }
+        let mut writer = BodyWriter::new(&CHAT, 0);
+        writer.member("stream", "true");
+        let body = writer.finish();
+        assert!(body.adds_usage());
+        assert_eq!(rendered(&body, None, never), r#"{"stream":true}"#);
     }
 
     #[test]

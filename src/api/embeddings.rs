@@ -253,6 +253,7 @@ mod tests {
         let defaults = Defaults {
             temperature: Some(0.5),
             max_completion_tokens: Some(5),
+            ..Defaults::default()
         };
         request.prepare().unwrap().body.render(Some("m"), defaults, &mut out);
         String::from_utf8(out).unwrap()

@@ -65,6 +65,7 @@ mod request;
 pub(crate) mod response_id;
 mod seconds;
 mod secret;
+pub(crate) mod send_stream_options;
 mod tool;
 mod tool_call;
 mod usage;

@@ -11,7 +11,8 @@ use crate::error::RequestError;
 ///
 /// Of a JSON object only the top-level `model` is read: it picks the deployment, whose own name takes its place,
 /// at the end. All other members keep their bytes and their order. To a chat request a deployment's configured defaults are
-/// added where the body leaves them open. A stream brings its usage only where the body asks for it by `stream_options`.
+/// added where the body leaves them open. A stream brings its usage only where the body asks for it by `stream_options`,
+/// which are taken out for a deployment whose `send_stream_options` is `never`.
 ///
 /// What the Responses API stores belongs to one resource. A request whose `previous_response_id` came from this blaster,
 /// and one for `responses/{id}`, waits for the deployment that answered then, and fails at once where that one is

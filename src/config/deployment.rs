@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{Auth, Kind, Sku, defaults, write};
+use super::{Auth, Kind, SendStreamOptions, Sku, defaults, write};
 use crate::api::{Operation, Secret};
 
 /// One deployment to send to: an entry of `deployments` in a configuration file.
@@ -70,6 +70,8 @@ pub struct DeploymentConfig {
     /// Most tokens of an answer, 1 or more, sent where the request sets no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_completion_tokens: Option<u32>,
+    /// Whether it is sent `stream_options`.
+    pub send_stream_options: SendStreamOptions,
     /// Requests a minute, 1 or more; none: not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rpm_limit: Option<u32>,
@@ -111,6 +113,7 @@ impl DeploymentConfig {
             headers: Vec::new(),
             temperature: None,
             max_completion_tokens: None,
+            send_stream_options: SendStreamOptions::default(),
             rpm_limit: None,
             tpm_limit: None,
             quota_window: defaults::QUOTA_WINDOW,
@@ -194,6 +197,13 @@ impl DeploymentConfig {
     #[must_use]
     pub fn max_completion_tokens(mut self, tokens: u32) -> Self {
         self.max_completion_tokens = Some(tokens);
+        self
+    }
+
+    /// Sets whether it is sent `stream_options`.
+    #[must_use]
+    pub fn send_stream_options(mut self, send: SendStreamOptions) -> Self {
+        self.send_stream_options = send;
         self
     }
 

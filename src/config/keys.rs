@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Kind, Sku, Strategy};
+use super::{Kind, SendStreamOptions, Sku, Strategy};
 
 /// One key.
 #[derive(Debug)]
@@ -122,6 +122,7 @@ const STRATEGIES: [&str; 6] = [
     Strategy::TwoChoices.name(),
 ];
 const KINDS: [&str; 2] = [Kind::Azure.name(), Kind::OpenAi.name()];
+const SEND_STREAM_OPTIONS: [&str; 2] = [SendStreamOptions::Auto.name(), SendStreamOptions::Never.name()];
 const SKUS: [&str; 2] = [Sku::Standard.name(), Sku::Provisioned.name()];
 
 /// Makes a static of each key, and a table of all of them in this order. `+ null` is for `nullable`.
@@ -226,6 +227,9 @@ keys! { DEPLOYMENT:
         "Sent where the request sets none.";
     MAX_COMPLETION_TOKENS = "max_completion_tokens", Form::Whole { min: 1, max: COUNT_MAX }, "none", Works + null,
         "Sent where the request sets no limit.";
+    SEND_OPTIONS = "send_stream_options", Form::OneOf(&SEND_STREAM_OPTIONS), "\"auto\"", Works,
+        "`never` for a deployment that refuses `stream_options` with 400: it is sent none, not a request's own either, and \
+         its streams tell no usage. `auto` sends those of the request and asks for the usage of a streamed chat that has none.";
     RPM_LIMIT = "rpm_limit", Form::Whole { min: 1, max: COUNT_MAX }, "none", Works + null,
         "Requests a minute.";
     TPM_LIMIT = "tpm_limit", Form::Whole { min: 1, max: COUNT_MAX }, "none", Works + null,

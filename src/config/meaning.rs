@@ -9,7 +9,7 @@ use super::env::{Env, expand};
 use super::file::{Fields, File};
 use super::json::{Node, Sort};
 use super::keys::{self, Key};
-use super::{Auth, BlasterConfig, DeploymentConfig, Kind, ProxyUrl, QuotaGroup, Sku, Strategy};
+use super::{Auth, BlasterConfig, DeploymentConfig, Kind, ProxyUrl, QuotaGroup, SendStreamOptions, Sku, Strategy};
 use crate::api::Secret;
 
 /// The configuration that `file` describes. Where something is missing or of a wrong type, there is a complaint and
@@ -109,6 +109,10 @@ fn deployment(read: &mut Reader<'_, '_>) -> DeploymentConfig {
     set(&mut config.headers, read.headers());
     config.temperature = read.number(&keys::TEMPERATURE);
     config.max_completion_tokens = read.number(&keys::MAX_COMPLETION_TOKENS);
+    set(
+        &mut config.send_stream_options,
+        read.one_of(&keys::SEND_OPTIONS, SendStreamOptions::named),
+    );
     config.rpm_limit = read.number(&keys::RPM_LIMIT);
     config.tpm_limit = read.number(&keys::TPM_LIMIT);
     set(&mut config.priority, read.number(&keys::PRIORITY));

@@ -19,6 +19,7 @@ pub use from_env::{FromEnv, from_vars};
 pub use kind::Kind;
 pub use proxy::ProxyUrl;
 pub use quota_group::QuotaGroup;
+pub use send_stream_options::SendStreamOptions;
 pub use sku::Sku;
 pub use strategy::Strategy;
 
@@ -38,6 +39,7 @@ mod nearest;
 mod proxy;
 mod quota_group;
 mod rules;
+mod send_stream_options;
 mod sku;
 mod strategy;
 mod url;

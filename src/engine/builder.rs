@@ -300,6 +300,7 @@ fn info(deployment: &DeploymentConfig) -> EndpointInfo {
         defaults: RequestDefaults {
             temperature: deployment.temperature,
             max_completion_tokens: deployment.max_completion_tokens,
+            send_stream_options: deployment.send_stream_options,
         },
         timeout: deployment.timeout,
     }

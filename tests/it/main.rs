@@ -22,6 +22,9 @@ mod child;
 /// How a blaster ends: closed, drained or dropped, whatever is under way.
 #[cfg(feature = "sim")]
 mod closing;
+/// A server whose conversations a test writes.
+#[cfg(feature = "sim")]
+mod conversing;
 /// Refusals for want of quota.
 #[cfg(feature = "sim")]
 mod cooldowns;

@@ -10,7 +10,7 @@ use azure_openai_blaster::api::{ChatCompletion, ChatRequest, Delta, Operation, R
 use azure_openai_blaster::config::{BlasterConfig, DeploymentConfig, Kind};
 use azure_openai_blaster::{Blaster, JobHandle};
 
-use crate::canned::{Conversation, Conversing};
+use crate::conversing::{Conversation, Conversing};
 use crate::support::{PATIENCE, wait};
 
 const SSE: &str = "200 OK\r\ncontent-type: text/event-stream";

@@ -5,12 +5,13 @@ use azure_openai_blaster::api::{
     ChatMessage, ChatRequest, ContentPart, EmbeddingRequest, EncodingFormat, FinishReason, Operation, RawRequest,
     ReasoningEffort, ResponseFormat, StreamOptions, Tool, ToolCall, ToolChoice,
 };
-use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig};
+use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig, SendStreamOptions};
 use azure_openai_blaster::error::{Error, ErrorKind};
 use azure_openai_blaster::sim::{FaultKind, SimDeployment, SimFault, SimFleet};
 use serde_json::{Value, json};
 
 use crate::canned::Canned;
+use crate::conversing::Conversing;
 use crate::support::{ask, blaster, echo, fleet, fleet_with_bodies, wait};
 
 /// The body of the newest request.
@@ -124,6 +125,48 @@ fn a_stream_asks_for_its_usage_unless_the_caller_decided_otherwise() {
         assert_ne!(frame["choices"], json!([]), "{frame}");
     }
     assert!(stream.into_completion().unwrap().usage().is_some());
+}
+
+#[test]
+fn a_stream_is_served_by_a_deployment_that_refuses_stream_options() {
+    const SAYS: &str = r#"data: {"choices":[{"index":0,"delta":{"content":"Hey"},"finish_reason":"stop"}]}"#;
+    let server = Conversing::start(|mut talk| {
+        let body: Value = serde_json::from_slice(&talk.request.body).unwrap();
+        if body.get("stream_options").is_some() {
+            let refusal =
+                r#"{"error":{"message":"Unrecognized request argument supplied: stream_options","code":null}}"#;
+            talk.chunked("400 Bad Request\r\ncontent-type: application/json", &[refusal]);
+        } else {
+            let frames = format!("{SAYS}\n\ndata: [DONE]\n\n");
+            talk.chunked("200 OK\r\ncontent-type: text/event-stream", &[&frames]);
+        }
+        talk.chunk("")
+    });
+    let client = |send| {
+        let deployment = DeploymentConfig::new("gpt", &server.url, "gpt")
+            .api_version("v1")
+            .send_stream_options(send);
+        let config = BlasterConfig::new([deployment]).num_workers(2);
+        Blaster::builder().config(config).build().unwrap()
+    };
+    let own = |include| StreamOptions::new().include_usage(include);
+    let (auto, never) = (client(SendStreamOptions::Auto), client(SendStreamOptions::Never));
+    for (request, refused) in [
+        (ask(1).stream(true), true),
+        (ask(1).stream(true).stream_options(own(true)), true),
+        (ask(1).stream(true).extra("stream_options", ()), false),
+        (ask(1).stream(true).extra("stream_options", json!(null)), false),
+    ] {
+        assert_eq!(auto.chat(request.clone()).is_err(), refused, "{request:?}");
+        let completion = never.chat(request).unwrap();
+        assert_eq!((completion.text(), completion.usage()), (Some("Hey"), None));
+    }
+    // Bytes that pass through keep what they have, but for a deployment that takes none.
+    let body = r#"{"messages":[],"stream":true,"stream_options":null}"#;
+    let raw = || RawRequest::post(Operation::ChatCompletions, body);
+    assert!(wait(auto.submit_raw(raw()).unwrap()).is_err());
+    let reply = wait(never.submit_raw(raw()).unwrap()).unwrap();
+    assert!(reply.body.starts_with(SAYS.as_bytes()));
 }
 
 /// A blaster with one deployment on a canned server.

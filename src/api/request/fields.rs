@@ -169,7 +169,8 @@ impl ChatRequest {
         self.set("store", &store)
     }
 
-    /// What a stream holds beside the answer; where it is not set the library asks for the usage.
+    /// What a stream holds beside the answer; where it is not set the library asks for the usage. Left out altogether by
+    /// `extra("stream_options", ())`, or for a deployment by its `send_stream_options`: some refuse it.
     #[must_use]
     pub fn stream_options(self, options: StreamOptions) -> Self {
         self.set("stream_options", &options)

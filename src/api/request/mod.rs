@@ -86,6 +86,8 @@ impl ChatRequest {
 
     /// Sets any field of the API, known to this library or not.
     ///
+    /// `null` is sent as such, but for `stream_options`: that leaves them out, and no usage is asked for.
+    ///
     /// To set a field both in this way and by its method is an error, and so is a value that JSON cannot hold;
     /// `messages`, `model` and `stream` must be set by their own.
     #[must_use]
@@ -372,12 +374,27 @@ mod tests {
     }
 
     #[test]
+    fn null_leaves_stream_options_out() {
+        let request = hello().stream(true).extra("stream_options", ());
+        assert_eq!(
+            wire(&request),
+            r#"{"messages":[{"role":"user","content":"hi"}],"stream":true}"#
+        );
+        assert!(!request.prepare().unwrap().body.adds_usage());
+        assert_eq!(
+            wire(&hello().extra("stop", ())),
+            r#"{"messages":[{"role":"user","content":"hi"}],"stop":null}"#
+        );
+    }
+
+    #[test]
     fn a_known_field_set_by_extra_counts_as_set() {
         let request = hello().extra("max_tokens", 5).extra("temperature", 0.3).stream(true);
         let body = request.extra("stream_options", json!({})).prepare().unwrap().body;
         let defaults = Defaults {
             temperature: Some(1.0),
             max_completion_tokens: Some(9),
+            ..Defaults::default()
         };
         let mut out = Vec::new();
         body.render(None, defaults, &mut out);

@@ -122,6 +122,7 @@ fn values_at_the_ends_of_their_ranges_are_accepted() {
         ("priority", "1"),
         ("priority", "4294967295"),
         ("sku", "\"provisioned\""),
+        ("send_stream_options", "\"never\""),
         ("quota_window_s", "86400"),
         ("request_window_s", "0.5"),
         ("quota_group", "null"),

@@ -131,6 +131,16 @@ fn each_key_is_refused_where_its_value_is_wrong_and_the_message_says_why() {
         ("tpm_limit", "\"60k\"", "got \"60k\""),
         ("priority", "0", "must be a whole number from 1 to 4294967295, got 0"),
         ("priority", "-1", "got -1"),
+        (
+            "send_stream_options",
+            "\"no\"",
+            "must be \"auto\" or \"never\", got \"no\"",
+        ),
+        (
+            "send_stream_options",
+            "false",
+            "must be \"auto\" or \"never\", got false",
+        ),
         ("sku", "\"ptu\"", "must be \"standard\" or \"provisioned\", got \"ptu\""),
         ("quota_window_s", "0", "above 0 and at most 86400, got 0"),
         ("quota_window_s", "null", "got null"),

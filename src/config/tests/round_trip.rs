@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use super::{NO_ENV, parse};
 use crate::api::Secret;
 use crate::config::keys::{DEPLOYMENT, GROUP, TOP};
-use crate::config::{self, Auth, BlasterConfig, DeploymentConfig, Kind, ProxyUrl, QuotaGroup, SignIn, Sku};
+use crate::config::{
+    self, Auth, BlasterConfig, DeploymentConfig, Kind, ProxyUrl, QuotaGroup, SendStreamOptions, SignIn, Sku,
+};
 
 fn any_time(most: Duration) -> impl Strategy<Value = Duration> {
     (1..=most.as_nanos() as u64).prop_map(Duration::from_nanos)
@@ -23,7 +25,7 @@ prop_compose! {
         temperature in proptest::option::of(0.0..=2.0f64),
         counts in proptest::array::uniform3(proptest::option::of(1..=u32::MAX)),
         windows in proptest::array::uniform2(any_time(Duration::from_secs(86_400))),
-        (priority, sku, grouped) in (1..=u32::MAX, 0..2usize, any::<bool>()),
+        (priority, sku, send, grouped) in (1..=u32::MAX, 0..2usize, 0..2usize, any::<bool>()),
         version in prop_oneof![Just("v1"), Just("2024-10-21"), Just("2025-01-01-preview")],
     ) -> DeploymentConfig {
         let mut config = DeploymentConfig::new("", "https://a.example/x", format!("m{model}"))
@@ -38,6 +40,7 @@ prop_compose! {
         config.timeout = timeout;
         config.priority = priority;
         config.sku = Sku::ALL[sku];
+        config.send_stream_options = SendStreamOptions::ALL[send];
         [config.quota_window, config.request_window] = windows;
         config.quota_group = grouped.then(|| "${g} \"ß".to_owned());
         config.temperature = temperature;
