@@ -17,7 +17,8 @@ pub const WAIT_MAX: Duration = Duration::from_secs(31 * 86_400);
 /// The time that a refusal names: the largest of the named delay and the reset of `axis`, at most [`WAIT_MAX`].
 ///
 /// The named delay is the first positive one of `retry-after-ms`, `retry-after` (seconds with or without a fraction,
-/// or an HTTP date, which counts from `wall`), `x-ms-retry-after-ms`, and the message ("Please retry after 6 seconds",
+/// or an HTTP date, which counts from the reply's own `date`, so that neither clock need be right, and from `wall` where
+/// there is none), `x-ms-retry-after-ms`, and the message ("Please retry after 6 seconds",
 /// "Try again in 2 seconds", "Please try again in 6m0s").
 ///
 /// None where nothing is named or all of it is zero, negative, past or unreadable.
@@ -33,7 +34,7 @@ pub fn named_wait(headers: &Headers, error: &ErrorObject, axis: Axis, wall: Syst
 pub fn header_delay(headers: &Headers, wall: SystemTime) -> Option<Duration> {
     let millis = |name| number(headers.get(name)?).and_then(|ms| wait(ms / 1_000.0));
     millis("retry-after-ms")
-        .or_else(|| retry_after(headers.get("retry-after")?, wall))
+        .or_else(|| retry_after(headers.get("retry-after")?, || date(headers).unwrap_or(wall)))
         .or_else(|| millis("x-ms-retry-after-ms"))
 }
 
@@ -107,13 +108,18 @@ fn axis_reset(headers: &Headers, axis: Axis) -> Option<Duration> {
     wait(seconds).filter(|_| seconds <= WAIT_MAX.as_secs_f64())
 }
 
-/// The value of `retry-after`: seconds, or a date.
-fn retry_after(value: &str, wall: SystemTime) -> Option<Duration> {
+/// When the reply was made, by its sender's clock.
+fn date(headers: &Headers) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get("date")?.trim()).ok()
+}
+
+/// The value of `retry-after`: seconds, or a date, which counts from `begin`.
+fn retry_after(value: &str, begin: impl FnOnce() -> SystemTime) -> Option<Duration> {
     match number(value) {
         Some(seconds) => wait(seconds),
         None => {
             let date = httpdate::parse_http_date(value.trim()).ok()?;
-            let left = date.duration_since(wall).ok()?;
+            let left = date.duration_since(begin()).ok()?;
             Some(left.min(WAIT_MAX)).filter(|left| !left.is_zero())
         }
     }
@@ -253,6 +259,14 @@ mod tests {
             ("date in the past", &[("retry-after", "Sun, 06 Nov 1994 08:49:07 GMT")], "", None),
             ("date is now", &[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")], "", None),
             ("date far ahead", &[("retry-after", "Fri, 31 Dec 9999 23:59:59 GMT")], "", Some(WAIT_MAX)),
+            // The service's clock is an hour ahead, or behind, and it means three seconds.
+            ("its own clock ahead", &[("date", "Sun, 06 Nov 1994 09:49:38 GMT"), ("retry-after", "Sun, 06 Nov 1994 09:49:41 GMT")], "", s(3)),
+            ("its own clock behind", &[("date", "Sun, 06 Nov 1994 07:49:36 GMT"), ("retry-after", "Sun, 06 Nov 1994 07:49:39 GMT")], "", s(3)),
+            ("its own clock, old form", &[("date", "Sunday, 06-Nov-94 09:49:38 GMT"), ("retry-after", "Sun, 06 Nov 1994 09:49:41 GMT")], "", s(3)),
+            ("its own past", &[("date", "Sun, 06 Nov 1994 09:49:38 GMT"), ("retry-after", "Sun, 06 Nov 1994 09:49:37 GMT")], "", None),
+            ("an hour by its own clock", &[("date", "Sun, 06 Nov 1994 09:49:38 GMT"), ("retry-after", "Sun, 06 Nov 1994 10:49:38 GMT")], "", s(3_600)),
+            ("a date that is none", &[("date", "now"), ("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT")], "", s(30)),
+            ("seconds need no clock", &[("date", "Sun, 06 Nov 1994 09:49:38 GMT"), ("retry-after", "7")], "", s(7)),
             ("azcore's third header", &[("x-ms-retry-after-ms", "750")], "", ms(750)),
             ("third header is third", &[("x-ms-retry-after-ms", "750"), ("retry-after", "2")], "", s(2)),
             ("wire 4.5 b", &[], "… pricing tier. Please retry after 60 seconds. Please go here: …", s(60)),

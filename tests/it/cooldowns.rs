@@ -5,14 +5,15 @@
 //! service's: the refusal's head goes out before the client can begin to count, and the next request comes in after it
 //! has stopped.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use azure_openai_blaster::api::Condition;
-use azure_openai_blaster::config::BlasterConfig;
+use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig};
 use azure_openai_blaster::error::Error;
 use azure_openai_blaster::sim::{FaultKind, RefusalFamily, RetryAfter, SimDeployment, SimFault, SimFleet};
 use azure_openai_blaster::{Blaster, JobHandle};
 
+use crate::canned::Canned;
 use crate::support::{arrived, ask, attempts, config, fleet, listened, state, wait, wait_all};
 
 const MS: Duration = Duration::from_millis(1);
@@ -168,6 +169,25 @@ fn a_wait_that_is_named_as_a_date_is_understood() {
     assert_eq!(wait(handle).unwrap().ledger().len(), 2);
 }
 
+/// Where its clock, or ours, is an hour off: a date means what it means beside the reply's own.
+#[test]
+fn a_wait_until_a_date_counts_from_the_date_of_the_reply() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    const WAIT: Duration = Duration::from_secs(600);
+    let now = SystemTime::now();
+    for service in [now - HOUR, now, now + HOUR] {
+        let [date, until] = [service, service + WAIT].map(httpdate::fmt_http_date);
+        let head = format!("429 Too Many Requests\r\ndate: {date}\r\nretry-after: {until}");
+        let server = Canned::start(&head, r#"{"error":{"code":"429","message":"m"}}"#);
+        let deployment = DeploymentConfig::new("gpt", &server.url, "gpt").auth(Auth::key("k"));
+        let (blaster, told) = listened(BlasterConfig::new([deployment]).num_workers(1));
+        let _waits = blaster.submit(ask(0)).unwrap();
+        told.until_condition("gpt", Condition::CoolingDown);
+        let left = state(&blaster, "gpt").report().left.unwrap();
+        assert!(left <= WAIT && left > WAIT / 2, "{date}: {left:?}");
+    }
+}
+
 #[test]
 fn an_endpoint_that_names_a_day_is_disabled_and_the_other_serves_at_once() {
     let day = SimFault::always(refusal(RetryAfter::Seconds(86_400), 86_400_000));
@@ -192,10 +212,11 @@ fn a_wait_beyond_the_limit_disables_the_last_endpoint_until_it_is_enabled() {
     let fleet = fleet([refusing("ptu", 1, 2000)]);
     let blaster = build(one_attempt(&fleet, 2).cooldown_max(Duration::from_secs(1)));
     let error = blaster.chat(ask(0)).unwrap_err();
-    let Error::NoEndpoint { endpoints, trail } = &error else {
+    let Error::NoEndpoint { endpoints, trail, .. } = &error else {
         panic!("{error}")
     };
     assert!(endpoints[0].1.contains("asked to wait 2 s"), "{error}");
+    assert!(error.is_retryable(), "that passes by itself");
     assert_eq!(trail.ledger.len(), 1);
     assert_eq!(
         blaster.chat(ask(1)).unwrap_err().ledger().unwrap().len(),
