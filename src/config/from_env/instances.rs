@@ -6,7 +6,7 @@ use super::models::{DEPLOYMENT, DEPLOYMENT_NAME, Model, models};
 use super::variables::{Origins, Variables};
 use crate::config::complaint::{Spot, quoted};
 use crate::config::nearest::nearest;
-use crate::config::{Auth, BlasterConfig, DeploymentConfig, QuotaGroup, Strategy, keys};
+use crate::config::{Auth, BlasterConfig, DeploymentConfig, QuotaGroup, Strategy, defaults, keys};
 
 /// The names of the instances.
 pub(super) const NAMES: &str = "AZURE_INSTANCES";
@@ -50,7 +50,8 @@ struct Instance {
     endpoint: (String, String),
     key: (String, String),
     version: (String, Option<String>),
-    priority: u32,
+    /// As the strategy takes it; none: the default of a file.
+    priority: Option<u32>,
     weight: u32,
     tpm: Option<(String, u32)>,
 }
@@ -85,8 +86,28 @@ pub(super) fn several(variables: &mut Variables) -> BlasterConfig {
     }
     warn_of_strays(variables, &names);
     let strategy = strategy(variables).unwrap_or(Strategy::Failover);
+    let has_tiers = matches!(strategy, Strategy::Failover | Strategy::Priority);
+    if has_tiers {
+        for instance in &mut instances {
+            instance.priority.get_or_insert(PRIORITY_OR_WEIGHT);
+        }
+    } else {
+        ignore_priorities(variables, &mut instances, strategy);
+    }
     let models = models(variables);
     configuration(variables, &instances, &models, NAMES).strategy(strategy)
+}
+
+/// Puts all instances into one tier: the proxy heeds priorities under two strategies only, where in a file tiers hold for
+/// all of them.
+fn ignore_priorities(variables: &mut Variables, instances: &mut [Instance], strategy: Strategy) {
+    let stated = instances.iter_mut().filter_map(|instance| instance.priority.take());
+    if stated.count() > 0 {
+        let strategy = strategy.name();
+        variables.warn(format!(
+            "{PREFIX}<NAME>_PRIORITY has no effect beside {STRATEGY}={strategy}"
+        ));
+    }
 }
 
 /// The resource of the vendor's SDKs, or of the proxy's older form; with the variable that counts.
@@ -104,8 +125,8 @@ pub(super) fn single(variables: &mut Variables) -> (BlasterConfig, &'static str)
         endpoint: (base.into(), variables.required(base, WHAT_ENDPOINT)),
         key: (API_KEY.into(), variables.required(API_KEY, WHAT_KEY)),
         version: (version.into(), variables.get(version)),
-        priority: crate::config::defaults::PRIORITY,
-        weight: crate::config::defaults::WEIGHT,
+        priority: None,
+        weight: defaults::WEIGHT,
         tpm: limit.map(|limit| (TOKEN_RATE_LIMIT.to_owned(), limit)),
     };
     let strategy = strategy(variables).unwrap_or_default();
@@ -152,9 +173,7 @@ fn instance(variables: &mut Variables, name: &str, shared: u32) -> Instance {
         endpoint: (base.clone(), variables.required(&base, WHAT_ENDPOINT)),
         key: (key.clone(), variables.required(&key, WHAT_KEY)),
         version: (version.clone(), variables.get(&version)),
-        priority: variables
-            .whole(&priority, &keys::PRIORITY)
-            .unwrap_or(PRIORITY_OR_WEIGHT),
+        priority: variables.whole(&priority, &keys::PRIORITY),
         weight: variables.whole(&weight, &keys::WEIGHT).unwrap_or(PRIORITY_OR_WEIGHT),
         tpm: Some(limit.map_or(of_all, |limit| (tpm, limit))),
     }
@@ -179,7 +198,7 @@ fn configuration(variables: &mut Variables, instances: &[Instance], models: &[Mo
             let mut deployment = DeploymentConfig::new(name, &instance.endpoint.1, &model.deployment)
                 .auth(Auth::from_text(instance.key.1.clone()))
                 .serves(&model.serves)
-                .priority(instance.priority)
+                .priority(instance.priority.unwrap_or(defaults::PRIORITY))
                 .weight(instance.weight);
             if let Some(version) = &instance.version.1 {
                 deployment.api_version = version.clone();

@@ -45,6 +45,50 @@ fn instances_are_taken_as_the_proxy_takes_them() {
     assert_eq!((got.source, got.warnings), ("AZURE_INSTANCES", Vec::new()));
 }
 
+/// In a file tiers hold for every strategy; an instance that states none would be in another tier than one that does.
+#[test]
+fn priorities_of_instances_count_under_failover_and_priority_alone() {
+    let rows = [
+        (None, [10, 100]),
+        (Some("failover"), [10, 100]),
+        (Some("priority"), [10, 100]),
+        (Some("weighted"), [1, 1]),
+        (Some("round_robin"), [1, 1]),
+        (Some("least_loaded"), [1, 1]),
+        (Some("two_choices"), [1, 1]),
+    ];
+    for (strategy, expected) in rows {
+        let settings = [("AZURE_INSTANCES", "east,west"), MAP];
+        let strategy = strategy.map(|name| ("AZURE_ROUTING_STRATEGY", name));
+        let strategy: Vec<_> = strategy.into_iter().collect();
+        let got = read(&[
+            &settings,
+            &EAST,
+            &WEST,
+            &strategy,
+            &[("AZURE_INSTANCE_EAST_PRIORITY", "10")],
+        ]);
+        let tiers: Vec<_> = got
+            .config
+            .deployments
+            .iter()
+            .map(|deployment| deployment.priority)
+            .collect();
+        assert_eq!(tiers, expected, "{strategy:?}");
+        let warned = strategy
+            .first()
+            .filter(|_| expected == [1, 1])
+            .map(|(name, value)| format!("AZURE_INSTANCE_<NAME>_PRIORITY has no effect beside {name}={value}"));
+        assert_eq!(got.warnings, Vec::from_iter(warned));
+        let silent = read(&[&settings, &EAST, &WEST, &strategy]);
+        assert!(silent.warnings.is_empty(), "{:?}", silent.warnings);
+        assert_eq!(
+            silent.config.deployments[0].priority,
+            silent.config.deployments[1].priority
+        );
+    }
+}
+
 #[test]
 fn every_strategy_of_the_proxy_is_taken() {
     let rows = [
