@@ -71,9 +71,9 @@
 //!
 //! | reply | the deployment | the job |
 //! |---|---|---|
-//! | 429 | rests until the instant that the service named; 1, 2, 4 … 30 s where it named none | goes on to the next ready one, at no cost; where all rest, it waits for the first |
+//! | 429 | rests until the instant that the service named, and 1, 2, 4 … 30 s where it named none, or has refused twice before without admitting anything | goes on to the next ready one, at no cost; where all rest, it waits for the first |
 //! | timeout, connection refused or cut, 5xx | rests for 1, 2, 4 … 30 s; ejected after `auto_disable_threshold` failures in a row, then probed every 5 s | tried elsewhere, up to `max_job_retry` attempts |
-//! | 401, 403, 404 of the deployment, a Retry-After beyond `cooldown_max_s` | disabled with the reason, probed every 60 s | goes on to the next; [`Error::NoEndpoint`] where all are disabled |
+//! | 401, 403, 404 of the deployment, a Retry-After beyond `cooldown_max_s` | disabled with the reason, probed every 60 s | goes on to the next; [`Error::NoEndpoint`] where all are disabled, which says what to change |
 //! | 400, 413, 422, content filter | unharmed | ends as [`Error::Refused`] |
 //! | 500, or a success that makes no sense | blamed once the job succeeds elsewhere | asked of up to three deployments (a sole one twice), then [`Error::ServerErrors`] |
 //! | a stream that breaks before its first content | as for a timeout | tried elsewhere; after that [`Error::StreamBroken`] with what was received |
