@@ -20,6 +20,7 @@
 use std::time::SystemTime;
 
 use super::outcome::{Blame, Outcome, Scope, Throttle};
+use super::remedy;
 use super::retry_after::{exhausted_axis, header_delay, named_wait};
 use crate::api::error_object::{ErrorObject, clip, one_line};
 use crate::api::{Headers, Operation};
@@ -27,6 +28,10 @@ use crate::error::fault::{Fault, FaultKind};
 
 /// Longest reason in an outcome, in characters: it stands in ledgers, which are kept by the thousand.
 pub const REASON_MAX: usize = 300;
+
+/// Longest name of an operation in it, and of what stands around that.
+const OPERATION_MAX: usize = 60;
+const AROUND_OPERATION: usize = "no … here: ".len();
 
 /// A reply as it came, for [`classify`].
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +58,11 @@ pub fn classify(facts: &ReplyFacts<'_>) -> Outcome {
         200..=299 => classify_2xx(facts),
         300..=399 => Outcome::Unusable {
             scope: Scope::Deployment,
-            reason: format!("{} and redirects are not followed", redirect(status, facts.headers)),
+            reason: remedy::after(
+                format!("{} and redirects are not followed", redirect(status, facts.headers)),
+                remedy::ENDPOINT,
+                REASON_MAX,
+            ),
         },
         _ => {
             let error = ErrorObject::parse(facts.body);
@@ -64,7 +73,7 @@ pub fn classify(facts: &ReplyFacts<'_>) -> Outcome {
                     reason,
                 } => Outcome::Unusable {
                     scope: Scope::Operation,
-                    reason: clip(format!("no {} here: {reason}", facts.operation), REASON_MAX),
+                    reason: format!("no {} here: {reason}", clip(facts.operation.to_string(), OPERATION_MAX)),
                 },
                 outcome => outcome,
             }
@@ -146,7 +155,7 @@ fn classify_2xx(facts: &ReplyFacts<'_>) -> Outcome {
 fn judge(status: u16, error: &ErrorObject, headers: &Headers, wall: SystemTime, reason: String) -> Outcome {
     if status == 429 || status == 503 && error.is_any(&THROTTLED) {
         if error.is_any(&UNPAID) {
-            return unusable(Scope::Deployment, reason);
+            return unusable(Scope::Deployment, remedy::BILLING, reason);
         }
         let axis = exhausted_axis(headers, error);
         return Outcome::Throttled(Throttle {
@@ -159,17 +168,23 @@ fn judge(status: u16, error: &ErrorObject, headers: &Headers, wall: SystemTime, 
         // These say what is wrong more exactly than their status, which varies.
         let no_model = status == 404 && error.says("does not exist") && error.says("the model ");
         if names_no_deployment(error) || no_model {
-            return unusable(Scope::Deployment, reason);
+            return unusable(Scope::Deployment, remedy::MODEL, reason);
         }
-        if error.is_any(&["OperationNotSupported"]) || refuses_api_version(error) {
-            return unusable(Scope::Operation, reason);
+        if error.is_any(&["OperationNotSupported"]) {
+            return unusable(Scope::Operation, remedy::OTHER_MODEL, reason);
+        }
+        if refuses_api_version(error) {
+            return unusable(Scope::Operation, remedy::API_VERSION, reason);
         }
     }
     match status {
-        401 | 402 | 403 | 407 | 410 if shuts_out(status, error) => unusable(Scope::Deployment, reason),
+        401 | 402 | 403 | 407 | 410 if error.is_any(&UNPAID) => unusable(Scope::Deployment, remedy::BILLING, reason),
+        401 | 402 | 403 | 407 | 410 if shuts_out(status, error) => {
+            unusable(Scope::Deployment, remedy::of_denial(status), reason)
+        }
         401 | 402 | 403 | 407 | 410 => failed(Blame::Denied, reason),
         404 if names_missing_item(error) => Outcome::Refused { reason },
-        404 | 405 => unusable(Scope::Operation, reason),
+        404 | 405 => unusable(Scope::Operation, remedy::URL, reason),
         408 | 409 | 421 | 424 | 425 => failed(Blame::Endpoint, reason),
         // A gateway that believes we have left; long requests bring it about as well as sick backends.
         499 | 500 => failed(Blame::Unclear, reason),
@@ -239,7 +254,7 @@ fn shuts_out(status: u16, error: &ErrorObject) -> bool {
         "invalid_api_key",
     ]) || error.says("access denied due to")
         || error.says("public access is disabled");
-    error.is_any(&UNPAID) || error.code.is_some() && (own || status != 403)
+    error.code.is_some() && (own || status != 403)
 }
 
 /// Whether the configured api-version is the trouble. An older one may know chats and not the responses, so this tells
@@ -257,7 +272,14 @@ fn names_missing_item(error: &ErrorObject) -> bool {
     error.param.is_some() || code.ends_with("_not_found") || error.says(" with id ")
 }
 
-fn unusable(scope: Scope, reason: String) -> Outcome {
+/// Taken out for a `reason` that lasts until somebody does what the `remedy` says.
+fn unusable(scope: Scope, remedy: &str, reason: String) -> Outcome {
+    let max = match scope {
+        Scope::Deployment => REASON_MAX,
+        // The operation is named in front of it.
+        Scope::Operation => REASON_MAX - OPERATION_MAX - AROUND_OPERATION,
+    };
+    let reason = remedy::after(reason, remedy, max);
     Outcome::Unusable { scope, reason }
 }
 
@@ -597,7 +619,7 @@ mod tests {
         let (_, reason) = reply(401, &[], body);
         assert_eq!(
             reason,
-            "401 invalid_api_key: Incorrect API key provided: (hidden) You can find your API key at https://example.com."
+            "401 invalid_api_key: Incorrect API key provided: (hidden) You can find your API key at https://example.com; set api_key to a key of this resource"
         );
         let long = format!(r#"{{"error":{{"message":"{}","code":"x"}}}}"#, "word ".repeat(2_000));
         assert_eq!(reply(400, &[], &long).1.chars().count(), REASON_MAX + 1);

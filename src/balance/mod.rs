@@ -52,6 +52,7 @@ mod pace;
 mod quotas;
 mod recent;
 mod remark;
+mod remedy;
 pub mod responses;
 pub mod retry_after;
 pub mod ring;

@@ -303,7 +303,7 @@ impl World {
             Pick::WaitForSettle => Wait::Settle,
             Pick::WaitElsewhere(_) => panic!("a new job has failed nowhere"),
             Pick::TooLate(_) | Pick::TooLarge(_) => panic!("it has no deadline, and there is no limit"),
-            Pick::Never(Unavailable { reasons }) => {
+            Pick::Never(Unavailable { reasons, .. }) => {
                 Wait::Never(reasons.iter().map(|(_, reason)| reason.clone()).collect())
             }
         }

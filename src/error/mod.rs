@@ -66,6 +66,9 @@ pub enum Error {
     NoEndpoint {
         /// Name of each deployment and why it is disabled; jobs that end for the same reasons share them.
         endpoints: Arc<[(Arc<str>, String)]>,
+        /// Whether each of these reasons lasts until somebody changes something, as it says: a key, an `api_version`, the
+        /// name of the deployment.
+        lasting: bool,
         /// What was tried before.
         trail: Box<Trail>,
     },
@@ -289,19 +292,21 @@ impl Error {
     }
 
     /// Whether the same request may succeed when it is submitted again later: where attempts failed, time ran out, a
-    /// stream broke, the queue was full, or every deployment was disabled ([`Error::NoEndpoint`]), which ends when one
-    /// answers its probe (every 60 s) or is enabled.
+    /// stream broke, the queue was full, or every deployment was disabled ([`Error::NoEndpoint`]) and not all of them for
+    /// reasons that last, such as a wrong key: then it ends when one answers its probe (every 60 s) or is enabled.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(
-            self.kind(),
-            ErrorKind::Exhausted
-                | ErrorKind::ServerErrors
-                | ErrorKind::NoEndpoint
-                | ErrorKind::Timeout
-                | ErrorKind::StreamBroken
-                | ErrorKind::QueueFull
-        )
+        match self {
+            Error::NoEndpoint { lasting, .. } => !lasting,
+            _ => matches!(
+                self.kind(),
+                ErrorKind::Exhausted
+                    | ErrorKind::ServerErrors
+                    | ErrorKind::Timeout
+                    | ErrorKind::StreamBroken
+                    | ErrorKind::QueueFull
+            ),
+        }
     }
 
     fn trail(&self) -> Option<&Trail> {
@@ -438,6 +443,7 @@ mod tests {
             endpoints: (0..count)
                 .map(|id| (id.to_string().into(), "gone".to_owned()))
                 .collect(),
+            lasting: false,
             trail: Box::default(),
         };
         assert!(error(10).to_string().ends_with("8: gone; 9: gone"), "{}", error(10));

@@ -46,6 +46,9 @@ mod local_limits;
 /// What must not grow, however long it goes on.
 #[cfg(feature = "sim")]
 mod memory;
+/// Deployments that are of no use as they are configured.
+#[cfg(feature = "sim")]
+mod misconfigured;
 /// Which job goes next, job timeouts, and the ways to take results.
 #[cfg(feature = "sim")]
 mod order;

@@ -283,7 +283,7 @@ fn an_operation_that_nobody_has_fails_with_each_reason_and_the_others_go_on() {
             .submit_raw(RawRequest::post(operation.clone(), r#"{"input":"x"}"#))
             .unwrap();
         let error = handle.wait().unwrap_err();
-        let Error::NoEndpoint { endpoints, trail } = &error else {
+        let Error::NoEndpoint { endpoints, trail, .. } = &error else {
             panic!("{operation}: {error}")
         };
         assert_eq!(trail.ledger.len(), 2, "{operation}: each was asked once");

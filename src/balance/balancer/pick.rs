@@ -78,6 +78,8 @@ pub enum Opening {
 pub struct Unavailable {
     /// Name of each eligible endpoint, and its reason; shared, since a whole backlog may end for them.
     pub reasons: Arc<[(Arc<str>, String)]>,
+    /// Whether all of them last until somebody changes something.
+    pub lasts: bool,
 }
 
 impl Balancer {
@@ -372,13 +374,16 @@ impl Balancer {
     }
 
     fn unavailable(&self, set: SetId, operation: &Operation) -> Unavailable {
-        let reasons = self.sets.members(set).iter().map(|member| {
+        let members = self.sets.members(set);
+        let reasons = members.iter().map(|member| {
             let index = member.index();
             let refusal = self.endpoints[index].refusal(operation);
             (Arc::clone(&self.specs[index].name), refusal)
         });
+        let lasts = |member: &EndpointId| self.endpoints[member.index()].refuses_lastingly(operation);
         Unavailable {
             reasons: reasons.collect(),
+            lasts: members.iter().all(lasts),
         }
     }
 }

@@ -58,7 +58,7 @@ impl Balancer {
             Outcome::Refused { .. } => self.refused(attempt),
             Outcome::Abandoned => self.abandoned(attempt),
             Outcome::OutOfTime { silent } => self.out_of_time(attempt, *silent),
-            Outcome::Unusable { scope, reason } => self.unusable(attempt, job, *scope, reason),
+            Outcome::Unusable { scope, reason } => self.unusable(attempt, job, *scope, reason, true),
             Outcome::Failed { blame, reason } => match blame {
                 Blame::Nobody => self.nobodys_fault(attempt),
                 Blame::Here => self.lacked_here(attempt, job),
@@ -230,8 +230,9 @@ impl Balancer {
         Verdict::GiveUp(GiveUp::Abandoned)
     }
 
-    /// The deployment, or its operation, is taken out; the job goes elsewhere at no cost.
-    fn unusable(&mut self, attempt: &Attempt, job: &mut JobState, scope: Scope, reason: &str) -> Verdict {
+    /// The deployment, or its operation, is taken out, and `lasts` where that does not pass by itself; the job goes elsewhere
+    /// at no cost.
+    fn unusable(&mut self, attempt: &Attempt, job: &mut JobState, scope: Scope, reason: &str, lasts: bool) -> Verdict {
         let Attempt { lease, scout, now, .. } = attempt;
         let index = attempt.index();
         let endpoint = &mut self.endpoints[index];
@@ -242,6 +243,9 @@ impl Balancer {
             Scope::Deployment => endpoint.unusable(lease.epoch, *scout, reason, *now),
             Scope::Operation => endpoint.lacks(lease, *scout, reason, *now),
         };
+        if changed && lasts && scope == Scope::Deployment {
+            endpoint.is_out_lastingly();
+        }
         self.note(index, changed);
         Verdict::RetryAt(*now)
     }
@@ -250,7 +254,7 @@ impl Balancer {
     fn denied(&mut self, attempt: &Attempt, job: &mut JobState, reason: &str) -> Verdict {
         let endpoint = &mut self.endpoints[attempt.index()];
         if endpoint.doubts.denies(&attempt.lease, job.id()) {
-            self.unusable(attempt, job, Scope::Deployment, reason)
+            self.unusable(attempt, job, Scope::Deployment, reason, false)
         } else {
             self.unclear(attempt, job, reason)
         }

@@ -50,6 +50,13 @@ impl Endpoint {
         true
     }
 
+    /// What took it out just now lasts until somebody changes something.
+    pub(in crate::balance) fn is_out_lastingly(&mut self) {
+        if let State::Out(out) = &mut self.state {
+            out.lasts = true;
+        }
+    }
+
     /// Lets the next request find out whether the endpoint is back; until then work waits for it. One that is
     /// unavailable as it is configured stays out. True where the condition changed.
     pub(in crate::balance) fn enable(&mut self, now: Instant) -> bool {

@@ -137,7 +137,10 @@ impl Endpoint {
             unavailable: unavailable.is_some(),
             shares,
             state: match unavailable {
-                Some(reason) => State::Out(Out::disabled(reason, None)),
+                Some(reason) => State::Out(Out {
+                    lasts: true,
+                    ..Out::disabled(reason, None)
+                }),
                 None => State::Ready,
             },
             in_flight: 0,
@@ -360,6 +363,14 @@ impl Endpoint {
             (Some(out), _) => out.reason.clone(),
             (None, Some(lack)) => lack.reason.clone(),
             (None, None) => String::new(),
+        }
+    }
+
+    /// Whether what keeps a request for `operation` from here lasts until somebody changes something.
+    pub(super) fn refuses_lastingly(&self, operation: &Operation) -> bool {
+        match self.state.out() {
+            Some(out) => out.lasts,
+            None => self.lacks.of(operation).is_some(),
         }
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Out {
     pub(super) failed_probes: u32,
     /// It went out while it was silent, and those that asked it then find out whether it is back.
     pub(super) was_asked: bool,
+    /// It stays so until somebody changes the configuration, or the resource.
+    pub(super) lasts: bool,
     pub(super) reason: String,
 }
 
@@ -31,6 +33,7 @@ impl Out {
             probe_at,
             failed_probes: 0,
             was_asked: false,
+            lasts: false,
             reason,
         }
     }
@@ -41,6 +44,7 @@ impl Out {
             probe_at: Some(probe_at),
             failed_probes: 0,
             was_asked: false,
+            lasts: false,
             reason,
         }
     }

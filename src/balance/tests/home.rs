@@ -169,7 +169,7 @@ fn what_is_stored_at_an_endpoint_is_served_by_that_one_alone() {
     world.balancer.disable(WEST, "maintenance".to_owned());
     let job = world.job();
     match world.pick(&job, &CHAT) {
-        Pick::Never(Unavailable { reasons }) => {
+        Pick::Never(Unavailable { reasons, .. }) => {
             assert_eq!(reasons.len(), 1);
             assert_eq!((reasons[0].0.as_ref(), reasons[0].1.as_str()), ("west", "maintenance"));
         }

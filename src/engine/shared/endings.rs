@@ -66,6 +66,7 @@ impl Shared {
         let error = match why {
             Why::NoEndpoint(unavailable) => Error::NoEndpoint {
                 endpoints: unavailable.reasons,
+                lasting: unavailable.lasts,
                 trail,
             },
             Why::TimedOut => Error::Timeout {

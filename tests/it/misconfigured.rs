@@ -1,0 +1,113 @@
+//! Deployments that are of no use as they are configured: the error says what is to be changed, and that another try is in
+//! vain until then.
+
+use azure_openai_blaster::Blaster;
+use azure_openai_blaster::api::{Operation, RawRequest};
+use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig, SignIn};
+use azure_openai_blaster::error::Error;
+
+use crate::canned::Canned;
+use crate::support::{ask, state};
+
+/// A client of the server as its sole deployment.
+fn client(server: &Canned) -> Blaster {
+    let deployment = DeploymentConfig::new("east", &server.url, "gpt-4o").auth(Auth::key("canary"));
+    build([deployment])
+}
+
+fn build(deployments: impl IntoIterator<Item = DeploymentConfig>) -> Blaster {
+    let config = BlasterConfig::new(deployments).num_workers(2);
+    Blaster::builder().config(config).build().unwrap()
+}
+
+/// Checks that a job ends because nobody can serve it, for a reason that ends with the `remedy` and lasts.
+fn check(origin: &str, error: &Error, said: &str, remedy: &str) {
+    let Error::NoEndpoint { endpoints, lasting, .. } = error else {
+        panic!("{origin}: {error}")
+    };
+    assert!(lasting & !error.is_retryable(), "{origin}: {error}");
+    let reason = &endpoints[0].1;
+    assert!(reason.contains(said) && reason.ends_with(remedy), "{origin}: {reason}");
+    assert!(error.to_string().contains(remedy), "{error}");
+}
+
+const MODEL: &str = "; set model to the name of a deployment of this resource";
+const VERSION: &str = "; set api_version to v1";
+
+#[test]
+#[rustfmt::skip] // a table
+fn what_lasts_until_somebody_changes_something_is_not_worth_another_try() {
+    let long = "word ".repeat(200);
+    let long = format!(r#"{{"error":{{"code":"DeploymentNotFound","message":"{long}"}}}}"#);
+    let rows = [
+        ("a wrong key", "401 Unauthorized", r#"{"error":{"code":"401","message":"Access denied due to invalid subscription key or wrong API endpoint."}}"#, "invalid subscription key", "; set api_key to a key of this resource"),
+        ("a gateway's key", "401 Unauthorized", r#"{"statusCode":401,"message":"Access denied due to missing subscription key."}"#, "missing subscription key", "; set api_key to a key of this resource"),
+        ("no rights", "403 Forbidden", r#"{"error":{"code":"PermissionDenied","message":"The principal lacks the required data action."}}"#, "data action", "; give this key and this machine access to the resource"),
+        ("a closed network", "403 Forbidden", r#"{"error":{"code":"403","message":"Public access is disabled. Please configure private endpoint."}}"#, "Public access", "; give this key and this machine access to the resource"),
+        ("no deployment", "404 Not Found", r#"{"error":{"code":"DeploymentNotFound","message":"The API deployment for this resource does not exist."}}"#, "does not exist", MODEL),
+        ("no deployment, at length", "404 Not Found", long.as_str(), "word word", MODEL),
+        ("no model", "404 Not Found", r#"{"error":{"message":"The model `x` does not exist or you do not have access to it.","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#, "does not exist", MODEL),
+        ("an unknown version", "400 Bad Request", r#"{"error":{"code":"BadRequest","message":"API version not supported"}}"#, "no chat/completions here: 400 BadRequest: API version not supported", VERSION),
+        ("a version too many", "400 Bad Request", r#"{"error":{"code":"BadRequest","message":"api-version query parameter is not allowed when using /v1 path"}}"#, "not allowed", VERSION),
+        ("no such path", "404 Not Found", r#"{"error":{"code":"404","message": "Resource not found"}}"#, "Resource not found", "; set endpoint to the resource's base URL, or api_version to v1"),
+        ("another method", "405 Method Not Allowed", "", "405", "; set endpoint to the resource's base URL, or api_version to v1"),
+        ("no chats", "400 Bad Request", r#"{"error":{"code":"OperationNotSupported","message":"The chatCompletion operation does not work with the specified model, X."}}"#, "OperationNotSupported", "; set model to a deployment whose model has this operation"),
+        ("elsewhere", "302 Found\r\nlocation: https://login.example/x", "", "login.example", "; set endpoint to the service's own base URL"),
+        ("no money", "429 Too Many Requests", r#"{"error":{"code":"insufficient_quota","message":"You exceeded your current quota."}}"#, "exceeded", "; see to the account's billing"),
+        ("no money", "403 Forbidden", r#"{"error":{"code":"billing_not_active","message":"m"}}"#, "billing_not_active", "; see to the account's billing"),
+        ("a retired model", "410 Gone", r#"{"error":{"code":"ServiceModelDeprecated","message":"m"}}"#, "Deprecated", "; set model to a deployment that is not retired"),
+    ];
+    for (origin, head, body, said, remedy) in rows {
+        let server = Canned::start(head, body);
+        let blaster = client(&server);
+        check(origin, &blaster.chat(ask(0)).unwrap_err(), said, remedy);
+        // Known by now.
+        check(origin, &blaster.chat(ask(1)).unwrap_err(), said, remedy);
+        assert_eq!(server.received().len(), 1, "{origin}");
+    }
+}
+
+#[test]
+fn a_sign_in_that_this_release_lacks_is_told_before_anything_is_sent() {
+    for source in SignIn::ALL {
+        let deployment = DeploymentConfig::new("east", "https://east.invalid", "gpt-4o").auth(Auth::SignIn(source));
+        let error = build([deployment]).chat(ask(0)).unwrap_err();
+        check(
+            source.name(),
+            &error,
+            source.name(),
+            "comes with a later release; use a key",
+        );
+    }
+}
+
+#[test]
+fn a_version_that_is_too_old_for_an_operation_is_named_even_where_its_name_is_long() {
+    let body = r#"{"error":{"code":"BadRequest","message":"Azure OpenAI Responses API is enabled only for api-version 2025-03-01-preview and later"}}"#;
+    let server = Canned::start("400 Bad Request", body);
+    let blaster = client(&server);
+    let long = Operation::other(&format!("responses/{}", "x".repeat(100))).unwrap();
+    for (operation, said) in [
+        (Operation::Responses, "no responses here: 400 BadRequest: "),
+        (long, "xxx… here: 400 BadRequest: "),
+    ] {
+        let handle = blaster.submit_raw(RawRequest::post(operation, "{}")).unwrap();
+        check(said, &handle.wait().unwrap_err(), said, VERSION);
+    }
+}
+
+/// One of them is back when somebody says so.
+#[test]
+fn where_one_of_them_may_be_back_by_itself_another_try_may_help() {
+    let server = Canned::start("401 Unauthorized", r#"{"error":{"code":"401","message":"m"}}"#);
+    let east = DeploymentConfig::new("east", &server.url, "gpt-4o").auth(Auth::key("canary"));
+    let west = DeploymentConfig::new("west", &server.url, "gpt-4o").auth(Auth::key("canary"));
+    let blaster = build([east, west]);
+    state(&blaster, "west").disable("maintenance");
+    let error = blaster.chat(ask(0)).unwrap_err();
+    assert!(matches!(error, Error::NoEndpoint { lasting: false, .. }), "{error}");
+    assert!(error.is_retryable());
+    // A page without the service's words is no proof of a wrong key.
+    let server = Canned::start("401 Unauthorized", "<title>Sign in</title>");
+    assert!(client(&server).chat(ask(0)).unwrap_err().is_retryable());
+}
