@@ -69,6 +69,8 @@ fn tokens_by(deployment: &SimDeployment, seconds: f64, age_s: f64) -> f64 {
         (Sku::Provisioned, _) => window / 2.0 + per_second * seconds + LARGEST_JOB,
         (Sku::Standard, LimiterForm::Bucket) => window + per_second * seconds,
         (Sku::Standard, LimiterForm::Window) => window * windows_by(limits.window_s, limits.phase_s, seconds, age_s),
+        // As windows whose first begins with the first request.
+        (Sku::Standard, LimiterForm::Log) => window * (1.0 + (seconds / limits.window_s).floor()),
     }
 }
 

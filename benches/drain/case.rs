@@ -1,4 +1,4 @@
-//! What is tried: every fleet, in both forms of counting, at two paces, with what the client is told of the limits.
+//! What is tried: every fleet, in all forms of counting, at two paces, with what the client is told of the limits.
 
 use azure_openai_blaster::sim::LimiterForm;
 
@@ -103,6 +103,7 @@ impl Case {
         match self.form {
             LimiterForm::Window => "window",
             LimiterForm::Bucket => "bucket",
+            LimiterForm::Log => "log",
         }
     }
 
@@ -127,7 +128,7 @@ pub(crate) fn all(effort: Effort) -> Vec<Case> {
     let mut cases = Vec::new();
     for &pace in paces {
         for told in tells {
-            for form in [LimiterForm::Window, LimiterForm::Bucket] {
+            for form in [LimiterForm::Window, LimiterForm::Bucket, LimiterForm::Log] {
                 for shape in Shape::ALL {
                     cases.push(Case {
                         pace,

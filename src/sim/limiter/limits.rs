@@ -22,7 +22,7 @@ pub struct Limits {
     /// Length of the token window, in seconds: what a window counts, and what a bucket holds. Default 60.
     pub window_s: f64,
     /// When the first token window ends, in seconds since the start: all later ones end whole windows after that.
-    /// None, the default: drawn by the seed. The bucket form has none.
+    /// None, the default: drawn by the seed. The other forms have none.
     pub phase_s: Option<f64>,
     /// Length of the request window, in seconds; 1, 10 and 60 occur. Default 10. It has the token window's phase.
     pub request_window_s: f64,
@@ -32,7 +32,7 @@ pub struct Limits {
     pub lowered: Vec<Dip>,
 }
 
-/// How tokens are counted. Both forms are in the field, and nothing announces which.
+/// How tokens are counted. All forms are in the field, and nothing announces which.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LimiterForm {
@@ -41,6 +41,9 @@ pub enum LimiterForm {
     Window,
     /// A bucket that holds one window's quota and drains all the time.
     Bucket,
+    /// A log of the last window's length: what was charged in it and what comes must fit. Microsoft's own simulator and
+    /// many gateways count so.
+    Log,
 }
 
 /// A time in which a token limit is lower.

@@ -2,8 +2,9 @@
 //!
 //! Two kinds of deployments, as in Azure's documents and in captures:
 //!
-//! - **Standard**: requests are counted in short windows, tokens in a tumbling window with a phase of its own or in a
-//!   leaky bucket of one window's quota. What is charged on admission stands, whatever the answer used.
+//! - **Standard**: requests are counted in short windows, tokens in a tumbling window with a phase of its own, in a
+//!   leaky bucket of one window's quota, or in a sliding log of the last window's length, as Microsoft's own simulator
+//!   and gateways in between do. What is charged on admission stands, whatever the answer used.
 //! - **Provisioned**: a leaky bucket of half a window that admits while its level is under the brim, whatever the
 //!   request's size, and is corrected to what was used when the answer is out.
 //!
@@ -16,10 +17,12 @@ pub use limits::{Dip, LimiterForm, Limits};
 
 use super::config::LONGEST_S;
 use bucket::Bucket;
+use sliding_log::SlidingLog;
 use window::Window;
 
 mod bucket;
 mod limits;
+mod sliding_log;
 mod window;
 
 /// The count of one quota.
@@ -35,6 +38,7 @@ pub struct Limiter {
 enum Tokens {
     Window(Window),
     Bucket(Bucket),
+    Log(SlidingLog),
     Provisioned(Bucket),
 }
 
@@ -105,6 +109,7 @@ impl Limiter {
             tokens: match limits.form {
                 LimiterForm::Window => Tokens::Window(Window::new(length, phase)),
                 LimiterForm::Bucket => Tokens::Bucket(Bucket::default()),
+                LimiterForm::Log => Tokens::Log(SlidingLog::new(length)),
             },
             limits: limits.clone(),
         }
@@ -182,6 +187,10 @@ impl Limiter {
                 time((self.level(now) + tokens as f64 - capacity) / rate),
                 LimitAxis::Tokens,
             ),
+            Tokens::Log(log) if log.used(now) + tokens as f64 > capacity => {
+                let over = log.used(now) + tokens as f64 - capacity;
+                refused(log.rest(over, now), LimitAxis::Tokens)
+            }
             // A millisecond more than the brim needs: it must be under, not at it.
             Tokens::Provisioned(_) if self.level(now) >= capacity => {
                 refused(time((self.level(now) - capacity) / rate + 0.001), LimitAxis::Throughput)
@@ -197,6 +206,7 @@ impl Limiter {
         match &mut self.tokens {
             Tokens::Window(window) => window.add(tokens as f64, now),
             Tokens::Bucket(bucket) | Tokens::Provisioned(bucket) => bucket.set(level + tokens as f64, now),
+            Tokens::Log(log) => log.add(tokens as f64, now),
         }
         Admitted { tokens }
     }
@@ -228,6 +238,7 @@ impl Limiter {
         let tokens = self.limits.tpm.zip(capacity).map(|(tpm, capacity)| {
             let (used, reset) = match &self.tokens {
                 Tokens::Window(window) => (window.used(now), window.rest(now)),
+                Tokens::Log(log) => (log.used(now), log.rest(f64::INFINITY, now)),
                 Tokens::Bucket(_) | Tokens::Provisioned(_) => {
                     let level = self.level(now);
                     (level, time(level / drain_per_second(&self.limits, now)))
@@ -246,7 +257,7 @@ impl Limiter {
                 requests: None,
                 utilisation: capacity.map(|capacity| self.level(now) / capacity),
             },
-            Tokens::Window(_) | Tokens::Bucket(_) => Standing {
+            Tokens::Window(_) | Tokens::Bucket(_) | Tokens::Log(_) => Standing {
                 tokens,
                 requests,
                 utilisation: None,
@@ -264,12 +275,12 @@ impl Limiter {
     fn capacity(&self, now: Duration) -> Option<f64> {
         let per_window = self.limits.tpm? as f64 * self.limits.window_s / 60.0;
         Some(match self.tokens {
-            Tokens::Window(_) | Tokens::Bucket(_) => per_window * self.limits.factor(now),
+            Tokens::Window(_) | Tokens::Bucket(_) | Tokens::Log(_) => per_window * self.limits.factor(now),
             Tokens::Provisioned(_) => per_window / 2.0,
         })
     }
 
-    /// The level of a bucket; 0 for a window.
+    /// The level of a bucket; 0 for the other forms.
     fn level(&self, now: Duration) -> f64 {
         match (&self.tokens, self.limits.tpm) {
             (Tokens::Bucket(bucket) | Tokens::Provisioned(bucket), Some(tpm)) => {

@@ -60,6 +60,27 @@ fn a_bucket_drains_all_the_time() {
 }
 
 #[test]
+fn what_a_log_was_charged_comes_back_a_window_later_all_at_once() {
+    let limits = Limits::new().tpm(60_000).form(LimiterForm::Log);
+    check(
+        &mut Limiter::standard(&limits, Duration::ZERO),
+        &[
+            (0.0, 40_000, Ok(())),
+            (10.0, 10_000, Ok(())),
+            (30.0, 10_000, Ok(())),
+            // The first charge makes room for a small one, a large one needs the second to be over, too.
+            (30.5, 1, Err((TokenAxis, 29_500))),
+            (30.5, 45_000, Err((TokenAxis, 39_500))),
+            (59.5, 40_000, Err((TokenAxis, 500))),
+            (60.0, 40_001, Err((TokenAxis, 10_000))),
+            (60.0, 40_000, Ok(())),
+            // More than the whole quota never fits, and is told when nothing is left that counts.
+            (61.0, 60_001, Err((TokenAxis, 59_000))),
+        ],
+    );
+}
+
+#[test]
 fn requests_are_counted_in_windows_of_their_own_and_always_admit_one() {
     let ten = Limits::new().rpm(60).phase_s(0.0);
     let mut limiter = Limiter::standard(&ten, Duration::ZERO);
@@ -132,7 +153,7 @@ fn a_provisioned_deployment_admits_below_its_brim_whatever_the_size_and_is_corre
 
 #[test]
 fn a_standard_charge_stands_whatever_was_used() {
-    for form in [LimiterForm::Window, LimiterForm::Bucket] {
+    for form in [LimiterForm::Window, LimiterForm::Bucket, LimiterForm::Log] {
         let limits = Limits::new().tpm(1000).form(form).phase_s(0.0);
         let mut limiter = Limiter::standard(&limits, Duration::ZERO);
         let admitted = limiter.admit(1000, Duration::ZERO).unwrap();
@@ -213,6 +234,7 @@ fn no_request_and_no_time_is_too_large() {
     for mut limiter in [
         Limiter::standard(&limits, Duration::ZERO),
         Limiter::standard(&limits.clone().form(LimiterForm::Bucket), Duration::ZERO),
+        Limiter::standard(&limits.clone().form(LimiterForm::Log), Duration::ZERO),
         Limiter::provisioned(&limits),
     ] {
         for now in [Duration::ZERO, s(1e8), Duration::MAX] {
@@ -231,7 +253,7 @@ fn traffic() -> impl Strategy<Value = Vec<(u64, u64)>> {
 }
 
 fn any_limits() -> impl Strategy<Value = (Limits, bool)> {
-    let form = prop_oneof![Just(LimiterForm::Window), Just(LimiterForm::Bucket)];
+    let form = prop::sample::select(vec![LimiterForm::Window, LimiterForm::Bucket, LimiterForm::Log]);
     (
         form,
         0.0..60.0f64,
@@ -290,6 +312,23 @@ proptest! {
             prop_assert!(tokens <= 20_000);
             let requests = admitted.iter().filter(|(t, _)| window(*t, 10.0) == window(*at, 10.0)).count();
             prop_assert!(requests <= 5);
+        }
+    }
+
+    /// The same of a log: wherever a window begins, it is not overfull.
+    #[test]
+    fn no_minute_of_a_log_is_ever_overfull(traffic in traffic()) {
+        let mut limiter = Limiter::standard(&Limits::new().tpm(20_000).form(LimiterForm::Log), Duration::ZERO);
+        let mut now = Duration::ZERO;
+        let mut admitted: Vec<(Duration, u64)> = Vec::new();
+        for (pause_ms, tokens) in traffic {
+            now += Duration::from_millis(pause_ms);
+            let counts = admitted.iter().filter(|(at, _)| *at + s(60.0) > now);
+            let fits = counts.map(|(_, n)| n).sum::<u64>() + tokens <= 20_000;
+            prop_assert_eq!(limiter.admit(tokens, now).is_ok(), fits);
+            if fits {
+                admitted.push((now, tokens));
+            }
         }
     }
 
