@@ -40,6 +40,9 @@ pub fn header_delay(headers: &Headers, wall: SystemTime) -> Option<Duration> {
 
 /// What ran out, by the clearest sign there is: the service's word for it in header, code or text, else the one axis
 /// that the headers show exhausted, else the wording.
+///
+/// Older gateways and Microsoft's own simulator say "call rate limit" for tokens, too: where the headers name one axis
+/// alone, they say more than a text that speaks of requests.
 #[must_use]
 pub fn exhausted_axis(headers: &Headers, error: &ErrorObject) -> Axis {
     let named = headers.get("x-ratelimit-type").unwrap_or_default();
@@ -59,23 +62,23 @@ pub fn exhausted_axis(headers: &Headers, error: &ErrorObject) -> Axis {
     if error.says("token rate limit") || error.says("tokens per ") || error.is_any(&["tokens"]) {
         return Axis::Tokens;
     }
-    if error.says("call rate limit")
-        || error.says("request rate limit")
-        || error.says("requests per ")
-        || error.is_any(&["requests"])
-    {
+    if error.is_any(&["requests"]) {
         return Axis::Requests;
     }
-    match (exhausted(headers, Axis::Tokens), exhausted(headers, Axis::Requests)) {
+    let (tokens, requests) = (exhausted(headers, Axis::Tokens), exhausted(headers, Axis::Requests));
+    let (tokens_back, requests_back) = (axis_reset(headers, Axis::Tokens), axis_reset(headers, Axis::Requests));
+    let speaks_of_calls =
+        error.says("call rate limit") || error.says("request rate limit") || error.says("requests per ");
+    match (tokens, requests) {
         (true, false) => Axis::Tokens,
         (false, true) => Axis::Requests,
         // Both: the one that is longer in coming back is the one to wait for.
-        (true, true) if axis_reset(headers, Axis::Requests) > axis_reset(headers, Axis::Tokens) => Axis::Requests,
-        (true, true) => Axis::Tokens,
-        // The v1 surface says "exceeded token rate limit" for tokens and plainly "exceeded rate limit" for requests;
-        // its word counts only where no header says more.
-        (false, false) if error.says("have exceeded rate limit") => Axis::Requests,
-        (false, false) => Axis::Unknown,
+        (true, true) if !speaks_of_calls && requests_back > tokens_back => Axis::Requests,
+        (true, true) if !speaks_of_calls => Axis::Tokens,
+        // The v1 surface says "exceeded token rate limit" for tokens and plainly "exceeded rate limit" for requests.
+        _ if !speaks_of_calls && !error.says("have exceeded rate limit") => Axis::Unknown,
+        _ if tokens_back.is_some() && requests_back.is_none() => Axis::Tokens,
+        _ => Axis::Requests,
     }
 }
 
@@ -338,6 +341,14 @@ mod tests {
             ("unknown type", &[("x-ratelimit-type", "Images")], message(""), Axis::Unknown),
             ("wire 4.5 a", &[], message("have exceeded the token rate limit for your current OpenAI S0 pricing tier."), Axis::Tokens),
             ("wire 4.5 a", &[], message("have exceeded the call rate limit for your current OpenAI S0 pricing tier."), Axis::Requests),
+            ("wire 4.5 b, 5.3: Microsoft's simulator, for tokens", &[("retry-after", "12"), ("x-ratelimit-reset-tokens", "12")], message("Requests to the ChatCompletions_Create Operation under Azure OpenAI API version 2024-02-15-preview have exceeded call rate limit of your current OpenAI S0 pricing tier. Please retry after 12 seconds."), Axis::Tokens),
+            ("… for requests", &[("retry-after", "12"), ("x-ratelimit-reset-requests", "12")], message("have exceeded call rate limit of your current OpenAI S0 pricing tier."), Axis::Requests),
+            ("both are named", &[("x-ratelimit-reset-tokens", "12"), ("x-ratelimit-reset-requests", "5")], message("have exceeded call rate limit"), Axis::Requests),
+            ("nothing is left of tokens alone", &[("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-remaining-requests", "4"), ("x-ratelimit-reset-requests", "5")], message("have exceeded call rate limit"), Axis::Tokens),
+            ("nothing is left of either", &[("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-remaining-requests", "0")], message("have exceeded call rate limit"), Axis::Requests),
+            ("a reset of zero names nothing", &[("x-ratelimit-reset-tokens", "0")], message("have exceeded call rate limit"), Axis::Requests),
+            ("wire 4.5 d, plain", &[("x-ratelimit-reset-tokens", "12")], message("Your requests to x for y in z have exceeded rate limit."), Axis::Tokens),
+            ("tokens are named as such", &[("x-ratelimit-reset-requests", "12")], message("have exceeded token rate limit"), Axis::Tokens),
             ("wire 4.5 c", &[], message("Rate limit is exceeded. Try again in 2 seconds."), Axis::Unknown),
             ("wire 4.5 d", &[], message("Your requests to x for y in z have exceeded token rate limit."), Axis::Tokens),
             ("wire 4.5 d", &[], message("Your requests to x for y in z have exceeded rate limit."), Axis::Requests),

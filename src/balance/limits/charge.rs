@@ -141,15 +141,23 @@ pub(super) enum Exhausted {
 }
 
 impl Refusal {
-    /// The axis that is named, else the one of which nothing remains, else tokens. −1 stands for "unknown".
-    pub(super) fn exhausted(&self) -> Exhausted {
-        let is_spent = |remaining: Option<i64>| remaining.is_some_and(|left| left <= 0 && left != -1);
+    /// The axis that is named, else the one of which too little remains, else tokens. −1 stands for "unknown".
+    ///
+    /// "Call rate limit" is said of tokens, too: where less remains than the `charged` tokens, and requests do, it means
+    /// those.
+    pub(super) fn exhausted(&self, charged: f64) -> Exhausted {
+        let is_short = |remaining: Option<i64>, least: f64| {
+            let known = remaining.filter(|&left| left != -1);
+            known.is_some_and(|left| (left as f64) < least)
+        };
+        let of_tokens = is_short(self.remaining_tokens, charged);
+        let of_requests = is_short(self.remaining_requests, 1.0);
+        let has_requests = self.remaining_requests.is_some_and(|left| left > 0);
         match self.axis {
             Axis::Capacity => Exhausted::Capacity,
+            Axis::Requests if of_tokens && has_requests => Exhausted::Tokens,
             Axis::Requests => Exhausted::Requests,
-            Axis::Unknown if is_spent(self.remaining_requests) && !is_spent(self.remaining_tokens) => {
-                Exhausted::Requests
-            }
+            Axis::Unknown if of_requests && !of_tokens => Exhausted::Requests,
             Axis::Tokens | Axis::Throughput | Axis::Unknown => Exhausted::Tokens,
         }
     }
