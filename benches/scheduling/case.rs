@@ -8,7 +8,7 @@ use crate::world::conditions::Conditions;
 use crate::world::fleet::Fleet;
 use crate::world::service::form_name;
 
-pub(crate) const FORMS: [LimiterForm; 2] = [LimiterForm::Window, LimiterForm::Bucket];
+pub(crate) const FORMS: [LimiterForm; 3] = [LimiterForm::Window, LimiterForm::Bucket, LimiterForm::Log];
 
 /// When a fault begins, in seconds since the start, and when it is over where it heals.
 pub(crate) const FAULT_FROM: f64 = 120.0;
@@ -46,14 +46,16 @@ pub(crate) enum Kind {
 /// A number that each run of a case gives.
 pub(crate) struct Measure {
     pub(crate) what: &'static str,
-    /// For each form, in the order of [`FORMS`], and each fleet, in the order of [`Fleet::ALL`].
-    pub(crate) goals: [[Goal; 4]; 2],
+    pub(crate) goals: Goals,
     /// Whether the worst seed must reach the goal, and not only the mean.
     pub(crate) always: bool,
     /// Its mean is divided by that of the measure at this position, and by no less than a tenth.
     pub(crate) over: Option<usize>,
     pub(crate) digits: usize,
 }
+
+/// Goals for each form, in the order of [`FORMS`], and each fleet, in the order of [`Fleet::ALL`].
+pub(crate) type Goals = [[Goal; 4]; FORMS.len()];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Goal {

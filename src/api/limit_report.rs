@@ -16,6 +16,8 @@ pub enum QuotaForm {
     Window,
     /// A bucket that drains all the time and holds one window's quota.
     Bucket,
+    /// A sliding log: what was charged in the last window's length.
+    Log,
 }
 
 /// A limit of a deployment, or of a quota group, as the blaster believes it to be.
@@ -68,6 +70,7 @@ impl fmt::Display for LimitReport {
         match self.form {
             Some(QuotaForm::Window) => f.write_str(" in windows")?,
             Some(QuotaForm::Bucket) => f.write_str(" in a bucket")?,
+            Some(QuotaForm::Log) => f.write_str(" in a sliding log")?,
             None => {}
         }
         write!(f, ", {} used", self.used_tokens)?;

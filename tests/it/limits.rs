@@ -102,6 +102,11 @@ fn a_burst_over_the_limit_of_windows_waits_and_few_are_refused() {
 }
 
 #[test]
+fn a_burst_over_the_limit_of_a_sliding_log_waits_and_few_are_refused() {
+    check_burst(LimiterForm::Log);
+}
+
+#[test]
 fn a_burst_over_the_limit_of_requests_waits_and_nothing_is_refused() {
     // Ten in each second.
     let limits = Limits::new().rpm(600).request_window_s(1.0);

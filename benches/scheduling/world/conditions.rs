@@ -21,6 +21,8 @@ pub(crate) struct Conditions {
     pub(crate) request_window: f64,
     /// Whether refused requests count, too.
     pub(crate) counts_refused: bool,
+    /// Refusals that have nothing to do with what was sent.
+    pub(crate) noise: Option<Noise>,
     /// What happens to the first deployment.
     pub(crate) fault: Option<Fault>,
     /// The clients' `first_byte_timeout_s`.
@@ -44,6 +46,15 @@ pub(crate) enum RetryAfter {
     Short,
     /// Always so many seconds.
     Always(u64),
+}
+
+/// Refusals for want of capacity, or by a count that is imprecise.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Noise {
+    /// The part of all requests.
+    pub(crate) part: f64,
+    /// Seconds that each asks to wait.
+    pub(crate) wait: f64,
 }
 
 /// A deployment that is out of order for a while.
@@ -78,6 +89,7 @@ impl Conditions {
         dip: 1.0,
         request_window: 10.0,
         counts_refused: false,
+        noise: None,
         fault: None,
         first_byte: 600.0,
     };

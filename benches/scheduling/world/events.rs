@@ -62,7 +62,7 @@ impl World {
         let fault = |index: usize| conditions.fault.filter(|_| index == 0);
         let services = plans.iter().enumerate();
         let services = services
-            .map(|(index, plan)| Service::new(plan.clone(), conditions, fault(index)))
+            .map(|(index, plan)| Service::new(plan.clone(), conditions, fault(index), seed))
             .collect();
         let client = |index: usize| Client::new(&plans, conditions, seed * 1000 + index as u64);
         let mut world = World {

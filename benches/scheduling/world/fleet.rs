@@ -126,6 +126,8 @@ impl Plan {
             _ if self.provisioned => self.capacity() + drained + 13_000.0,
             LimiterForm::Bucket => self.capacity() + drained,
             LimiterForm::Window => self.tpm as f64 * windows_by(time, 60.0, self.phase),
+            // As windows whose first begins with the first request.
+            LimiterForm::Log => self.tpm as f64 * windows_by(time, 60.0, 60.0),
         }
     }
 

@@ -6,7 +6,8 @@ use azure_openai_blaster::internals::Axis;
 use azure_openai_blaster::sim::limiter::{Admitted, LimitAxis, Limiter, Refused};
 use azure_openai_blaster::sim::{LimiterForm, Limits};
 
-use super::conditions::{Conditions, Fault, FaultKind, RetryAfter};
+use super::chance::Chance;
+use super::conditions::{Conditions, Fault, FaultKind, Noise, RetryAfter};
 use super::fleet::Plan;
 use super::job::Job;
 
@@ -16,6 +17,8 @@ pub(crate) struct Service {
     pub(crate) plan: Plan,
     limiter: Limiter,
     retry_after: RetryAfter,
+    noise: Option<Noise>,
+    chance: Chance,
     fault: Option<Fault>,
 }
 
@@ -40,11 +43,13 @@ pub(crate) struct Refusal {
 }
 
 impl Service {
-    pub(crate) fn new(plan: Plan, conditions: &Conditions, fault: Option<Fault>) -> Self {
+    pub(crate) fn new(plan: Plan, conditions: &Conditions, fault: Option<Fault>, seed: u64) -> Self {
         Service {
             limiter: limiter(&plan, conditions),
+            chance: Chance::new(seed, &plan.name),
             plan,
             retry_after: conditions.retry_after,
+            noise: conditions.noise,
             fault,
         }
     }
@@ -56,6 +61,18 @@ impl Service {
             Some(FaultKind::Slows(times)) => times,
             None => 1.0,
         };
+        if let Some(noise) = self.noise
+            && self.chance.unit() < noise.part
+        {
+            return Arrival::Refused(Refusal {
+                wait: Duration::from_secs_f64(noise.wait),
+                axis: if self.plan.provisioned {
+                    Axis::Throughput
+                } else {
+                    Axis::Tokens
+                },
+            });
+        }
         match self.limiter.admit(job.charge(), now) {
             Ok(admitted) => Arrival::Admitted(admitted, Duration::from_secs_f64(self.plan.time_for(job) * slower)),
             Err(Refused { wait, axis }) => Arrival::Refused(Refusal {
@@ -104,5 +121,6 @@ pub(crate) fn form_name(form: LimiterForm) -> &'static str {
     match form {
         LimiterForm::Window => "window",
         LimiterForm::Bucket => "bucket",
+        LimiterForm::Log => "log",
     }
 }

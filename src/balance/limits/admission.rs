@@ -45,15 +45,15 @@ impl Closed {
 
 /// Not now.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct No {
+pub(super) struct No {
     /// When to ask again.
-    at: Moment,
-    holds: Holds,
+    pub(super) at: Moment,
+    pub(super) holds: Holds,
 }
 
 /// For whom a "not now" holds until its moment has come, should nothing happen before.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Holds {
+pub(super) enum Holds {
     /// For every charge whatever.
     Every,
     /// For the one that was asked for, and for those that are larger: they may have to wait for longer, which is found
@@ -255,6 +255,9 @@ impl Limit {
         if !self.unconfirmed.may_risk(charge.tokens) {
             let is_spent = self.unconfirmed.is_spent();
             return Err(when_confirmed(if is_spent { Holds::Every } else { Holds::Larger }));
+        }
+        if self.belief.form == Form::Log {
+            return self.judge_by_log(charge, now);
         }
         let by_window = self.window_fits_at(charge, now);
         let fits_window = by_window.is_some_and(|at| at <= now);

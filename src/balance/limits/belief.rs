@@ -1,4 +1,4 @@
-//! Which of the two models is believed, and how firmly.
+//! Which of the models is believed, and how firmly.
 
 /// How the service counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -7,6 +7,9 @@ pub enum Form {
     Bucket,
     /// A count that starts anew with every window.
     Window,
+    /// A sliding log: what was charged in the last window's length, and the new charge, must fit. It is the strictest of
+    /// the three, so whoever keeps to it is refused by none.
+    Log,
 }
 
 /// The belief and its standing.
@@ -27,6 +30,8 @@ pub(super) struct Belief {
     pub(super) bucket_is_proven: bool,
     /// Refusals that the belief does not explain.
     pub(super) surprises: u32,
+    /// Refusals in a row that a sliding log explains and what is believed does not.
+    pub(super) votes_for_log: u32,
 }
 
 /// Confirmations that one refusal at a known boundary takes back, and the trials that are left then.
@@ -43,6 +48,7 @@ impl Belief {
             test_is_due: false,
             bucket_is_proven: false,
             surprises: 0,
+            votes_for_log: 0,
         }
     }
 

@@ -9,7 +9,7 @@ use super::bucket::{Bucket, Vessel};
 use super::charge::{Charge, Exhausted, Mode, Reservation, Settlement};
 use super::moment::Moment;
 use super::quota::Quota;
-use super::refusal::Raises;
+use super::raises::Raises;
 use super::requests::RequestPacer;
 use super::round_trips::RoundTrips;
 use super::sent_log::SentLog;
@@ -78,6 +78,8 @@ pub struct Limit {
     pub(super) tokens_refused: Moment,
     /// When requests were last refused.
     pub(super) requests_refused: Moment,
+    /// Sliding log: seconds by which a send may come, and so leave, later than it was sent.
+    pub(super) lag: f64,
     /// When the window's clock was last shifted.
     pub(super) shifted: Moment,
     /// When the newest of those was sent that are known to have been admitted.
@@ -130,7 +132,7 @@ impl Limit {
             sent: SentLog::default(),
             requests: RequestPacer::new(spec.rpm, span, tuning.jitter),
             belief: Belief::new(),
-            raises: Raises::default(),
+            raises: Raises::new(),
             // An unknown quota times its share is no bound either.
             unconfirmed: Unconfirmed::new(quota.tokens() * tuning.share),
             quota,
@@ -138,6 +140,7 @@ impl Limit {
             block: now,
             tokens_refused: Moment::LONG_AGO,
             requests_refused: Moment::LONG_AGO,
+            lag: tuning.jitter,
             shifted: Moment::LONG_AGO,
             admitted: Moment::LONG_AGO,
             refusals: 0,
@@ -290,9 +293,8 @@ impl Limit {
                 self.confirm_number(reservation.number);
                 let charged = self.charged(&reservation.charge, prompt, output, charged_output);
                 self.correct(&reservation, charged);
-                let is_more = self.window.holds(reservation.number) && self.window.used() > self.quota.tokens();
-                if reservation.mode == Mode::Raise && is_more {
-                    self.quota.learn(self.window.used());
+                if reservation.mode == Mode::Raise {
+                    self.raise_answered(&reservation);
                 }
             }
             Settlement::Kept => {
@@ -306,7 +308,7 @@ impl Limit {
             }
             Settlement::Refused(refusal) => {
                 alone = self.refused(&reservation, &refusal, now);
-                let is_tokens = self.sku == Sku::Standard && refusal.exhausted() == Exhausted::Tokens;
+                let is_tokens = self.sku == Sku::Standard && refusal.exhausted(reserved) == Exhausted::Tokens;
                 let quota = Some(self.quota.tokens()).filter(|quota| alone && is_tokens && reserved > *quota);
                 exceeds = quota.map(|quota| quota as u64);
             }
@@ -368,6 +370,16 @@ impl Limit {
             self.unconfirmed.allow_at_most(self.quota.tokens() * self.tuning.share);
         }
         true
+    }
+
+    /// What was above the learnt quota has been answered: so much is granted.
+    fn raise_answered(&mut self, reservation: &Reservation) {
+        let (in_window, used) = (self.window.holds(reservation.number), self.window.used());
+        if self.belief.form == Form::Log {
+            self.raise_answered_by_log(reservation.sent);
+        } else if in_window && used > self.quota.tokens() {
+            self.quota.learn(used);
+        }
     }
 
     /// What the service has charged for a request that was answered.

@@ -1,9 +1,9 @@
 //! Keeps the quota of a deployment, or of a group of deployments, full without being refused.
 //!
 //! The service charges an estimate of each request against a quota of tokens, and counts requests apart. It does not say
-//! how: either in *windows* that begin anew every minute, at a phase of their own, or in a *bucket* that drains all the
-//! time. So a [`Limit`] runs both models of the same sends, believes one of them, and learns which it is, when windows
-//! begin and how large the quota is, mostly from refusals, of which it wants as few as possible.
+//! how: in *windows* that begin anew every minute, at a phase of their own, in a *bucket* that drains all the time, or in a
+//! sliding *log* of the last minute. So a [`Limit`] runs all models of the same sends, believes one of them, and learns
+//! which it is, when windows begin and how large the quota is, mostly from refusals, of which it wants as few as possible.
 //!
 //! ```text
 //!            admits(charge)                     settle(reservation)
@@ -18,7 +18,8 @@
 //! ```
 //!
 //! Reading order: `charge` (the words), `limit` (the calls), `admission` (may it go?), `refusal` (what a refusal teaches),
-//! then the parts: `bucket`, `window`, `sent_log`, `requests`, `quota`, `belief`, `unconfirmed`.
+//! then the parts: `bucket`, `window`, `sliding_log` and its `sent_log`, `requests`, `quota`, `belief`, `raises`,
+//! `unconfirmed`.
 
 pub use belief::Form;
 pub use charge::{Admission, Charge, Mode, Refusal, Reservation, Settlement, Wait};
@@ -34,11 +35,13 @@ mod charge;
 mod limit;
 mod moment;
 mod quota;
+mod raises;
 mod refusal;
 mod requests;
 mod round_trips;
 mod sent_log;
 mod sku;
+mod sliding_log;
 mod snapshot;
 #[cfg(test)]
 mod tests;

@@ -6,16 +6,22 @@
 //! | anything | for longer than a window | the same, and then one at a time |
 //! | anything | a send of an earlier epoch, or from before the last refusal | the same; a quota measured in this window may shrink |
 //! | nothing (quota unknown) | tokens | the wait tells the form, what was confirmed the quota |
-//! | bucket | after a wait that no bucket names | **window**, which ends when the wait does |
+//! | bucket | after a wait that no bucket names, and a sliding log does | **log**; never told: by the second in a row |
+//! | bucket | after another wait that no bucket names | **window**, which ends when the wait does |
 //! | bucket | a test, after a wait that a bucket names | the bucket is proven |
 //! | bucket | else | a surprise: one at a time, a test is due; from the second on the quota is doubtful |
-//! | window, boundary unknown | tokens | the boundary is known now |
+//! | window, boundary unknown | tokens | as by another clock: **log**; else the boundary is known now |
 //! | window | just after its boundary, for a moment | it opened later than told: the clock is shifted |
 //! | window | a raise, by the same clock | not above this for a while |
 //! | window | where the bucket had no room either, after a wait that it names | **bucket** |
 //! | window | by the same clock, much used | the window is full, or the quota smaller than thought |
 //! | window | the rest of a burst that found it full, a tenth of the quota or more | the quota is what was admitted |
+//! | window | by another clock, after a wait that a log names | **log**, as above |
 //! | window | else | every second time the clock is learnt anew |
+//! | log | a raise, after a wait that a log names | not above this for a while |
+//! | log | where the bucket had no room either, after a wait that it names | **bucket** |
+//! | log | after a wait that a log names | its quota is what was sent in the last length, where that is less |
+//! | log | else | every second time **bucket**, from its beginnings |
 //! | provisioned | | its level is known now |
 //!
 //! Where the service named no time, nothing is learnt about clocks: only the quantities above.
@@ -28,76 +34,21 @@ use super::quota::FullBucket;
 use super::sku::Sku;
 use super::window::Boundary;
 
-/// Trials above the learnt quota of a window: after refusals at the same total some windows are left out.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Raises {
-    /// Refusals at about the same total, in a row.
-    steady: u32,
-    /// Windows that are still left out.
-    left_out: u32,
-    /// Tokens that the window held at the last refusal.
-    total: f64,
-    /// Admitted in the present window, since one was refused.
-    admitted: u32,
-}
-
-/// Most windows that are left out.
-const LEFT_OUT: u32 = 3;
-/// A total this much larger is another one.
-const LARGER: f64 = 1.03;
-
-impl Raises {
-    pub(super) fn is_due(&self) -> bool {
-        self.left_out == 0
-    }
-
-    /// So many windows have passed.
-    pub(super) fn skip(&mut self, windows: u32) {
-        if windows > 0 {
-            self.admitted = 0;
-        }
-        self.left_out = self.left_out.saturating_sub(windows);
-    }
-
-    /// One was admitted.
-    pub(super) fn confirm(&mut self) {
-        self.admitted = self.admitted.saturating_add(1);
-    }
-
-    /// How many were admitted in the present window, since one was refused.
-    pub(super) fn admitted(&self) -> u32 {
-        self.admitted
-    }
-
-    fn refused(&mut self, total: f64) {
-        self.admitted = 0;
-        let is_same = total < LARGER * self.total;
-        self.steady = if is_same { LEFT_OUT.min(self.steady + 1) } else { 0 };
-        self.left_out = self.steady;
-        self.total = total;
-    }
-
-    /// The quota has been measured anew.
-    fn restart(&mut self) {
-        self.steady = 0;
-    }
-}
-
 /// What was refused, as the rules look at it.
 #[derive(Clone, Copy, Debug)]
-struct Refused {
-    tokens: f64,
-    mode: Mode,
-    sent: Moment,
-    fits_bucket: bool,
+pub(super) struct Refused {
+    pub(super) tokens: f64,
+    pub(super) mode: Mode,
+    pub(super) sent: Moment,
+    pub(super) fits_bucket: bool,
     /// Sent in the present epoch and after the last refusal that was seen.
-    is_fresh: bool,
+    pub(super) is_fresh: bool,
     /// Seconds that the service has named.
-    wait: Option<f64>,
+    pub(super) wait: Option<f64>,
     /// When the refusal came.
-    at: Moment,
+    pub(super) at: Moment,
     /// Until when the caller wants nothing sent: the service's time, or its own back-off.
-    until: Moment,
+    pub(super) until: Moment,
 }
 
 /// Seconds by which the whole-second wait of a bucket may exceed what is left to drain.
@@ -145,7 +96,7 @@ impl Limit {
             until: now + refusal.wait.seconds(),
         };
         let alone = !self.sent.is_charged();
-        let exhausted = refusal.exhausted();
+        let exhausted = refusal.exhausted(refused.tokens);
         let longest = match exhausted {
             Exhausted::Requests => self.requests.longest_span(),
             Exhausted::Tokens | Exhausted::Capacity => self.length,
@@ -176,7 +127,7 @@ impl Limit {
         alone
     }
 
-    fn block_until(&mut self, until: Moment) {
+    pub(super) fn block_until(&mut self, until: Moment) {
         self.block = self.block.max(until);
     }
 
@@ -221,10 +172,12 @@ impl Limit {
             self.block_until(refused.until);
         } else if !refused.is_fresh {
             self.block_until(refused.until);
-            self.rest_of_burst_refused();
+            self.rest_of_burst_refused(refused);
         } else {
             match (self.belief.form, self.window.boundary(), refused.wait) {
+                (Form::Log, ..) => self.log_refused(refused),
                 (Form::Bucket, _, wait) => self.bucket_refused(refused, wait),
+                (Form::Window, None, Some(wait)) if self.believes_log(refused, wait) => {}
                 (Form::Window, None, Some(wait)) => self.learn_window(refused, wait),
                 (Form::Window, Some(_), Some(wait)) => self.window_refused(refused, wait),
                 (Form::Window, _, None) => self.window_refused_untimed(refused),
@@ -247,6 +200,7 @@ impl Limit {
         }
         let longest = (self.length * refused.tokens / admitted.quota).ceil() + ROUNDING;
         match refused.wait {
+            Some(wait) if wait > longest && self.believes_log(refused, wait) => {}
             Some(wait) if wait > longest => {
                 self.begin_window(Boundary::named(refused.sent, wait, refused.at));
                 self.window.measured = true;
@@ -268,7 +222,9 @@ impl Limit {
     fn bucket_refused(&mut self, refused: &Refused, wait: Option<f64>) {
         let is_test = refused.mode == Mode::Test;
         if let Some(wait) = wait.filter(|&wait| wait > self.longest_bucket_wait(refused, is_test)) {
-            self.learn_window(refused, wait);
+            if !self.believes_log(refused, wait) {
+                self.learn_window(refused, wait);
+            }
             return;
         }
         self.block_until(refused.until);
@@ -304,7 +260,7 @@ impl Limit {
 
     /// The longest wait that a bucket would name. One whose quota is trusted names what its own level says; it is asked
     /// so only where nothing else can have filled it, by a test.
-    fn longest_bucket_wait(&self, refused: &Refused, is_test: bool) -> f64 {
+    pub(super) fn longest_bucket_wait(&self, refused: &Refused, is_test: bool) -> f64 {
         let quota = self.quota.tokens();
         if is_test && self.quota.is_trusted() {
             let vessel = self.vessel();
@@ -353,7 +309,7 @@ impl Limit {
             self.window.narrow(named, self.length);
             self.block_until(self.window.boundary().map_or(refused.until, |boundary| boundary.reset));
             self.window_is_full(refused);
-        } else {
+        } else if same_clock || !self.believes_log(refused, wait) {
             self.block_until(refused.until);
             self.belief.surprises += 1;
             if self.belief.surprises.is_multiple_of(2) {
@@ -374,7 +330,11 @@ impl Limit {
     }
 
     /// The rest of a burst that found its window full: what it admitted is the quota.
-    fn rest_of_burst_refused(&mut self) {
+    fn rest_of_burst_refused(&mut self, refused: &Refused) {
+        if self.belief.form == Form::Log {
+            self.rest_of_burst_refused_by_log(refused);
+            return;
+        }
         let used = self.window.used();
         // A few late or badly estimated requests are no reason to doubt what was told; a tenth of the quota is.
         if self.quota.is_trusted() && self.window.filled && used < ALONE * self.quota.tokens() {
@@ -403,7 +363,7 @@ impl Limit {
         self.raises.restart();
     }
 
-    fn believe_bucket(&mut self, refused: &Refused, wait: f64) {
+    pub(super) fn believe_bucket(&mut self, refused: &Refused, wait: f64) {
         self.belief.change(Form::Bucket, 1);
         self.belief.test_is_due = false;
         self.block_until(refused.until);

@@ -126,6 +126,18 @@ impl SentLog {
             })
     }
 
+    /// When those were sent with which the charges after `moment`, the oldest first, come to so many tokens; none where
+    /// all of them are fewer.
+    pub(super) fn reaches(&self, tokens: f64, moment: Moment) -> Option<Moment> {
+        let mut left = tokens;
+        let oldest_first = self.entries.iter().filter(|entry| entry.at > moment);
+        let mut reached = oldest_first.skip_while(|entry| {
+            left -= entry.tokens;
+            left > 0.0
+        });
+        reached.next().map(|entry| entry.at)
+    }
+
     /// What a bucket that holds `brim` windows' worth must have had to admit what was sent, but for the sends that
     /// `is_left_out` names.
     pub(super) fn admitted(&self, brim: f64, length: f64, now: Moment, is_left_out: impl Fn(u64) -> bool) -> Admitted {

@@ -104,7 +104,7 @@ impl Limit {
     /// The form, once something has shown it.
     fn form(&self) -> Option<Form> {
         let is_shown = self.sku == Sku::Provisioned
-            || self.belief.form == Form::Window
+            || self.belief.form != Form::Bucket
             || self.belief.bucket_is_proven
             || self.belief.evidence >= self.tuning.proof;
         is_shown.then_some(self.belief.form)
@@ -123,6 +123,7 @@ impl LimitSnapshot {
             form: self.form.map(|form| match form {
                 Form::Bucket => QuotaForm::Bucket,
                 Form::Window => QuotaForm::Window,
+                Form::Log => QuotaForm::Log,
             }),
             used_tokens: whole(self.used),
             window_requests: self.requests.map(whole),

@@ -49,7 +49,7 @@ fn minutes(world: &mut World, minutes: u32, granted: usize) -> Vec<Remark> {
 #[test]
 fn a_quota_that_was_told_too_high_is_remarked_and_reported_with_both_figures() {
     let mut world = Scenario::of(1).workers(4).limit(EAST, limit(100_000)).begin();
-    let remarks = minutes(&mut world, 5, 20);
+    let remarks = minutes(&mut world, 4, 20);
     let told: Vec<(f64, f64)> = remarks
         .iter()
         .map(|remark| match remark {

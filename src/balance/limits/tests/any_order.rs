@@ -233,14 +233,21 @@ impl Play {
             Some(_) => limit.window.used() + charge.tokens + 2.0 * limit.window.deviation(charge.variance),
             None => limit.sent.tokens() + charge.tokens + 2.0 * limit.bucket.deviation(charge.variance),
         };
+        let in_log = limit
+            .sent
+            .tokens_but_for_those_until(limit.now - (limit.length + limit.lag))
+            + charge.tokens
+            + 2.0 * limit.bucket.deviation(charge.variance);
         let fits = (in_bucket <= usable + 1e-6, in_window <= usable + 1e-6);
         let is_seeking = limit.belief.form == Form::Window && limit.window.boundary().is_none();
         match (mode, limit.belief.form) {
+            (Mode::Sure, Form::Log) => assert!(in_log <= usable + 1e-6, "{charge:?} {limit:?}"),
+            (Mode::Trial, Form::Log) => panic!("a log needs no trials: {charge:?} {limit:?}"),
             (Mode::Sure, _) => assert_eq!(fits, (true, true), "{charge:?} {limit:?}"),
             (Mode::Trial, Form::Bucket) => assert!(fits.0, "{charge:?} {limit:?}"),
             (Mode::Trial, Form::Window) => assert!(fits.1 || is_seeking, "{charge:?} {limit:?}"),
             (Mode::Raise | Mode::Test, form) => {
-                assert_eq!(form == Form::Window, mode == Mode::Raise);
+                assert_eq!(form != Form::Bucket, mode == Mode::Raise);
                 let others = if mode == Mode::Raise {
                     limit.tuning.seekers - 1
                 } else {

@@ -6,5 +6,6 @@ mod refusals;
 mod requests;
 mod scenario;
 mod settlements;
+mod sliding_log;
 mod told;
 mod waits;
