@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::api::ErrorObject;
 use crate::api::assembler::says_something;
@@ -45,7 +46,9 @@ impl RawLook {
             .find(|error| is_error(error));
         match (kind, error) {
             (_, Some(error)) => RawLook::Failed(read(error)),
-            ("error" | "response.failed", None) => RawLook::Failed(ErrorObject::default()),
+            // The error itself, not wrapped.
+            ("error", None) => RawLook::Failed(serde_json::from_str(data).map(read_raw).unwrap_or_default()),
+            ("response.failed", None) => RawLook::Failed(ErrorObject::default()),
             ("response.created" | "response.queued" | "response.in_progress", _) => RawLook::Preamble,
             ("response.content_part.added" | "response.reasoning_summary_part.added", _) => RawLook::Preamble,
             ("response.output_item.added", _) if is_empty_item(&frame.item) => RawLook::Preamble,
@@ -69,9 +72,12 @@ fn is_error(error: &Value) -> bool {
 
 fn read(error: &Value) -> ErrorObject {
     serde_json::value::to_raw_value(error)
-        .ok()
-        .and_then(|raw| ErrorObject::read(&raw))
+        .map(|raw| read_raw(&raw))
         .unwrap_or_default()
+}
+
+fn read_raw(error: &RawValue) -> ErrorObject {
+    ErrorObject::read(error).unwrap_or_default()
 }
 
 /// Whether a choice says nothing but who speaks.
@@ -91,6 +97,31 @@ fn is_empty_item(item: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_says_what_it_is_wrapped_or_not() {
+        for (name, data) in [
+            (
+                "error",
+                r#"{"type":"error","code":"rate_limit_exceeded","message":"slow down","param":null,"sequence_number":1}"#,
+            ),
+            (
+                "error",
+                r#"{"type":"error","error":{"code":"rate_limit_exceeded","message":"slow down"},"sequence_number":1}"#,
+            ),
+            ("", r#"{"error":{"code":"rate_limit_exceeded","message":"slow down"}}"#),
+            (
+                "response.failed",
+                r#"{"response":{"error":{"code":"rate_limit_exceeded","message":"slow down"}}}"#,
+            ),
+        ] {
+            let RawLook::Failed(error) = RawLook::at(name, data) else {
+                panic!("{data}")
+            };
+            let expected = (Some("rate_limit_exceeded"), "slow down");
+            assert_eq!((error.code.as_deref(), &*error.message), expected, "{data}");
+        }
+    }
 
     #[test]
     fn what_comes_before_the_content_is_told_from_it() {

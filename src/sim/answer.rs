@@ -288,7 +288,7 @@ mod tests {
     use crate::sim::config::{OutputLength, SimOperation};
 
     fn answer(deployment: &SimDeployment, body: &str) -> Answer {
-        let request = Request::read(SimOperation::Chat, body.as_bytes()).unwrap();
+        let request = Request::read(SimOperation::Chat, false, body.as_bytes()).unwrap();
         Answer::make(deployment, &request, 0)
     }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::config::{FaultKind, SimOperation};
 use super::plan::{Ending, Piece, Plan};
-use super::reply::{Frames, Part};
+use super::reply::{Frames, Part, put};
 
 /// An error in the middle of a stream.
 const ERROR: &[u8] = br#"{"error":{"message":"The server had an error while processing your request. Sorry about that!","type":"server_error","param":null,"code":null}}"#;
 
-/// The same as the Responses API has it.
-const RESPONSES_ERROR: &[u8] = br#"{"type":"error","error":{"message":"The server had an error while processing your request. Sorry about that!","type":"server_error","param":null,"code":null}}"#;
+/// The same as the Responses API has it, but for the event's number.
+const RESPONSES_ERROR: &[u8] = br#"{"type":"error","error":{"message":"The server had an error while processing your request. Sorry about that!","type":"server_error","param":null,"code":null},"sequence_number":"#;
 
 /// Spoils a body that comes whole.
 pub(crate) fn body(body: &mut Vec<u8>, fault: FaultKind) -> Ending {
@@ -64,7 +64,11 @@ pub(crate) fn frames(frames: &mut Frames, fault: FaultKind, operation: SimOperat
             frames.cut(kept as usize);
             let at = frames.last_at().max(at);
             if operation == SimOperation::Responses {
-                frames.event(at, Part::Finish, "error", |out| out.extend_from_slice(RESPONSES_ERROR));
+                let number = frames.len();
+                frames.event(at, Part::Finish, "error", |out| {
+                    out.extend_from_slice(RESPONSES_ERROR);
+                    put!(out, "{number}}}");
+                });
             } else {
                 frames.data(at, Part::Finish, |out| out.extend_from_slice(ERROR));
             }

@@ -184,7 +184,7 @@ impl World {
                 let visit = Visit {
                     ask,
                     head,
-                    request: Request::read(operation, ask.body),
+                    request: Request::read(operation, route.compacts, ask.body),
                     route,
                     operation,
                     denial,
@@ -195,7 +195,7 @@ impl World {
             (Target::Models, Some(denial)) => self.plain_error(&denial, &head),
             (Target::Models, None) => {
                 let listed = resource.deployments.iter().map(|one| self.deployments[*one].config());
-                let body = models::json(listed, self.start_unix_s);
+                let body = models::json(listed, route.surface, self.start_unix_s);
                 Plan {
                     status: 200,
                     body: vec![Piece {

@@ -10,6 +10,7 @@ use crate::sim::limiter::{LimitAxis, Limiter, Refused, Standing};
 use crate::sim::plan::{Ending, Note, Piece, Plan};
 use crate::sim::reply::headers::{self, Wait};
 use crate::sim::reply::{ErrorReply, Frames, Headers, Part, quote, responses, throttle};
+use crate::sim::request::Told;
 
 impl Deployment {
     /// What is answered instead of anything good; none for faults that spoil a good answer.
@@ -144,8 +145,8 @@ impl Deployment {
 
     /// The 200 that is a 429; to a request that wants no stream, the 429 itself.
     fn refused_stream(&self, visit: &Visit<'_>, dice: &mut Dice, retry_after_s: u32) -> Served {
-        let streams = visit.request.as_ref().is_ok_and(|request| request.stream.is_some());
-        if !streams {
+        let request = visit.request.as_ref().ok().filter(|request| request.stream.is_some());
+        let Some(request) = request else {
             let refused = Refused {
                 wait: Duration::from_secs(retry_after_s.into()),
                 axis: LimitAxis::Tokens,
@@ -153,10 +154,16 @@ impl Deployment {
             let standing = self.standing(None, visit.ask.now);
             let family = Some(RefusalFamily::Exceeded);
             return self.refusal(visit, dice, family, RetryAfter::Honest, refused, &standing);
-        }
+        };
         let message = throttle::exceeded(&self.config, LimitAxis::Tokens);
         let frames = if visit.operation == SimOperation::Responses {
-            responses::refused_stream(Duration::ZERO, &message)
+            let nothing = Told::default();
+            let response = responses::Reply {
+                scene: &self.scene(visit, dice),
+                told: request.told.as_deref().unwrap_or(&nothing),
+                reasons: self.config.reasoning,
+            };
+            response.refused_stream(Duration::ZERO, &message)
         } else {
             let mut frames = Frames::default();
             frames.data(Duration::ZERO, Part::Finish, |out| {

@@ -17,7 +17,7 @@ use crate::sim::limiter::{Admitted, Limiter, Refused, Standing};
 use crate::sim::plan::{Ask, Ending, Note, Piece, Plan};
 use crate::sim::reply::headers::{self, letters};
 use crate::sim::reply::{ErrorReply, Frames, Headers, Scene, chat, completions, embeddings, quoted, responses};
-use crate::sim::request::{Head, Request, Route};
+use crate::sim::request::{Head, Request, Route, Told};
 use crate::sim::spoil;
 use crate::sim::usage::Usage;
 
@@ -310,13 +310,11 @@ impl Deployment {
         dice: &mut Dice,
     ) -> Plan {
         let pace = self.config.latency.sample(dice);
+        let whole_at = pace.after(answer.usage.reasoning + answer.longest());
         let scene = Scene {
-            id: letters(dice, 29),
-            created: visit.unix_s,
-            model: &self.model,
-            fingerprint: &self.fingerprint,
-            filter: self.config.filter,
+            completed: visit.unix_s + whole_at.as_secs(),
             filter_down: fault == Some(FaultKind::FilterError),
+            ..self.scene(visit, dice)
         };
         let frame_tokens = u64::from(self.config.frame_tokens);
         let body = match (request.operation, request.stream) {
@@ -337,8 +335,24 @@ impl Deployment {
                 let dimensions = request.embed.dimensions.unwrap_or(self.config.dimensions);
                 Body::Whole(embeddings::json(&scene, &request.embed, dimensions, &answer.usage))
             }
-            (SimOperation::Responses, None) => Body::Whole(responses::json(&scene, answer)),
-            (SimOperation::Responses, Some(_)) => Body::Stream(responses::stream(&scene, answer, &pace, frame_tokens)),
+            (SimOperation::Responses, wanted) => {
+                let nothing = Told::default();
+                let response = responses::Reply {
+                    scene: &scene,
+                    told: request.told.as_deref().unwrap_or(&nothing),
+                    reasons: self.config.reasoning,
+                };
+                match (&request.compacted, wanted) {
+                    (Some(messages), _) => Body::Whole(responses::compaction(
+                        &scene,
+                        messages,
+                        &answer.usage,
+                        &letters(dice, 64),
+                    )),
+                    (None, None) => Body::Whole(response.json(answer)),
+                    (None, Some(_)) => Body::Stream(response.stream(answer, &pace, frame_tokens)),
+                }
+            }
         };
         let content_type = match body {
             Body::Whole(_) => "application/json",
@@ -351,8 +365,7 @@ impl Deployment {
         let (head_at, body, ending) = match body {
             Body::Whole(mut bytes) => {
                 let ending = fault.map_or(Ending::Clean, |fault| spoil::body(&mut bytes, fault));
-                let at = pace.after(answer.usage.reasoning + answer.longest());
-                let bytes = Cow::Owned(bytes);
+                let (at, bytes) = (whole_at, Cow::Owned(bytes));
                 (at, vec![Piece { at, bytes }], ending)
             }
             Body::Stream(mut frames) => {
@@ -381,6 +394,19 @@ impl Deployment {
             None => {}
         }
         plan
+    }
+
+    /// What all bodies of one reply have in common, of one that comes at once.
+    fn scene(&self, visit: &Visit<'_>, dice: &mut Dice) -> Scene<'_> {
+        Scene {
+            id: letters(dice, 29),
+            created: visit.unix_s,
+            completed: visit.unix_s,
+            model: &self.model,
+            fingerprint: &self.fingerprint,
+            filter: self.config.filter,
+            filter_down: false,
+        }
     }
 
     fn headers(&self, content_type: &'static str, visit: &Visit<'_>, dice: &mut Dice) -> Headers {

@@ -68,6 +68,11 @@ impl Frames {
         });
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.marks.len()
+    }
+
     /// When the first frame goes out.
     pub(crate) fn first_at(&self) -> Duration {
         self.marks.first().map_or(Duration::ZERO, |mark| mark.at)

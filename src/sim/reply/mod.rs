@@ -25,6 +25,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) id: String,
     /// Unix time, in seconds.
     pub(crate) created: u64,
+    /// The same, when the answer is whole.
+    pub(crate) completed: u64,
     /// The served model, as a JSON string with its quotes.
     pub(crate) model: &'a str,
     /// `system_fingerprint`

@@ -11,6 +11,7 @@ pub(crate) use route::{Route, Surface, Target};
 use super::config::SimOperation;
 use super::reply::ErrorReply;
 pub(crate) use text::Str;
+pub(crate) use told::Told;
 
 mod chat;
 mod completions;
@@ -21,6 +22,7 @@ mod prompt;
 mod responses;
 mod route;
 mod text;
+mod told;
 
 /// A request's body, whatever its operation, in the model's words.
 #[derive(Clone, Debug)]
@@ -47,6 +49,10 @@ pub(crate) struct Request<'a> {
     pub(crate) unreasonable: Option<ErrorReply>,
     /// What to embed; empty for the other operations.
     pub(crate) embed: Embed,
+    /// What a response tells again; none for the other operations.
+    pub(crate) told: Option<Box<Told<'a>>>,
+    /// The user's messages, where they are to be compacted.
+    pub(crate) compacted: Option<Vec<String>>,
 }
 
 /// How a streamed answer is wanted.
@@ -88,12 +94,12 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// The error that Azure answers it with.
-    pub(crate) fn read(operation: SimOperation, body: &'a [u8]) -> Result<Self, ErrorReply> {
+    pub(crate) fn read(operation: SimOperation, compacts: bool, body: &'a [u8]) -> Result<Self, ErrorReply> {
         match operation {
             SimOperation::Chat => chat::read(body),
             SimOperation::Completions => completions::read(body),
             SimOperation::Embeddings => embeddings::read(body),
-            SimOperation::Responses => responses::read(body),
+            SimOperation::Responses => responses::read(body, compacts),
         }
     }
 
@@ -112,6 +118,8 @@ impl<'a> Request<'a> {
             effort_tokens: effort_tokens(None),
             unreasonable: None,
             embed: Embed::default(),
+            told: None,
+            compacted: None,
         }
     }
 }

@@ -72,16 +72,19 @@ struct Tool<'a> {
     kind: Str<'a>,
 }
 
-pub(super) fn read(bytes: &[u8]) -> Result<Request<'_>, ErrorReply> {
+/// Reads a request for a response, or for a conversation to be compacted.
+pub(super) fn read(bytes: &[u8], compacts: bool) -> Result<Request<'_>, ErrorReply> {
     let body: Body<'_> = parse(bytes)?;
-    let input = body.input.ok_or_else(|| ErrorReply::missing("input"))?;
-    let items = match input {
-        Items::Text(text) => vec![Item {
+    let items = match body.input {
+        Some(Items::Text(text)) => vec![Item {
             role: Some(Str::from("user")),
             content: Content::Text(text),
             output: Content::None,
         }],
-        Items::List(items) => items,
+        Some(Items::List(items)) => items,
+        // What was stored may be compacted without anything new.
+        None if compacts => Vec::new(),
+        None => return Err(ErrorReply::missing("input")),
     };
     let tools = body.tools.unwrap_or_default();
     let instructions = body.instructions.as_ref().map(Str::as_str);
@@ -96,6 +99,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Request<'_>, ErrorReply> {
     let prompt = Prompt::new(texts, messages, images, key);
 
     let is_user = |item: &Item<'_>| item.role.as_ref().is_some_and(|role| role.as_str() == "user");
+    let compacted = compacts.then(|| {
+        let messages = items.iter().filter(|item| is_user(item));
+        messages.map(|item| item.content.texts().collect()).collect()
+    });
     let last = items.into_iter().rev().find(is_user);
     let last = last.map(|item| item.content.into_last()).unwrap_or_default();
     let markers = Markers::read(&last);
@@ -109,7 +116,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Request<'_>, ErrorReply> {
     let call = function_to_call(offered, body.tool_choice, &markers, &last);
     let mut request = Request::new(SimOperation::Responses, body.model, prompt, markers);
     request.max_output = body.max_output_tokens;
-    request.stream = stream(body.stream, body.stream_options);
+    request.stream = stream(body.stream, body.stream_options).filter(|_| !compacts);
+    request.compacted = compacted;
+    request.told = Some(parse(bytes)?);
     request.call = call;
     if let Some(format) = body.text.and_then(|text| text.format) {
         request.format = match (format.kind.as_str(), format.schema) {

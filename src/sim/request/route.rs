@@ -11,6 +11,8 @@ pub(crate) struct Route<'a> {
     /// The deployment in the path, decoded; none where the body names it.
     pub(crate) deployment: Option<Cow<'a, str>>,
     pub(crate) target: Target,
+    /// Whether a conversation is to be compacted instead of answered: an operation of the Responses API.
+    pub(crate) compacts: bool,
     /// The query's `api-version`.
     pub(crate) api_version: Option<&'a str>,
 }
@@ -44,6 +46,10 @@ impl<'a> Route<'a> {
             .find_map(|pair| pair.strip_prefix("api-version="))
             .filter(|version| !version.is_empty());
         let (surface, deployment, rest) = split(path)?;
+        let (rest, compacts) = match rest {
+            "responses/compact" => ("responses", true),
+            rest => (rest, false),
+        };
         let target = match (method, rest) {
             ("POST", operation) => Target::Operation(*SimOperation::ALL.iter().find(|one| one.path() == operation)?),
             ("GET", "models") if deployment.is_none() => Target::Models,
@@ -60,6 +66,7 @@ impl<'a> Route<'a> {
             surface,
             deployment,
             target,
+            compacts,
             api_version,
         })
     }
@@ -128,6 +135,9 @@ mod tests {
             ("/openai/v1/responses", Some((V1, None, Responses))),
             ("/v1/chat/completions", Some((Plain, None, Chat))),
             ("/api/projects/p/openai/v1/responses", Some((Project, None, Responses))),
+            ("/openai/v1/responses/compact", Some((V1, None, Responses))),
+            ("/openai/responses/compact", Some((Dated, None, Responses))),
+            ("/openai/v1/responses/compact/x", None),
             ("/openai/chat/completions", None),
             ("/openai/deployments/gpt/responses", None),
             ("/openai/deployments/gpt/images/generations", None),
@@ -142,6 +152,8 @@ mod tests {
             let got = route.as_ref().map(|r| (r.surface, r.deployment.as_deref(), r.target));
             let expected = expected.map(|(surface, name, operation)| (surface, name, Target::Operation(operation)));
             assert_eq!(got, expected, "{path}");
+            let compacts = route.is_some_and(|route| route.compacts);
+            assert_eq!(compacts, path.ends_with("/compact"), "{path}");
         }
         assert!(Route::read("GET", "/openai/deployments/gpt/chat/completions", "").is_none());
         let models = Route::read("GET", "/openai/models", "api-version=2024-10-21").unwrap();

@@ -263,6 +263,73 @@ fn embeddings_are_unit_vectors_in_both_forms() {
 }
 
 #[test]
+fn a_response_tells_again_what_was_asked_for() {
+    let mut client = Client::of(|d| d).path("/openai/v1/responses");
+    client.query.clear();
+    let bare = json(&client.send(r#"{"model":"d","input":"x"}"#));
+    let asked = json(&client.send(
+        r#"{"model":"d","input":"x","instructions":"Be \"brief\".","tools":[ {"type":"function","name":"f" }, {"type":"web_search"} ],"tool_choice":"none","metadata":{"a":"b"},"temperature":0.5,"user":"u","text":{"verbosity":"low"},"reasoning":{"effort":"low"},"truncation":"auto","max_output_tokens":9}"#,
+    ));
+    let rows = [
+        ("instructions", Value::Null, "Be \"brief\".".into()),
+        (
+            "tools",
+            serde_json::json!([]),
+            serde_json::json!([
+                {"type": "function", "name": "f", "description": null, "parameters": null, "strict": true},
+                {"type": "web_search"},
+            ]),
+        ),
+        ("tool_choice", "auto".into(), "none".into()),
+        ("metadata", serde_json::json!({}), serde_json::json!({"a": "b"})),
+        ("temperature", 1.0.into(), 0.5.into()),
+        (
+            "text",
+            serde_json::json!({"format": {"type": "text"}, "verbosity": "medium"}),
+            serde_json::json!({"format": {"type": "text"}, "verbosity": "low"}),
+        ),
+        (
+            "reasoning",
+            serde_json::json!({"effort": null, "summary": null}),
+            serde_json::json!({"effort": "low", "summary": null}),
+        ),
+        ("truncation", "disabled".into(), "auto".into()),
+        ("max_output_tokens", Value::Null, 9.into()),
+    ];
+    for (key, unasked, told) in rows {
+        assert_eq!((&bare[key], &asked[key]), (&unasked, &told), "{key}");
+    }
+    assert_eq!((bare.get("user"), &asked["user"]), (None, &"u".into()));
+    // One that is complete says when, one that is not says why.
+    assert!(bare["completed_at"].is_number() && bare["incomplete_details"].is_null());
+    assert!(asked["completed_at"].is_null());
+    assert_eq!(asked["incomplete_details"]["reason"], "max_output_tokens");
+    assert_eq!(asked["output"][0]["status"], "incomplete");
+}
+
+#[test]
+fn a_conversation_is_compacted_to_what_its_user_said_and_one_item_more() {
+    let mut client = Client::of(|d| d).path("/openai/v1/responses/compact");
+    client.query.clear();
+    let input = r#"[{"role":"user","content":"one"},{"role":"assistant","content":"two"},{"role":"user","content":[{"type":"input_text","text":"three"}]}]"#;
+    let body = json(&client.send(&format!(r#"{{"model":"d","input":{input},"stream":true}}"#)));
+    assert_eq!(body["object"], "response.compaction");
+    let output = body["output"].as_array().unwrap();
+    let said: Vec<_> = output.iter().map(|item| &item["content"][0]["text"]).collect();
+    assert_eq!(said, [&Value::from("one"), &"three".into(), &Value::Null]);
+    assert_eq!(output[2]["type"], "compaction");
+    assert!(
+        output[2]["encrypted_content"]
+            .as_str()
+            .is_some_and(|text| text.len() == 64)
+    );
+    assert!(body["usage"]["input_tokens"].as_u64().unwrap() > 0);
+    let stored = client.send(r#"{"model":"d","previous_response_id":"resp_1"}"#);
+    assert_eq!(json(&stored)["output"].as_array().unwrap().len(), 1);
+    assert_eq!(client.send(r#"{"input":"x"}"#).status, 400);
+}
+
+#[test]
 fn responses_come_whole_and_as_named_events() {
     let mut client = Client::of(|d| d).path("/openai/v1/responses");
     client.query.clear();
