@@ -69,7 +69,7 @@ def says(text, **more):
 
 
 def is_filter_frame(frame):
-    """Azure's first frame: what the filter thought of the prompt, and nothing else (wire sheet, 3.2)."""
+    """Azure's first frame: what the filter thought of the prompt, and nothing else (wire §3.2)."""
     if "prompt_filter_results" not in frame:
         return False
     [prompt] = frame["prompt_filter_results"]
@@ -80,7 +80,7 @@ def is_filter_frame(frame):
 
 
 def is_annotation(frame):
-    """A frame of the asynchronous filter, which has no delta (wire sheet, 3.3)."""
+    """A frame of the asynchronous filter, which has no delta (wire §3.3)."""
     if not frame["choices"] or "delta" in frame["choices"][0]:
         return False
     keys = {"index", "finish_reason", "content_filter_results", "content_filter_offsets"}
@@ -399,7 +399,7 @@ def asks(client, surface):
             judge(ErrorObject, error.body, about)
         else:
             expect(error.body.keys() == {"code", "message"}, f"{about}: {error.body}")
-    # The filter's refusal has a type of `null` and says more (wire sheet, 4.2).
+    # The filter's refusal has a type of `null` and says more (wire §4.2).
     for call in [
         lambda: chat(model="gpt", **says("sim:filter-prompt")),
         lambda: chat(model="gpt", stream=True, **says("sim:filter-prompt")),
@@ -429,7 +429,7 @@ def broken_streams(client, surface):
         events = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
         [error] = [event for event in events if event["type"] == "error"]
         about = f"{model} on {surface}: {error}"
-        # Nested, as Azure sends it (wire sheet, 3.4).
+        # Nested, as Azure sends it (wire §3.4).
         expect(error.keys() == {"type", "error", "sequence_number"}, about)
         judge(ErrorObject, {key: value for key, value in error["error"].items() if key != "headers"}, about)
         if model == "refuses":

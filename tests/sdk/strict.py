@@ -26,7 +26,7 @@ LESS = {
     "chat_completion_chunk.ChoiceDeltaToolCall": {"id", "type"},
     "chat_completion_chunk.ChoiceDeltaToolCallFunction": {"name"},
     "completion.Completion": {"usage", "system_fingerprint"},
-    # Azure has the rest of them (wire sheet, 2.3).
+    # Azure has the rest of them (wire §2.3).
     "completion_usage.PromptTokensDetails": {"cache_write_tokens", "image_tokens", "text_tokens"},
     "completion_usage.CompletionTokensDetails": {"text_tokens"},
     "model.Model": {"shutdown_date"},
