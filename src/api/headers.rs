@@ -134,6 +134,22 @@ impl Headers {
         Cow::Owned(Headers(map))
     }
 
+    /// Replaces each value for which `change` has another one; what is no header value is not taken.
+    pub(crate) fn change_values(&mut self, change: impl Fn(&[u8]) -> Option<Vec<u8>>) {
+        for value in self.0.values_mut() {
+            if let Some(Ok(mut other)) = change(value.as_bytes()).map(HeaderValue::try_from) {
+                other.set_sensitive(value.is_sensitive());
+                *value = other;
+            }
+        }
+    }
+
+    /// The values that never show, where they are text.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let hidden = self.0.values().filter(|value| value.is_sensitive());
+        hidden.filter_map(|value| value.to_str().ok())
+    }
+
     /// The map that the HTTP client works with.
     pub(crate) fn as_map(&self) -> &HeaderMap {
         &self.0

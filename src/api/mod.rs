@@ -69,6 +69,9 @@ pub(crate) mod send_stream_options;
 mod tool;
 mod tool_call;
 mod usage;
+// `internals` shows it.
+#[cfg_attr(not(feature = "internals"), allow(unreachable_pub))]
+pub(crate) mod withheld;
 
 pub(crate) use body::{Defaults as RequestDefaults, RequestBody};
 pub(crate) use options::Options;

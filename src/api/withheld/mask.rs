@@ -1,0 +1,329 @@
+//! Secrets that must not show, wherever a service repeats them.
+//!
+//! | secret | hidden |
+//! |---|---|
+//! | 16 bytes and more | every run of 16 bytes of it and more, so that no cut brings it to light |
+//! | 8 to 15 bytes | wherever it stands whole |
+//! | under 8 bytes | where it stands as a word of its own: as part of words it would hide half of each message |
+//!
+//! In any letter case, and as it is written in JSON, URLs, forms and HTML ([`folded`](super::folded)). Encoded otherwise (as
+//! base64 or hexadecimal digits, say) or split over two fields it is not found.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use memchr::memmem;
+
+use super::folded::{Folded, replaced};
+use super::runs::{self, common};
+
+/// What stands in place of a secret.
+const HIDDEN: &str = "(hidden)";
+
+/// A shorter secret is hidden only where it is a word of its own. The configuration warns of such a key.
+pub(crate) const WORD_MAX: usize = 8;
+
+/// Secrets that must not show.
+#[derive(Clone, Default)]
+pub(crate) struct Mask {
+    secrets: Box<[Wanted]>,
+    /// No run of bytes that is shorter can hold any of them, …
+    shortest: usize,
+    /// … nor one of other bytes than these, but in an escaped form.
+    alphabet: Alphabet,
+}
+
+/// A set of bytes.
+#[derive(Clone, Copy, Default)]
+struct Alphabet([u64; 4]);
+
+/// A secret in the forms in which it is looked for.
+#[derive(Clone)]
+struct Wanted {
+    /// Letter case apart.
+    plain: Box<[u8]>,
+    folded: Box<[u8]>,
+}
+
+impl Mask {
+    /// Hides these; empty ones and repetitions count for nothing.
+    pub(crate) fn of<S: AsRef<str>>(secrets: impl IntoIterator<Item = S>) -> Self {
+        Mask::default().and(secrets).into_owned()
+    }
+
+    /// Hides these as well.
+    pub(crate) fn and<S: AsRef<str>>(&self, more: impl IntoIterator<Item = S>) -> Cow<'_, Self> {
+        let mut more = more.into_iter().peekable();
+        if more.peek().is_none() {
+            return Cow::Borrowed(self);
+        }
+        let mut secrets = self.secrets.to_vec();
+        for secret in more {
+            let wanted = Wanted::new(secret.as_ref().as_bytes());
+            if !wanted.folded.is_empty() && secrets.iter().all(|known| known.plain != wanted.plain) {
+                secrets.push(wanted);
+            }
+        }
+        let lengths = secrets.iter().map(|secret| secret.folded.len());
+        let mut alphabet = Alphabet::default();
+        for byte in secrets
+            .iter()
+            .flat_map(|secret| secret.plain.iter().chain(&secret.folded))
+        {
+            alphabet.insert(*byte);
+        }
+        Cow::Owned(Mask {
+            shortest: lengths.min().unwrap_or(0).min(runs::SHORTEST),
+            alphabet,
+            secrets: secrets.into(),
+        })
+    }
+
+    /// `text` without the secrets in it.
+    pub(crate) fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.hide_in(text.as_bytes()) {
+            Cow::Borrowed(_) => Cow::Borrowed(text),
+            // Whole characters were replaced.
+            Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+        }
+    }
+
+    /// `text`, which may be no UTF-8, without the secrets in it.
+    pub(crate) fn hide_in<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
+        let places = self.places(text);
+        if places.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        Cow::Owned(replaced(text, places, HIDDEN))
+    }
+
+    /// Whether `text` may hold a secret, by a look that costs next to nothing: two values of each reply's head are kept.
+    fn may_stand_in(&self, text: &[u8]) -> bool {
+        let mut run = 0;
+        !self.secrets.is_empty()
+            && text.len() >= self.shortest
+            && text.iter().any(|byte| {
+                run = if self.alphabet.has(byte.to_ascii_lowercase()) {
+                    run + 1
+                } else {
+                    0
+                };
+                run >= self.shortest || matches!(byte, b'\\' | b'%' | b'&' | b'+')
+            })
+    }
+
+    /// Where the secrets stand.
+    fn places(&self, text: &[u8]) -> Vec<Range<usize>> {
+        let mut places = Vec::new();
+        if !self.may_stand_in(text) {
+            return places;
+        }
+        let plain = text.to_ascii_lowercase();
+        for secret in &self.secrets {
+            find(&plain, &secret.plain, |place| places.push(place));
+        }
+        let reads_as_it_stands = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'%' | b'&' | b'+');
+        if !text.iter().all(reads_as_it_stands) {
+            let folded = Folded::of(text);
+            for secret in &self.secrets {
+                find(&folded.bytes, &secret.folded, |range| places.push(folded.place(range)));
+            }
+        }
+        places
+    }
+}
+
+impl Alphabet {
+    fn insert(&mut self, byte: u8) {
+        self.0[usize::from(byte / 64)] |= 1 << (byte % 64);
+    }
+
+    fn has(&self, byte: u8) -> bool {
+        self.0[usize::from(byte / 64)] & 1 << (byte % 64) != 0
+    }
+}
+
+impl Wanted {
+    fn new(secret: &[u8]) -> Self {
+        Wanted {
+            plain: secret.to_ascii_lowercase().into(),
+            folded: Folded::of(secret).bytes.into(),
+        }
+    }
+}
+
+/// Calls `on` with each place in `text` where `secret` must not show, by the table of this module.
+fn find(text: &[u8], secret: &[u8], mut on: impl FnMut(Range<usize>)) {
+    if secret.len() >= runs::SHORTEST {
+        return common(text, secret, on);
+    }
+    let is_word =
+        |byte: Option<&u8>| byte.is_some_and(|&byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80);
+    for start in memmem::find_iter(text, secret) {
+        let end = start + secret.len();
+        let goes_on = is_word(text[..start].last()) && is_word(secret.first())
+            || is_word(text.get(end)) && is_word(secret.last());
+        if secret.len() >= WORD_MAX || !goes_on {
+            on(start..end);
+        }
+    }
+}
+
+impl std::fmt::Debug for Mask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Mask({} secrets)", self.secrets.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const KEY: &str = "7cAnArY0KEY1a2b3c4d5e6f7g8h9i0jAAAAAAAACOGw3LtPqZ1x2v3b4n5m6J7Q8R9S0T1U2V3W4X5Y6Z7A8";
+
+    #[test]
+    fn a_secret_is_hidden_and_nothing_else_is_touched() {
+        let mask = Mask::of([
+            "5a7e1c3b-90d2-4f68-8b1a-c0ffee123456",
+            "correct-horse",
+            "hunter2",
+            "a/b+c==",
+        ]);
+        for (text, shown) in [
+            ("", ""),
+            (
+                "nothing to hide: hunter, horse, 5a7e1c3b",
+                "nothing to hide: hunter, horse, 5a7e1c3b",
+            ),
+            ("key 5a7e1c3b-90d2-4f68-8b1a-c0ffee123456.", "key (hidden)."),
+            ("cut: 5a7e1c3b-90d2-4f68-8b1a-c0f", "cut: (hidden)"),
+            ("cut: 5a7e1c3b-90d2-", "cut: 5a7e1c3b-90d2-"),
+            ("tail: 8b1a-c0ffee123456", "tail: (hidden)"),
+            ("KEY=5A7E1C3B-90D2-4F68-8B1A-C0FFEE123456;", "KEY=(hidden);"),
+            ("incorrect-horses, Correct-Horse", "in(hidden)s, (hidden)"),
+            (
+                "hunter2 hunter20 xhunter2 (hunter2) HUNTER2",
+                "(hidden) hunter20 xhunter2 ((hidden)) (hidden)",
+            ),
+            (
+                "hunter2: hunter2_ hunter2é hunter2-x",
+                "(hidden): hunter2_ hunter2é (hidden)-x",
+            ),
+            (r#"{"key":"a\/b+c==","n":1}"#, r#"{"key":"(hidden)","n":1}"#),
+            ("?k=a%2Fb%2Bc%3D%3D&x", "?k=(hidden)&x"),
+            ("a/b+c==a/b+c==", "(hidden)"),
+            ("xa/b+c==", "xa/b+c=="),
+        ] {
+            assert_eq!(mask.hide(text), shown);
+            assert_eq!(matches!(mask.hide(text), Cow::Borrowed(_)), text == shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_looks_like_an_escape_is_hidden_as_it_stands_and_escaped() {
+        for secret in [
+            "p%41ss%25word",
+            r"C:\new\table",
+            "&amp;&#65;-tail",
+            r#"pa"ss\u0041{}"#,
+            "100%-sure",
+        ] {
+            let mask = Mask::of([secret]);
+            let json = serde_json::to_string(secret).unwrap();
+            let percent: String = secret.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            for form in [secret, &json, &percent] {
+                let shown = mask.hide(form).into_owned();
+                assert!(
+                    shown.contains(HIDDEN) && shown.len() <= HIDDEN.len() + 2,
+                    "{secret}: {shown}"
+                );
+            }
+        }
+        // Behind what would begin an escape with it.
+        let mask = Mask::of(["abcdefgh"]);
+        assert_eq!(
+            mask.hide(r"50%abcdefgh C:\abcdefgh \nabcdefgh"),
+            r"50%(hidden) C:\(hidden) \n(hidden)"
+        );
+        let mask = Mask::of(["nabcdefgh"]);
+        assert_eq!(mask.hide(r"C:\nabcdefgh"), r"C:\(hidden)");
+    }
+
+    #[test]
+    fn a_mask_shows_none_of_what_it_hides() {
+        let mask = Mask::of([KEY, "", KEY]);
+        assert!(matches!(mask.and(None::<&str>), Cow::Borrowed(_)));
+        let mask = mask.and(["hunter2", "hunter2"]);
+        assert_eq!(format!("{mask:?}"), "Mask(2 secrets)");
+        assert_eq!(mask.hide(&format!("{KEY} hunter2")), "(hidden) (hidden)");
+    }
+
+    /// Kinds of secrets that services and people make.
+    fn secret() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+            "[a-zA-Z]{8,84}",
+            "[a-zA-Z0-9]{32,84}",
+            "[A-Za-z0-9+/]{20,40}={0,2}",
+            "sk-[a-z]{4,6}(-[A-Za-z0-9]{4,9}){1,6}",
+            "[!-~]{8,40}",
+            "[\"\\\\{}%&;/u0-9a-f]{8,40}",
+            "[a-zA-Z0-9]{3,7}",
+        ]
+    }
+
+    fn forms(secret: &str) -> Vec<String> {
+        let json = serde_json::to_string(secret).unwrap();
+        let json = json[1..json.len() - 1].to_owned();
+        let twice = serde_json::to_string(&json).unwrap();
+        let percent = |upper: bool| -> String {
+            let encode = |byte: u8| match byte {
+                byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+                byte if upper => format!("%{byte:02X}"),
+                byte => format!("%{byte:02x}"),
+            };
+            secret.bytes().map(encode).collect()
+        };
+        let units = secret.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+        let html = secret
+            .replace('&', "&amp;")
+            .replace('"', "&quot;")
+            .replace('+', "&#x2B;");
+        vec![
+            secret.to_owned(),
+            secret.to_ascii_uppercase(),
+            secret.to_ascii_lowercase(),
+            json,
+            twice[1..twice.len() - 1].to_owned(),
+            percent(true),
+            percent(false),
+            units,
+            html,
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_secret_shows_in_any_form_wherever_it_stands(secret in secret(), before in "[ -~]{0,20}", after in "[ -~]{0,20}") {
+            let mask = Mask::of([&secret]);
+            for form in forms(&secret) {
+                // Short ones are words of their own.
+                let text = format!("{before} {form} {after}");
+                let shown = mask.hide(&text).into_owned();
+                prop_assert!(shown.contains(HIDDEN), "{} in {}", secret, text);
+                prop_assert!(!shown.contains(&form), "{} in {}: {}", secret, text, shown);
+                // Once is enough.
+                let again = mask.hide(&shown).into_owned();
+                prop_assert!(secret.len() < 16 || again == shown, "{} and {}", shown, again);
+            }
+        }
+
+        #[test]
+        fn a_text_that_holds_no_secret_is_left_as_it_is(text in "[g-z .,:]{0,200}") {
+            let mask = Mask::of([KEY, "0123456789", "0a1b2c"]);
+            prop_assert!(matches!(mask.hide(&text), Cow::Borrowed(_)));
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What a service says that is not for everybody: the secrets that a call carried, which are hidden from all, and what was
+//! asked, which is for whoever asked and is cut from what is recorded.
+//!
+//! Pure: bytes in, bytes out, paid for where something has gone wrong, and for the two header values that each ledger
+//! keeps. Reading order:
+//!
+//! 1. [`Withheld`]: who is told what
+//! 2. `mask`, `carried`: secrets, and what a call carries of them; `asked`, `service_words`: the request, and what is the
+//!    service's own
+//! 3. `folded`, `runs`: how both are found again, whatever they were wrapped in and wherever they were cut
+
+use std::borrow::Cow;
+
+use super::Headers;
+use asked::Asked;
+pub(crate) use carried::{secrets_of_header, secrets_of_proxy, sounds_secret};
+pub(crate) use mask::{Mask, WORD_MAX};
+
+mod asked;
+mod carried;
+mod folded;
+mod mask;
+mod runs;
+mod service_words;
+
+/// What of a reply is withheld, and from whom; by default nothing.
+#[derive(Clone, Copy, Default)]
+pub struct Withheld<'a> {
+    /// From everybody.
+    mask: Option<&'a Mask>,
+    /// From everybody but whoever asked.
+    asked: Asked<'a>,
+}
+
+impl<'a> Withheld<'a> {
+    /// Withholds what `mask` hides, and from records what this request's body holds.
+    pub(crate) fn new(mask: &'a Mask, body: &'a [u8]) -> Self {
+        Withheld {
+            mask: Some(mask),
+            asked: Asked::new(body),
+        }
+    }
+
+    /// What whoever asked is told: without secrets.
+    pub(crate) fn told<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.mask.map_or(Cow::Borrowed(text), |mask| mask.hide(text))
+    }
+
+    /// The same of a body, which may be no text.
+    pub(crate) fn told_bytes<'t>(&self, body: &'t [u8]) -> Cow<'t, [u8]> {
+        self.mask.map_or(Cow::Borrowed(body), |mask| mask.hide_in(body))
+    }
+
+    /// The same of the values of headers.
+    pub(crate) fn told_headers(&self, mut headers: Headers) -> Headers {
+        headers.change_values(|value| match self.told_bytes(value) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(told) => Some(told),
+        });
+        headers
+    }
+
+    /// What may stand in logs, events, ledgers and reports: without secrets, and without what was asked.
+    pub(crate) fn recorded<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.told(text) {
+            Cow::Borrowed(text) => self.asked.cut(text),
+            Cow::Owned(text) => Cow::Owned(self.asked.cut(&text).into_owned()),
+        }
+    }
+
+    /// The same of a value that comes with every reply, such as the id of a request. One of the usual look does not come
+    /// from the request, which need not be searched for it.
+    pub(crate) fn recorded_word<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if is_uuid(text) {
+            self.told(text)
+        } else {
+            self.recorded(text)
+        }
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "5a7e1c3b-90d2-4f68-8b1a-c0ffee123456";
+    const OTHER: &str = "0c4b2d6e-1f3a-4b5c-9d8e-7f6a5b4c3d2e";
+    const PROMPT: &str = "Dear doctor, my left knee has been swollen.";
+
+    #[test]
+    fn everybody_is_told_no_secret_and_only_who_asked_is_told_what_was_asked() {
+        let mask = Mask::of([KEY]);
+        let body = format!(r#"{{"input":"{PROMPT} {OTHER}"}}"#);
+        let withheld = Withheld::new(&mask, body.as_bytes());
+        let text = format!("{PROMPT} {KEY} {OTHER}");
+        assert_eq!(withheld.told(&text), format!("{PROMPT} (hidden) {OTHER}"));
+        assert_eq!(
+            withheld.told_bytes(text.as_bytes()),
+            format!("{PROMPT} (hidden) {OTHER}").as_bytes()
+        );
+        assert_eq!(withheld.recorded(&text), "…(hidden)…");
+        assert_eq!(Withheld::default().recorded(&text), text);
+        for (value, recorded) in [
+            (KEY, "(hidden)"),
+            (OTHER, OTHER),
+            (PROMPT, "…"),
+            ("Sweden Central", "Sweden Central"),
+            ("North Central US", "North Central US"),
+        ] {
+            assert_eq!(withheld.recorded_word(value), recorded);
+        }
+    }
+
+    #[test]
+    fn every_value_of_a_header_is_looked_at_and_stays_as_sensitive_as_it_was() {
+        let mut headers = Headers::new();
+        headers.insert("x-ms-region", &format!("at {KEY}")).unwrap();
+        headers.insert_secret("x-own", "mine").unwrap();
+        headers.insert("x-ms-region", "Sweden Central").unwrap();
+        let mask = Mask::of([KEY]);
+        let told = Withheld::new(&mask, b"").told_headers(headers.clone());
+        let mut pairs: Vec<_> = told.iter().collect();
+        pairs.sort_unstable();
+        assert_eq!(
+            pairs,
+            [
+                ("x-ms-region", "Sweden Central"),
+                ("x-ms-region", "at (hidden)"),
+                ("x-own", "mine")
+            ]
+        );
+        assert!(!format!("{told:?}").contains("mine"), "{told:?}");
+        assert_eq!(Withheld::default().told_headers(headers.clone()), headers);
+    }
+}
