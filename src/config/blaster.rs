@@ -8,8 +8,10 @@ use serde::Serialize;
 
 use super::complaint::Complaints;
 use super::{
-    DeploymentConfig, ProxyUrl, QuotaGroup, Strategy, defaults, from_vars, parse, parse_file, quota_group, rules, write,
+    Auth, DeploymentConfig, ProxyUrl, QuotaGroup, Strategy, defaults, from_vars, parse, parse_file, quota_group, rules,
+    write,
 };
+use crate::api::withheld::WORD_MAX;
 use crate::error::ConfigError;
 
 /// Everything that a blaster is told before it starts: the deployments and the settings of the pool.
@@ -201,6 +203,12 @@ impl BlasterConfig {
         if let Some(names) = above {
             warnings.push(format!(
                 "rpm_limit or tpm_limit is above that of the quota group, which is what counts (deployments: {names})"
+            ));
+        }
+        let is_short = |d: &DeploymentConfig| matches!(&d.auth, Auth::Key(key) if key.expose().len() < WORD_MAX);
+        if let Some(names) = deployments(&is_short) {
+            warnings.push(format!(
+                "an api_key of fewer than {WORD_MAX} characters is hidden only where it is a word of its own (deployments: {names})"
             ));
         }
         if let Some(names) = deployments(&|d| d.auth.unavailable().is_some()) {

@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::BlasterConfig;
 use super::json::line_and_column;
 use super::keys::Key;
+use super::nearest::nearest;
+use super::{Auth, BlasterConfig, DeploymentConfig};
+use crate::api::withheld::WORD_MAX;
 use crate::error::{ConfigError, Problem};
 
 /// Something that a complaint can be about: the whole, a deployment, a quota group, or one key.
@@ -66,14 +68,14 @@ impl Spot {
         if let Some(index) = self.deployment {
             subject = format!("deployments[{index}]");
             let deployment = config.and_then(|config| config.deployments.get(index));
-            if let Some(deployment) = deployment.filter(|d| !d.name.is_empty()) {
-                subject += &format!(" {}", quoted(&deployment.name));
+            if let Some(deployment) = deployment.filter(|d| !d.name.is_empty() && !holds_key(d, &d.name)) {
+                subject += &format!(" {}", named(&deployment.name));
             }
         }
         if let Some(index) = self.group {
             subject = "quota_groups".to_owned();
             if let Some(group) = config.and_then(|config| config.quota_groups.get(index)) {
-                subject += &format!(" {}", quoted(&group.name));
+                subject += &format!(" {}", named(&group.name));
             }
         }
         if let Some(key) = self.key {
@@ -143,11 +145,60 @@ impl Complaints {
     }
 }
 
-/// A text as it may stand in a message: in quotes, control characters escaped, cut after 80 characters.
-pub(super) fn quoted(text: &str) -> String {
-    const SHOWN: usize = 80;
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{:?}…", &text[..end]),
-        None => format!("{text:?}"),
+/// The name of a deployment, group, key, header or variable as it may stand in a message: in quotes, control characters
+/// escaped. One as long as a key may be a key, in the wrong place, and is not repeated.
+pub(super) fn named(name: &str) -> String {
+    /// Azure's keys have 32 characters or 84, and the vendor's more than 40.
+    const SHOWN: usize = 31;
+    match name.chars().count() {
+        0..=SHOWN => format!("{name:?}"),
+        count => format!("(a name of {count} characters)"),
+    }
+}
+
+/// What stands in place of something else, without repeating it: a key is soon pasted into the wrong place.
+pub(super) fn found(text: &str) -> String {
+    match text.chars().count() {
+        0 => "an empty text".to_owned(),
+        1 => "text of 1 character".to_owned(),
+        count => format!("text of {count} characters"),
+    }
+}
+
+/// The same; but what is nearly one of these is a slip of the pen, and is shown.
+pub(super) fn found_near<'c>(text: &str, known: impl IntoIterator<Item = &'c str>) -> String {
+    match nearest(text, known) {
+        Some(_) => named(text),
+        None => found(text),
+    }
+}
+
+/// Whether `text` holds the deployment's key, which then stands in the wrong place.
+pub(super) fn holds_key(deployment: &DeploymentConfig, text: &str) -> bool {
+    match &deployment.auth {
+        // A shorter one may well be a part of some other word.
+        Auth::Key(key) => key.expose().len() >= WORD_MAX && text.contains(key.expose()),
+        Auth::SignIn(_) | Auth::None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_shown_unless_it_is_as_long_as_a_key_and_a_text_only_where_it_is_nearly_right() {
+        assert_eq!(named("east\n"), r#""east\n""#);
+        assert_eq!(named(&"e".repeat(31)).len(), 33);
+        assert_eq!(named(&"é".repeat(32)), "(a name of 32 characters)");
+        for (text, said) in [
+            ("", "an empty text"),
+            ("é", "text of 1 character"),
+            ("canary", "text of 6 characters"),
+        ] {
+            assert_eq!(found(text), said);
+            assert_eq!(found_near(text, ["weighted", "failover"]), said);
+        }
+        assert_eq!(found_near("Weigthed", ["weighted", "failover"]), "\"Weigthed\"");
     }
 }

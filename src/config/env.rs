@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::complaint::named;
+
 /// Looks up a variable of the environment; none where it is not set.
 pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -55,7 +57,7 @@ impl fmt::Display for EnvError {
     /// To stand after the key that it is about.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            EnvError::Unset(name) => write!(f, "names the environment variable {name}, which is not set"),
+            EnvError::Unset(name) => write!(f, "names the environment variable {}, which is not set", named(name)),
             EnvError::Malformed => f.write_str(
                 "must name an environment variable as ${NAME} (letters, digits and _), or write $${ for the characters ${ themselves",
             ),

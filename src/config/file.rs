@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::complaint::{Complaints, Spot, quoted};
+use super::complaint::{Complaints, Spot, named};
 use super::env::Env;
 use super::json::{Node, Sort};
 use super::keys::{
@@ -193,7 +193,7 @@ impl<'t> Fields<'t> {
                 continue;
             };
             if found.iter().any(|(other, _)| other.name == key.name) {
-                let said = || format!("key {} is given twice", quoted(&name));
+                let said = || format!("key {} is given twice", named(&name));
                 complaints.beside(spot, written.at(), said);
                 continue;
             }
@@ -226,7 +226,7 @@ fn unknown(name: &str, spot: Spot) -> String {
     } else if is_in(TOP) {
         "it belongs beside `deployments`".to_owned()
     } else if let Some(near) = nearest(name, known.iter().map(|key| key.name)) {
-        format!("did you mean {}?", quoted(near))
+        format!("did you mean {}?", named(near))
     } else {
         let names: Vec<_> = known
             .iter()
@@ -235,5 +235,5 @@ fn unknown(name: &str, spot: Spot) -> String {
             .collect();
         format!("known here: {}", names.join(", "))
     };
-    format!("unknown key {}; {hint}", quoted(name))
+    format!("unknown key {}; {hint}", named(name))
 }

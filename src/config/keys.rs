@@ -55,6 +55,15 @@ pub(super) enum Standing {
 }
 
 impl Form {
+    /// The texts that may stand there, where there are but a few.
+    pub(super) fn names(self) -> impl Iterator<Item = &'static str> {
+        let names = match self {
+            Form::OneOf(names) => names,
+            _ => &[],
+        };
+        names.iter().copied()
+    }
+
     pub(super) fn admits_whole(self, value: u64) -> bool {
         matches!(self, Form::Whole { min, max } if (min..=max).contains(&value))
     }

@@ -4,7 +4,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::complaint::{Complaints, Spot, quoted};
+use super::complaint::{Complaints, Spot, found, found_near, named};
 use super::env::{Env, expand};
 use super::file::{Fields, File};
 use super::json::{Node, Sort};
@@ -173,11 +173,11 @@ impl<'t> Reader<'_, 't> {
         }
     }
 
-    fn one_of<T>(&mut self, key: &'static Key, named: impl Fn(&str) -> Option<T>) -> Option<T> {
+    fn one_of<T>(&mut self, key: &'static Key, one: impl Fn(&str) -> Option<T>) -> Option<T> {
         let name = self.text(key)?;
-        let one = named(&name);
+        let one = one(&name);
         if one.is_none() {
-            let said = format!("must be {}, got {}", key.form, quoted(&name));
+            let said = format!("must be {}, got {}", key.form, found_near(&name, key.form.names()));
             self.complain(key, said);
         }
         one
@@ -211,7 +211,7 @@ impl<'t> Reader<'_, 't> {
         let mut headers = Vec::new();
         for (name, value) in entries {
             let name = name.text().unwrap_or_else(|| name.raw().to_owned());
-            let wrong = |found| format!("must have text for {}, got {found}", quoted(&name));
+            let wrong = |found| format!("must have text for {}, got {found}", named(&name));
             let value = self.part(key, value, wrong)?;
             headers.push((name, Secret::new(value)));
         }
@@ -266,22 +266,17 @@ impl<'t> Reader<'_, 't> {
     }
 }
 
-/// A value of the wrong type, as it may be shown: one that may hold a secret is only called what it is.
+/// A value of the wrong type, as it may be shown: what may be a key is only called what it is.
 fn shown(key: &Key, node: Node<'_>) -> String {
-    let secret = [&keys::API_KEY, &keys::ENDPOINT, &keys::HEADERS, &keys::PROXY]
-        .iter()
-        .any(|hidden| hidden.name == key.name);
+    /// Room for every number that a key could take.
+    const DIGITS: usize = 20;
+    let is_key = key.name == keys::API_KEY.name;
     match node.sort() {
-        Sort::Number | Sort::Text if !secret => cut(node.raw()),
+        Sort::Number if !is_key && node.raw().len() <= DIGITS => node.raw().to_owned(),
         Sort::Flag | Sort::Null => node.raw().to_owned(),
+        Sort::Text => node
+            .text()
+            .map_or_else(|| Sort::Text.name().to_owned(), |text| found(&text)),
         sort => sort.name().to_owned(),
-    }
-}
-
-fn cut(raw: &str) -> String {
-    const SHOWN: usize = 60;
-    match raw.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &raw[..end]),
-        None => raw.to_owned(),
     }
 }

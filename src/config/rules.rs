@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::complaint::{Spot, quoted};
+use super::complaint::{Spot, found, found_near, holds_key, named};
 use super::keys::{self, Key};
 use super::nearest::nearest;
 use super::{Auth, BlasterConfig, DeploymentConfig, Kind, QuotaGroup, url};
@@ -31,7 +31,7 @@ pub(super) fn check(config: &BlasterConfig, complain: &mut dyn FnMut(Spot, Strin
     if let Some(proxy) = &config.proxy
         && let Err(needed) = url::check_proxy(proxy.expose())
     {
-        judge.must(&keys::PROXY, &format!("{needed}, got {:?}", proxy.to_string()));
+        judge.must(&keys::PROXY, needed);
     }
     if config.ca_file.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
         judge.must(&keys::CA_FILE, &format!("be {}, got \"\"", keys::CA_FILE.form));
@@ -114,12 +114,13 @@ fn unknown_group(name: &str, groups: &[QuotaGroup]) -> String {
     let hint = if groups.is_empty() {
         "there are no `quota_groups`".to_owned()
     } else {
-        let known: Vec<_> = names().take(SHOWN).map(quoted).collect();
+        let known: Vec<_> = names().take(SHOWN).map(named).collect();
         let more = if groups.len() > SHOWN { ", …" } else { "" };
-        let near = nearest(name, names().take(LOOKED_AT)).map(|near| format!("did you mean {}? ", quoted(near)));
+        let near = nearest(name, names().take(LOOKED_AT)).map(|near| format!("did you mean {}? ", named(near)));
         format!("{}known: {}{more}", near.unwrap_or_default(), known.join(", "))
     };
-    format!("be {}, got {}; {hint}", keys::QUOTA_GROUP.form, quoted(name))
+    let found = found_near(name, names().take(LOOKED_AT));
+    format!("be {}, got {found}; {hint}", keys::QUOTA_GROUP.form)
 }
 
 /// Compares the values of one object with what its keys allow.
@@ -138,10 +139,22 @@ impl Judge<'_> {
             is_api_version(&config.api_version),
         );
         if let Err(needed) = url::check_endpoint(&config.endpoint, config.kind == Kind::Azure, allow_http) {
-            self.must(
-                &keys::ENDPOINT,
-                &format!("{needed}, got {}", quoted(&url::shown(&config.endpoint))),
-            );
+            self.must(&keys::ENDPOINT, needed);
+        }
+        let texts = [
+            (&keys::NAME, &config.name),
+            (&keys::ENDPOINT, &config.endpoint),
+            (&keys::MODEL, &config.model),
+            (&keys::API_VERSION, &config.api_version),
+        ];
+        let serves = config.serves.iter().map(|model| (&keys::SERVES, model));
+        for (key, text) in texts.into_iter().chain(serves) {
+            if holds_key(config, text) {
+                self.must(
+                    key,
+                    "not hold the deployment's key, which would show in logs and reports",
+                );
+            }
         }
         if let Auth::Key(key) = &config.auth
             && !is_api_key(key.expose())
@@ -194,7 +207,7 @@ impl Judge<'_> {
         ];
         for (key, own, shared) in windows {
             if let Some(shared) = shared.filter(|&shared| shared != own) {
-                let (name, shared, own) = (quoted(&group.name), shared.as_secs_f64(), own.as_secs_f64());
+                let (name, shared, own) = (named(&group.name), shared.as_secs_f64(), own.as_secs_f64());
                 self.must(
                     key,
                     &format!("be {shared} as that of its quota group {name}, got {own}"),
@@ -212,11 +225,20 @@ impl Judge<'_> {
         for (index, (name, value)) in config.headers.iter().take(keys::HEADERS_MAX).enumerate() {
             let is_named = |other: &str| other.eq_ignore_ascii_case(name);
             if !deployment_may_set(name, has_key) {
-                self.must(key, &format!("not set {name:?}, which the library sets itself"));
+                self.must(key, &format!("not set {}, which the library sets itself", named(name)));
             } else if config.headers[..index].iter().any(|(other, _)| is_named(other)) {
-                self.must(key, &format!("not set {name:?} twice"));
-            } else if let Err(why) = Headers::new().insert(name, value.expose()) {
-                self.must(key, &format!("hold what HTTP allows: {why}"));
+                self.must(key, &format!("not set {} twice", named(name)));
+            } else if Headers::new().insert(name, "").is_err() {
+                self.must(
+                    key,
+                    &format!("hold what HTTP allows: {} is no header name", named(name)),
+                );
+            } else if Headers::new().insert(name, value.expose()).is_err() {
+                let name = named(name);
+                self.must(
+                    key,
+                    &format!("hold what HTTP allows: the value of {name} holds characters that no header may hold"),
+                );
             }
         }
     }
@@ -235,7 +257,7 @@ impl Judge<'_> {
 
     fn text(&mut self, key: &Key, value: &str, is_right: bool) {
         if !is_right {
-            self.must(key, &format!("be {}, got {}", key.form, quoted(value)));
+            self.must(key, &format!("be {}, got {}", key.form, found(value)));
         }
     }
 

@@ -341,7 +341,7 @@ mod tests {
         let expected = json!({ "deployments": [
             { "name": "east", "endpoint": fleet.url("east").unwrap(), "api_key": "canary", "model": "east",
               "serves": ["east", "gpt-4o"], "weight": 3 },
-            { "name": "gpt-4o", "endpoint": fleet.url("gpt-4o").unwrap(), "api_key": "sim-key", "model": "gpt-4o",
+            { "name": "gpt-4o", "endpoint": fleet.url("gpt-4o").unwrap(), "api_key": "simulated-key", "model": "gpt-4o",
               "serves": ["gpt-4o"], "weight": 1 },
         ]});
         assert_eq!(written, expected);

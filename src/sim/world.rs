@@ -33,7 +33,7 @@ const DEFAULT_START_UNIX_S: u64 = 1_767_225_600;
 ///     method: "POST",
 ///     path: "/openai/deployments/sim-0/chat/completions",
 ///     query: "api-version=2024-10-21",
-///     headers: &[("api-key".to_owned(), "sim-key".to_owned())],
+///     headers: &[("api-key".to_owned(), "simulated-key".to_owned())],
 ///     body: br#"{"messages":[{"role":"user","content":"Why does backoff matter?"}]}"#,
 ///     now: Duration::ZERO,
 /// });

@@ -54,7 +54,7 @@ impl Target {
     /// `api_version` is `v1`, or a dated version such as `2024-10-21` or `2025-01-01-preview`.
     ///
     /// # Errors
-    /// A message that names the value and what would be right. It does not repeat a base that may hold a password.
+    /// A message that names the value and what would be right. It repeats nothing, for a key may be in the wrong place.
     pub(crate) fn new(kind: Kind, base: &str, deployment: &str, api_version: &str) -> Result<Target, String> {
         let host = host_of(base)?;
         let base = base.trim_end_matches('/');
@@ -115,27 +115,24 @@ pub(crate) fn is_loopback(host: &str) -> bool {
 
 /// The host of a base URL, after checking that the base is nothing more than a place.
 fn host_of(base: &str) -> Result<String, String> {
-    // Before anything quotes it: what stands in front of an '@' may be a password.
     if base.contains('@') {
         return Err("an endpoint must not hold a user name or password ('@'); the key goes into api_key".into());
     }
     if base.contains(['?', '#']) {
-        return Err(format!(
-            "{base:?}: an endpoint must not hold '?' or '#'; the api-version goes into api_version"
-        ));
+        return Err("an endpoint must not hold '?' or '#'; the api-version goes into api_version".into());
     }
-    let wrong = || format!("{base:?} is no endpoint: one such as \"https://name.openai.azure.com\" is needed");
+    let wrong = || "an endpoint such as \"https://name.openai.azure.com\" is needed".to_owned();
     let uri: Uri = base.parse().map_err(|_| wrong())?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
         return Err(wrong());
     }
     if uri.path().split('/').any(|segment| matches!(segment, "." | "..")) {
-        return Err(format!("{base:?}: an endpoint's path must not hold '.' or '..'"));
+        return Err("an endpoint's path must not hold '.' or '..'".into());
     }
     let authority = uri.authority().ok_or_else(wrong)?;
     // `host:` and `host:99999` pass as an authority, but lead nowhere.
     if authority.as_str() != authority.host() && authority.port_u16().is_none_or(|port| port == 0) {
-        return Err(format!("{base:?}: the port must be 1..=65535"));
+        return Err("an endpoint's port must be 1..=65535".into());
     }
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     if host.is_empty() {
@@ -148,9 +145,7 @@ fn host_of(base: &str) -> Result<String, String> {
 /// percent-encoded (RFC 3986 §3.3, `pchar`).
 fn encoded(deployment: &str) -> Result<String, String> {
     if matches!(deployment, "" | "." | "..") || deployment.chars().any(char::is_control) {
-        return Err(format!(
-            "model {deployment:?}: the name of a deployment is needed, such as \"gpt-4o\""
-        ));
+        return Err("model: the name of a deployment is needed, such as \"gpt-4o\"".into());
     }
     let mut path = String::with_capacity(deployment.len());
     for byte in deployment.bytes() {
@@ -175,9 +170,7 @@ fn dated(api_version: &str) -> Result<&str, String> {
     if date && bytes[10..].iter().all(suffix) {
         Ok(api_version)
     } else {
-        Err(format!(
-            "api_version {api_version:?}: \"v1\" or a dated version is needed, such as \"2024-10-21\" or \"2025-01-01-preview\""
-        ))
+        Err("api_version: \"v1\" or a dated version is needed, such as \"2024-10-21\" or \"2025-01-01-preview\"".into())
     }
 }
 

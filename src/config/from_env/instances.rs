@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::models::{DEPLOYMENT, DEPLOYMENT_NAME, Model, models};
 use super::variables::{Origins, Variables};
-use crate::config::complaint::{Spot, quoted};
+use crate::config::complaint::{Spot, found, found_near, named};
 use crate::config::nearest::nearest;
 use crate::config::{Auth, BlasterConfig, DeploymentConfig, QuotaGroup, Strategy, defaults, keys};
 
@@ -66,9 +66,9 @@ pub(super) fn several(variables: &mut Variables) -> BlasterConfig {
         let upper = settable(name);
         if let Some(other) = names.insert(upper.clone(), name.to_owned()) {
             let said = format!(
-                "must list each instance once, and {} and {} are both {PREFIX}{upper}_…",
-                quoted(&other),
-                quoted(name)
+                "must list each instance once, and {} and {} are read from the same variables",
+                named(&other),
+                named(name)
             );
             variables.complain(NAMES, &said);
             continue;
@@ -80,7 +80,7 @@ pub(super) fn several(variables: &mut Variables) -> BlasterConfig {
             NAMES,
             &format!(
                 "must be names with commas between, such as east,west; got {}",
-                quoted(&list)
+                found(&list)
             ),
         );
     }
@@ -142,7 +142,11 @@ pub(super) fn strategy(variables: &mut Variables) -> Option<Strategy> {
     let text = variables.get(STRATEGY)?;
     let strategy = Strategy::named(&text.to_lowercase());
     if strategy.is_none() {
-        let said = format!("must be {}, got {}", keys::STRATEGY.form, quoted(&text));
+        let said = format!(
+            "must be {}, got {}",
+            keys::STRATEGY.form,
+            found_near(&text, keys::STRATEGY.form.names())
+        );
         variables.complain(STRATEGY, &said);
     }
     strategy

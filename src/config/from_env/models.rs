@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::variables::Variables;
-use crate::config::complaint::quoted;
+use crate::config::complaint::named;
 
 const MAP: &str = "MODEL_MAP_";
 /// The sole deployment, under its own name; the second is what AutoGen samples call it.
@@ -54,9 +54,9 @@ pub(super) fn models(variables: &mut Variables) -> Vec<Model> {
                 Some((other, elsewhere)) if *elsewhere != deployment => {
                     let said = format!(
                         "gives the model {} to {}, and {other} gives it to {}",
-                        quoted(&public),
-                        quoted(&deployment),
-                        quoted(elsewhere)
+                        named(&public),
+                        named(&deployment),
+                        named(elsewhere)
                     );
                     variables.complain(&variable, &said);
                 }

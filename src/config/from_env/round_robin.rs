@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::models::{Model, models};
 use super::variables::Variables;
-use crate::config::complaint::{Complaints, Spot, quoted};
+use crate::config::complaint::{Complaints, Spot, found_near, named};
 use crate::config::env::escape;
 use crate::config::file::File;
 use crate::config::json::Node;
@@ -77,7 +77,10 @@ pub(super) fn switched_on(variables: &mut Variables) -> bool {
         "true" | "1" | "yes" | "on" => true,
         "false" | "0" | "no" | "off" => false,
         _ => {
-            variables.complain(SWITCH, &format!("must be true or false, got {}", quoted(&text)));
+            variables.complain(
+                SWITCH,
+                &format!("must be true or false, got {}", found_near(&text, ["true", "false"])),
+            );
             false
         }
     }
@@ -197,7 +200,10 @@ fn connection(variables: &mut Variables, index: usize, item: Node<'_>) -> Option
             continue;
         }
         let Ok(mut value) = serde_json::from_str::<Value>(value.raw()) else {
-            variables.complain(&format!("{CONNECTION}[{index}]: {name}"), "must be nested less deeply");
+            variables.complain(
+                &format!("{CONNECTION}[{index}]: {}", named(&name)),
+                "must be nested less deeply",
+            );
             continue;
         };
         escape_all(&mut value);
@@ -211,7 +217,7 @@ fn connection(variables: &mut Variables, index: usize, item: Node<'_>) -> Option
         match key {
             Some(key) if connection.called.contains_key(key) => {
                 let other = connection.called[key].clone();
-                let said = format!("says the same as {}, which is given too", quoted(&other));
+                let said = format!("says the same as {}, which is given too", named(&other));
                 variables.complain(&format!("{CONNECTION}[{index}]: {name}"), &said);
             }
             Some(key) => {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
 
-use crate::config::complaint::{Complaints, Spot, quoted};
+use crate::config::complaint::{Complaints, Spot, found};
 use crate::config::keys::Key;
 use crate::config::{BlasterConfig, rules};
 use crate::error::{ConfigError, Problem};
@@ -75,7 +75,7 @@ impl Variables {
         match text.parse() {
             Ok(number) if key.form.admits_whole(u64::from(number)) => Some(number),
             _ => {
-                self.complain(name, &format!("must be {}, got {}", key.form, quoted(&text)));
+                self.complain(name, &format!("must be {}, got {}", key.form, found(&text)));
                 None
             }
         }

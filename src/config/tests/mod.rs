@@ -7,6 +7,7 @@ use crate::api::Operation;
 use crate::error::Problem;
 
 mod limits;
+mod misplaced;
 mod refusals;
 mod round_trip;
 

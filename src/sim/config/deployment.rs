@@ -6,7 +6,7 @@ use super::{Latency, OutputLength, RateHeaders, Refusals, SimConfigError, SimFau
 use crate::sim::limiter::Limits;
 
 /// The key that deployments accept unless told otherwise.
-pub const DEFAULT_KEY: &str = "sim-key";
+pub const DEFAULT_KEY: &str = "simulated-key";
 
 /// A deployment of the simulated service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,7 +18,7 @@ pub struct SimDeployment {
     /// The resource that it belongs to: one host, one port. Default: a resource of its own, called as it is.
     #[serde(default)]
     pub resource: Option<String>,
-    /// `api-key`s that are accepted, here and for the other deployments of its resource. Default `["sim-key"]`; empty:
+    /// `api-key`s that are accepted, here and for the other deployments of its resource. Default `["simulated-key"]`; empty:
     /// keys are disabled and answered 403.
     #[serde(default = "default_keys")]
     pub keys: Vec<SimKey>,

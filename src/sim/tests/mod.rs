@@ -45,7 +45,7 @@ impl Client {
             method: "POST",
             path: "/openai/deployments/d/chat/completions".to_owned(),
             query: "api-version=2025-01-01-preview".to_owned(),
-            headers: vec![("api-key".to_owned(), "sim-key".to_owned())],
+            headers: vec![("api-key".to_owned(), "simulated-key".to_owned())],
             now: Duration::ZERO,
         }
     }

@@ -199,7 +199,7 @@ fn what_never_reaches_the_model_is_not_charged_and_what_it_rejects_is() {
     client.send("{");
     client.headers[0].1 = "wrong".to_owned();
     client.chat(PROMPT, "");
-    client.headers[0].1 = "sim-key".to_owned();
+    client.headers[0].1 = "simulated-key".to_owned();
     assert_eq!(client.world.summary().deployments[0].charged, 0);
     assert_eq!(client.chat("sim:filter-prompt", "").status, 400);
     assert!(client.world.summary().deployments[0].charged > 0);

@@ -72,7 +72,7 @@ fn a_wrong_url_finds_nothing_and_a_wrong_name_no_deployment() {
 fn credentials_are_refused_in_azures_two_shapes() {
     type Headers<'a> = &'a [(&'a str, &'a str)];
     let rows: [(Headers<'_>, u16, &str); 5] = [
-        (&[("api-key", "sim-key")], 200, "choices"),
+        (&[("api-key", "simulated-key")], 200, "choices"),
         (&[("authorization", "Bearer token-1")], 200, "choices"),
         (&[("api-key", "wrong")], 401, r#"{"error":{"code":"401","#),
         (&[("authorization", "Bearer wrong")], 401, r#"{"statusCode":401,"#),

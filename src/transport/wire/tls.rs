@@ -10,11 +10,15 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_p
 
 /// Why a file of certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("ca_file {}: {problem}", path.display())]
+#[error("ca_file{}: {problem}", shown(path.as_deref()))]
 pub(crate) struct CaFileError {
-    /// The file.
-    path: PathBuf,
+    /// The file; none where there is no such file, for what was named may then be anything, a key among it.
+    path: Option<PathBuf>,
     problem: String,
+}
+
+fn shown(path: Option<&Path>) -> String {
+    path.map(|path| format!(" {}", path.display())).unwrap_or_default()
 }
 
 /// The TLS configuration that all endpoints share: rustls with ring, certificates verified.
@@ -36,10 +40,13 @@ pub(super) fn config(ca_file: Option<&Path>) -> Result<TlsConfig, CaFileError> {
 /// The certificates in a PEM file, at least one, each usable as an authority.
 fn authorities(path: &Path) -> Result<Vec<Certificate<'static>>, CaFileError> {
     let wrong = |problem: String| CaFileError {
-        path: path.to_owned(),
+        path: Some(path.to_owned()),
         problem,
     };
-    let pem = fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let pem = fs::read(path).map_err(|error| CaFileError {
+        path: None,
+        problem: format!("reading the file that it names: {error}; a relative path starts at the working directory"),
+    })?;
     let mut certificates = Vec::new();
     // The client would skip what it cannot use, and then trust nobody without saying why.
     let mut store = RootCertStore::empty();
@@ -87,7 +94,11 @@ mod tests {
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
             "certificate 1",
         );
-        assert!(config(Some(Path::new("/nonexistent/ca.pem"))).is_err());
+        let message = config(Some(Path::new("/nonexistent/canary"))).unwrap_err().to_string();
+        assert!(
+            message.contains("ca_file: reading the file") && !message.contains("canary"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -8,11 +8,11 @@ fn a_variable_that_is_wrong_is_named_with_what_would_be_right() {
     let rows: [(&[(&str, &str)], &str); 19] = [
         (
             &[("AZURE_INSTANCE_EAST_WEIGHT", "0")],
-            "AZURE_INSTANCE_EAST_WEIGHT must be a whole number from 1 to 1000, got \"0\"",
+            "AZURE_INSTANCE_EAST_WEIGHT must be a whole number from 1 to 1000, got text of 1 character",
         ),
         (
             &[("AZURE_INSTANCE_EAST_PRIORITY", "first")],
-            "AZURE_INSTANCE_EAST_PRIORITY must be a whole number from 1 to 4294967295, got \"first\"",
+            "AZURE_INSTANCE_EAST_PRIORITY must be a whole number from 1 to 4294967295, got text of 5 characters",
         ),
         (
             &[("AZURE_INSTANCE_EAST_MAX_TPM", "240k")],
@@ -36,7 +36,7 @@ fn a_variable_that_is_wrong_is_named_with_what_would_be_right() {
         ),
         (
             &[("AZURE_INSTANCE_EAST_API_BASE", "https://u:canary@east.example")],
-            "AZURE_INSTANCE_EAST_API_BASE must hold no user name or password (`@`), got \"https://(hidden)@east",
+            "AZURE_INSTANCE_EAST_API_BASE must hold no user name or password (`@`)",
         ),
         (
             &[("AZURE_INSTANCE_EAST_API_VERSION", "latest")],
@@ -45,7 +45,7 @@ fn a_variable_that_is_wrong_is_named_with_what_would_be_right() {
         (
             &[("AZURE_ROUTING_STRATEGY", "fastest")],
             "AZURE_ROUTING_STRATEGY must be \"weighted\", \"round_robin\", \"priority\", \"failover\", \
-             \"least_loaded\" or \"two_choices\", got \"fastest\"",
+             \"least_loaded\" or \"two_choices\", got text of 7 characters",
         ),
         (
             &[("AZURE_INSTANCES", ", ,")],
@@ -53,7 +53,7 @@ fn a_variable_that_is_wrong_is_named_with_what_would_be_right() {
         ),
         (
             &[("AZURE_INSTANCES", "east,EAST")],
-            "\"east\" and \"EAST\" are both AZURE_INSTANCE_EAST_…",
+            "\"east\" and \"EAST\" are read from the same variables",
         ),
         (
             &[("AZURE_INSTANCES", "east\u{7}")],
@@ -74,7 +74,7 @@ fn a_variable_that_is_wrong_is_named_with_what_would_be_right() {
         ),
         (
             &[("USE_AZURE_OPENAI_ROUND_ROBIN", "maybe")],
-            "must be true or false, got \"maybe\"",
+            "must be true or false, got text of 5 characters",
         ),
         (
             &[SWITCH],
