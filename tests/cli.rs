@@ -50,6 +50,25 @@ fn a_short_demo_on_a_pipe_answers_everything() {
 }
 
 #[test]
+fn the_log_shows_what_the_http_client_says_only_where_it_is_asked_for() {
+    for (filter, own, clients) in [
+        ("trace", true, false),
+        ("trace,ureq=debug", true, true),
+        ("ureq_proto=trace", false, true),
+    ] {
+        let output = blaster(&["demo", "--requests", "20", "--quiet"])
+            .env("RUST_LOG", filter)
+            .output()
+            .unwrap();
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        for (target, shown) in [(" azure_openai_blaster::", own), (" ureq", clients)] {
+            assert_eq!(stderr.contains(target), shown, "{filter}: {target}: {stderr:.2000}");
+        }
+    }
+}
+
+#[test]
 fn the_whole_demo_survives_a_death_on_the_way() {
     let output = run(&["demo"]);
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));

@@ -1,6 +1,7 @@
 //! The `blaster` command.
 //!
-//! Results go to stdout, words for people to stderr; `RUST_LOG` (for example `RUST_LOG=debug`) shows the log.
+//! Results go to stdout, words for people to stderr; `RUST_LOG` (for example `RUST_LOG=debug`) shows the log, without that of
+//! the HTTP and TLS libraries. `RUST_LOG=debug,ureq=debug` shows theirs too.
 
 use std::process;
 
@@ -61,7 +62,13 @@ impl Failure {
 fn main() -> process::ExitCode {
     let arguments = Arguments::parse();
     let screen = Screen::default();
-    env_logger::Builder::from_default_env()
+    let quiet = log::LevelFilter::Error;
+    env_logger::Builder::new()
+        .filter_level(quiet)
+        // They log what they receive, and dump every byte of it.
+        .filter_module("ureq", quiet)
+        .filter_module("rustls", quiet)
+        .parse_default_env()
         .target(env_logger::Target::Pipe(Box::new(screen.clone())))
         .init();
     let result = match arguments.command {
