@@ -1,7 +1,10 @@
 //! What tests, benches and fuzz targets need of the inside. No promise of stability.
 
 pub use crate::api::assembler::{Assembler, Step};
-pub use crate::balance::classify::{REASON_MAX, ReplyFacts, bad_reply, classify, classify_error_frame, classify_fault};
+pub use crate::api::withheld::Withheld;
+pub use crate::balance::classify::{
+    Judged, REASON_MAX, ReplyFacts, bad_reply, classify, classify_error_frame, classify_fault,
+};
 pub use crate::balance::outcome::{Axis, Blame, Outcome, Scope, Throttle, Used};
 pub use crate::balance::retry_after::WAIT_MAX;
 pub use crate::balance::ring::Ring;

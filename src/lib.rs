@@ -125,14 +125,23 @@
 //!
 //! | level | what |
 //! |---|---|
-//! | error | a panic: of the event hook, of a task's waker, or in a worker; only mistakes in code are logged so |
+//! | error | a panic: of the event hook, of a task's waker, or in a worker, without what it said; only mistakes in code are logged so |
 //! | warn | a deployment is ejected or disabled; a job has waited for a minute because every deployment that may serve it is out, with each one's reason and when it is asked next (once in each such time, and at most every five minutes); the service grants less than the limit that was told; a text was cut at its token limit and returned without more ado; the configuration, or the environment's proxy, says what has no effect; fewer worker threads could be started than were asked for |
 //! | info | a deployment cools down, is probed, or is ready again; [advice](Blaster::advice), once |
-//! | debug | each attempt that failed, with the service's reason |
+//! | debug | each attempt that failed, with the service's reason as far as it is not what was asked |
 //! | trace | each attempt, as its line in the ledger; the moment at which its request begins to leave |
 //!
-//! Neither keys nor prompts nor answers are logged. The HTTP client underneath logs in its own name (`ureq`, `ureq_proto`)
-//! and at trace level dumps what it sends and receives, prompts among it, but no credential.
+//! Neither keys nor prompts nor answers are logged, nor do they stand in events, ledgers and reports, where a service repeats
+//! them: the secrets that a call carried (key, token, a proxy's password, secret headers) are hidden wherever they come
+//! back, also escaped and in another letter case, and of the service's message everything is left out that stands in the
+//! request too, in runs of 16 bytes and more. An [`Error`] is for whoever asked: it shows the service's message whole, but for
+//! the secrets. A success that cannot be read is told by its shape; its text is in [`Error::upstream`] alone. What is base64 of
+//! a key, or split over two fields, is not recognised.
+//!
+//! The HTTP client underneath logs in its own name (`ureq`, `ureq_proto`). It is given no credential, but what a service sends
+//! it logs as received, before any of this: some headers of replies (`server`, `content-type`, …) at debug, every byte of
+//! requests and replies, prompts among it, at trace. A program whose log goes where others read it leaves those targets out, as
+//! the command does: `env_logger::Builder::new().filter_module("ureq", LevelFilter::Error)`.
 //!
 //! # Versions
 //!

@@ -10,7 +10,7 @@ use super::json::{count, index, null_as_default};
 use super::{
     ChatMessage, Content, Delta, ErrorObject, FinishReason, Ledger, NoText, Role, ToolCall, ToolCallDelta, Usage,
 };
-use crate::error::BadReply;
+use crate::error::{BadReply, json_fault};
 
 /// What a chat model answered, and how the answer was come by.
 ///
@@ -80,10 +80,10 @@ impl ChatCompletion {
         }
         let reply: WireReply = match serde_json::from_str(body) {
             Ok(reply) => reply,
-            Err(error) => return bad(&format!("the reply is no chat completion: {error}")),
+            Err(error) => return bad(&format!("the reply is no chat completion: {}", json_fault(&error))),
         };
-        if let Some(error) = reply.error.and_then(ErrorObject::read) {
-            return bad(&format!("the reply is an error: {error}"));
+        if reply.error.and_then(ErrorObject::read).is_some() {
+            return bad("the reply is an error");
         }
         match reply.choices.as_deref() {
             None => return bad("the reply has no choices"),
@@ -103,7 +103,7 @@ impl ChatCompletion {
     pub(crate) fn assembled(raw: &str) -> Result<Self, BadReply> {
         match serde_json::from_str::<WireReply>(raw) {
             Ok(reply) => Ok(reply.into_completion(raw)),
-            Err(error) => Err(BadReply::new(error.to_string(), raw.as_bytes())),
+            Err(error) => Err(BadReply::new(json_fault(&error), raw.as_bytes())),
         }
     }
 
@@ -391,13 +391,13 @@ mod tests {
             ),
             (
                 r#"{"choices":[{"message":{"content":5}}]}"#,
-                "the reply is no chat completion: invalid type: integer `5`",
+                "the reply is no chat completion: invalid type: integer, expected text",
             ),
             (
                 r#"{"error":{"code":"rate_limit_exceeded","message":"slow"},"choices":[]}"#,
-                "the reply is an error: rate_limit_exceeded: slow",
+                "the reply is an error",
             ),
-            (r#"{"error":"text"}"#, "the reply is an error: error: text"),
+            (r#"{"error":"text"}"#, "the reply is an error"),
             (
                 r#"{"statusCode":401,"message":"Unauthorized"}"#,
                 "the reply has no choices",

@@ -9,7 +9,7 @@ use super::json::null_as_default;
 use super::members::Members;
 use super::options::option_methods;
 use super::{ErrorObject, Ledger, Method, Operation, Options, Prepared, Usage};
-use crate::error::{BadReply, RequestError};
+use crate::error::{BadReply, RequestError, json_fault};
 
 /// A request for the vectors of one or more texts. A builder by value, as
 /// [`ChatRequest`](super::ChatRequest) is.
@@ -184,10 +184,10 @@ impl Embeddings {
     /// not say which text is whose.
     pub fn parse(body: &[u8]) -> Result<Self, BadReply> {
         let bad = |reason: String| BadReply::new(reason, body);
-        let reply: WireReply<'_> =
-            serde_json::from_slice(body).map_err(|error| bad(format!("the reply holds no embeddings: {error}")))?;
-        if let Some(error) = reply.error.and_then(ErrorObject::read) {
-            return Err(bad(format!("the reply is an error: {error}")));
+        let reply: WireReply<'_> = serde_json::from_slice(body)
+            .map_err(|error| bad(format!("the reply holds no embeddings: {}", json_fault(&error))))?;
+        if reply.error.and_then(ErrorObject::read).is_some() {
+            return Err(bad("the reply is an error".to_owned()));
         }
         let mut data = reply.data;
         if data.is_empty() {
@@ -314,7 +314,7 @@ mod tests {
             ("<html>", "expected value"),
             ("{}", "no embeddings"),
             (r#"{"data":null}"#, "no embeddings"),
-            (r#"{"data":[],"error":{"code":"x","message":"y"}}"#, "x: y"),
+            (r#"{"data":[],"error":{"code":"x","message":"y"}}"#, "is an error"),
             (r#"{"data":[{"index":0,"embedding":"?"}]}"#, "base64"),
             (r#"{"data":[{"index":1,"embedding":[]}]}"#, "indices"),
             (

@@ -19,12 +19,9 @@ impl<'de> Deserialize<'de> for Floats {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Floats, E> {
-                decode(text).map(Floats).ok_or_else(|| {
-                    E::custom(format_args!(
-                        "{} characters that are no base64 of 32-bit floats",
-                        text.len()
-                    ))
-                })
+                let found = || format!("text of {} characters", text.len());
+                let vector = decode(text).map(Floats);
+                vector.ok_or_else(|| E::invalid_value(de::Unexpected::Other(&found()), &self))
             }
 
             fn visit_seq<A: de::SeqAccess<'de>>(self, numbers: A) -> Result<Floats, A::Error> {

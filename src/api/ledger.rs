@@ -47,7 +47,8 @@ pub struct Attempt {
     pub request_id: Option<Box<str>>,
     /// Whether this attempt was an endpoint's probe, which costs its job no attempt.
     pub probe: bool,
-    /// Why the job was tried again or ended; none for the attempt that answered it.
+    /// Why the job was tried again or ended; none for the attempt that answered it. Of the service's message only what does
+    /// not stand in the request too, so that it may be recorded.
     pub problem: Option<Box<str>>,
 }
 

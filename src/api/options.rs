@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::headers::is_reserved;
+use super::withheld::sounds_secret;
 use super::{Headers, Priority};
 use crate::error::RequestError;
 
@@ -54,9 +55,12 @@ impl Options {
 
     fn add_header(&mut self, name: &str, value: &str) -> Result<(), RequestError> {
         let headers = self.headers.get_or_insert_default();
-        headers
-            .insert(name, value)
-            .map_err(|reason| RequestError::Header { reason })
+        let inserted = if sounds_secret(name) {
+            headers.insert_secret(name, value)
+        } else {
+            headers.insert(name, value)
+        };
+        inserted.map_err(|reason| RequestError::Header { reason })
     }
 }
 
@@ -91,7 +95,8 @@ macro_rules! option_methods {
 
         /// Adds an HTTP header. Azure refuses more than 10 of them.
         ///
-        /// Credentials and what frames the body are the library's own and cannot be set.
+        /// Credentials and what frames the body are the library's own and cannot be set. A value whose name sounds secret
+        /// (`key`, `token`, `auth`, `secret`, `password`, … in it) never shows, nor where the service repeats it.
         #[must_use]
         pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
             if let Err(problem) = self.options.header(name.as_ref(), value.as_ref()) {

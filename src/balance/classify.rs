@@ -16,14 +16,20 @@
 //! failure: a deployment that has died behind a gateway with a fixed `Retry-After` would otherwise hold its jobs for
 //! ever. The header `x-should-retry`, which official SDKs heed, is ignored: it speaks of the same server, and whether
 //! another one may serve the job is what is decided here.
+//!
+//! A reply is judged by what was received, and told without the secrets that its call carried. The outcome's own reason goes
+//! into ledgers, reports and logs, and so is without what was asked; what whoever asked is told ([`Judged::told`]) is not.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use super::outcome::{Blame, Outcome, Scope, Throttle};
 use super::remedy;
 use super::retry_after::{exhausted_axis, header_delay, named_wait};
-use crate::api::error_object::{ErrorObject, clip, one_line};
+use crate::api::error_object::{BODY_MAX, ErrorObject, clip, one_line};
+use crate::api::withheld::Withheld;
 use crate::api::{Headers, Operation};
+use crate::error::BadReply;
 use crate::error::fault::{Fault, FaultKind};
 
 /// Longest reason in an outcome, in characters: it stands in ledgers, which are kept by the thousand.
@@ -48,43 +54,138 @@ pub struct ReplyFacts<'a> {
     pub wall: SystemTime,
 }
 
+/// What a reply means, and what it says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    /// What it means, with a reason that may be recorded.
+    pub outcome: Outcome,
+    /// The reason for whoever asked.
+    pub told: String,
+}
+
+/// A reason in words, at most [`REASON_MAX`] characters each.
+struct Words {
+    recorded: String,
+    told: String,
+}
+
+impl Words {
+    /// What `describe` says of the error, for both.
+    fn of(error: &ErrorObject, withheld: Withheld<'_>, describe: impl Fn(&ErrorObject) -> String) -> Self {
+        let say = |error: &ErrorObject| clip(describe(error), REASON_MAX);
+        Words {
+            recorded: say(&error.changed(|text| withheld.recorded(text))),
+            told: say(&error.changed(|text| withheld.told(text))),
+        }
+    }
+
+    /// What is no more than what may be recorded.
+    fn harmless(reason: &str) -> Self {
+        let recorded = one_line(reason, REASON_MAX);
+        Words {
+            told: recorded.clone(),
+            recorded,
+        }
+    }
+
+    /// Both changed.
+    fn map(self, change: impl Fn(String) -> String) -> Self {
+        Words {
+            recorded: change(self.recorded),
+            told: change(self.told),
+        }
+    }
+
+    /// The outcome for this reason.
+    fn judged(self, outcome: impl FnOnce(String) -> Outcome) -> Judged {
+        Judged {
+            outcome: outcome(self.recorded),
+            told: self.told,
+        }
+    }
+}
+
 /// What a reply means that is not a 2xx with the body that was asked for; who reads a good body judges it himself.
 ///
 /// Never gives [`Outcome::Success`]: a 2xx that comes here is one whose body is empty, an error or not understood.
 #[must_use]
-pub fn classify(facts: &ReplyFacts<'_>) -> Outcome {
+pub fn classify(facts: &ReplyFacts<'_>, withheld: Withheld<'_>) -> Judged {
     let status = facts.status;
     match status {
-        200..=299 => classify_2xx(facts),
-        300..=399 => Outcome::Unusable {
-            scope: Scope::Deployment,
-            reason: remedy::after(
-                format!("{} and redirects are not followed", redirect(status, facts.headers)),
-                remedy::ENDPOINT,
-                REASON_MAX,
-            ),
-        },
+        200..=299 => {
+            let body = facts.body;
+            let what = if body.trim_ascii().is_empty() {
+                "with an empty body"
+            } else {
+                "with a body that is no answer"
+            };
+            classify_unreadable(
+                facts,
+                &BadReply::new(format!("{} {what}", head(status)), body),
+                withheld,
+            )
+        }
+        300..=399 => {
+            let location = facts.headers.get("location").unwrap_or_default();
+            let say = |location: Cow<'_, str>| {
+                let redirect = format!("{} and redirects are not followed", redirect(status, &location));
+                remedy::after(redirect, remedy::ENDPOINT, REASON_MAX)
+            };
+            let words = Words {
+                recorded: say(withheld.recorded(location)),
+                told: say(withheld.told(location)),
+            };
+            words.judged(|reason| Outcome::Unusable {
+                scope: Scope::Deployment,
+                reason,
+            })
+        }
         _ => {
             let error = ErrorObject::parse(facts.body);
-            let reason = describe(status, &error);
-            match judge(status, &error, facts.headers, facts.wall, reason) {
-                Outcome::Unusable {
-                    scope: Scope::Operation,
-                    reason,
-                } => Outcome::Unusable {
-                    scope: Scope::Operation,
-                    reason: format!("no {} here: {reason}", clip(facts.operation.to_string(), OPERATION_MAX)),
-                },
-                outcome => outcome,
-            }
+            let words = Words::of(&error, withheld, |error| describe(&head(status), status, error));
+            let judged = judge(status, &error, facts.headers, facts.wall, words);
+            let Outcome::Unusable {
+                scope: Scope::Operation,
+                reason: recorded,
+            } = judged.outcome
+            else {
+                return judged;
+            };
+            let operation = clip(facts.operation.to_string(), OPERATION_MAX);
+            let words = Words {
+                recorded,
+                told: judged.told,
+            };
+            let words = words.map(|reason| format!("no {operation} here: {reason}"));
+            words.judged(|reason| Outcome::Unusable {
+                scope: Scope::Operation,
+                reason,
+            })
         }
+    }
+}
+
+/// What a 2xx means that its reader could not use: an error in place of an answer, or what its reader says.
+#[must_use]
+pub fn classify_unreadable(facts: &ReplyFacts<'_>, bad: &BadReply, withheld: Withheld<'_>) -> Judged {
+    // Errors are short, and a large body would be larger still once it is read.
+    let frame = Some(facts.body).filter(|body| body.len() <= BODY_MAX);
+    let frame = frame.and_then(|body| serde_json::from_slice(body).ok());
+    match frame.as_ref().and_then(ErrorObject::in_frame) {
+        Some(error) => classify_error_frame(&error, facts.headers, facts.wall, withheld),
+        None => bad_reply(bad.to_string()),
     }
 }
 
 /// What an error event means that came where content was expected: in a stream before its first content, or as the
 /// body of a 200. Azure answers streams so instead of with a 429. `headers` are those of the reply's head.
 #[must_use]
-pub fn classify_error_frame(error: &ErrorObject, headers: &Headers, wall: SystemTime) -> Outcome {
+pub fn classify_error_frame(
+    error: &ErrorObject,
+    headers: &Headers,
+    wall: SystemTime,
+    withheld: Withheld<'_>,
+) -> Judged {
     let status = implied_status(error).unwrap_or_else(|| {
         // On a 200 only a refusal names a delay.
         if header_delay(headers, wall).is_some() {
@@ -93,17 +194,13 @@ pub fn classify_error_frame(error: &ErrorObject, headers: &Headers, wall: System
             500
         }
     });
-    let said = [&error.code, &error.kind]
-        .into_iter()
-        .flatten()
-        .chain(Some(&error.message).filter(|message| !message.is_empty()));
-    let reason = said.fold("error in place of content".to_owned(), |text, part| text + ": " + part);
-    judge(status, error, headers, wall, clip(reason, REASON_MAX))
+    let words = Words::of(error, withheld, |error| describe("error in place of content", 0, error));
+    judge(status, error, headers, wall, words)
 }
 
 /// What a request means that brought no (whole) reply.
 #[must_use]
-pub fn classify_fault(fault: &Fault) -> Outcome {
+pub fn classify_fault(fault: &Fault, withheld: Withheld<'_>) -> Judged {
     let blame = match fault.kind {
         FaultKind::Dns
         | FaultKind::Refused
@@ -115,82 +212,70 @@ pub fn classify_fault(fault: &Fault) -> Outcome {
         FaultKind::TooLarge => Blame::Unclear,
         FaultKind::Stale => Blame::Nobody,
         FaultKind::Local => Blame::Here,
-        FaultKind::Cancelled => return Outcome::Abandoned,
+        FaultKind::Cancelled => {
+            return Judged {
+                outcome: Outcome::Abandoned,
+                told: String::new(),
+            };
+        }
     };
-    Outcome::Failed {
-        blame,
-        reason: one_line(&fault.to_string(), REASON_MAX),
-    }
+    let words = fault.to_string();
+    let words = Words {
+        recorded: one_line(&withheld.recorded(&words), REASON_MAX),
+        told: one_line(&withheld.told(&words), REASON_MAX),
+    };
+    failed(blame, words)
 }
 
-/// What a 2xx means whose body makes no sense, e.g. JSON without choices.
+/// What a 2xx means whose body makes no sense, e.g. JSON without choices. The reason says so without quoting it.
 #[must_use]
-pub fn bad_reply(reason: impl AsRef<str>) -> Outcome {
-    Outcome::Failed {
-        blame: Blame::Unclear,
-        reason: one_line(reason.as_ref(), REASON_MAX),
-    }
+pub fn bad_reply(reason: impl AsRef<str>) -> Judged {
+    failed(Blame::Unclear, Words::harmless(reason.as_ref()))
 }
 
-/// A 2xx that its reader could not use.
-fn classify_2xx(facts: &ReplyFacts<'_>) -> Outcome {
-    if let Some(error) = serde_json::from_slice(facts.body)
-        .ok()
-        .as_ref()
-        .and_then(ErrorObject::in_frame)
-    {
-        return classify_error_frame(&error, facts.headers, facts.wall);
-    }
-    let head = head(facts.status);
-    if facts.body.trim_ascii().is_empty() {
-        return bad_reply(format!("{head} with an empty body"));
-    }
-    bad_reply(format!(
-        "{head} with a body that is no answer: {}",
-        ErrorObject::parse(facts.body).message
-    ))
+/// A stream that ended too early, of which the reason says nothing else.
+#[must_use]
+pub fn cut_short(reason: impl AsRef<str>) -> Judged {
+    failed(Blame::Endpoint, Words::harmless(reason.as_ref()))
 }
 
 /// The decision table for replies that are errors.
-fn judge(status: u16, error: &ErrorObject, headers: &Headers, wall: SystemTime, reason: String) -> Outcome {
+fn judge(status: u16, error: &ErrorObject, headers: &Headers, wall: SystemTime, words: Words) -> Judged {
     if status == 429 || status == 503 && error.is_any(&THROTTLED) {
         if error.is_any(&UNPAID) {
-            return unusable(Scope::Deployment, remedy::BILLING, reason);
+            return unusable(Scope::Deployment, remedy::BILLING, words);
         }
         let axis = exhausted_axis(headers, error);
-        return Outcome::Throttled(Throttle {
-            wait: named_wait(headers, error, axis, wall),
-            axis,
-            reason,
-        });
+        let wait = named_wait(headers, error, axis, wall);
+        return words.judged(|reason| Outcome::Throttled(Throttle { wait, axis, reason }));
     }
     if (400..500).contains(&status) {
         // These say what is wrong more exactly than their status, which varies.
         let no_model = status == 404 && error.says("does not exist") && error.says("the model ");
         if names_no_deployment(error) || no_model {
-            return unusable(Scope::Deployment, remedy::MODEL, reason);
+            return unusable(Scope::Deployment, remedy::MODEL, words);
         }
         if error.is_any(&["OperationNotSupported"]) {
-            return unusable(Scope::Operation, remedy::OTHER_MODEL, reason);
+            return unusable(Scope::Operation, remedy::OTHER_MODEL, words);
         }
         if refuses_api_version(error) {
-            return unusable(Scope::Operation, remedy::API_VERSION, reason);
+            return unusable(Scope::Operation, remedy::API_VERSION, words);
         }
     }
     match status {
-        401 | 402 | 403 | 407 | 410 if error.is_any(&UNPAID) => unusable(Scope::Deployment, remedy::BILLING, reason),
+        401 | 402 | 403 | 407 | 410 if error.is_any(&UNPAID) => unusable(Scope::Deployment, remedy::BILLING, words),
         401 | 402 | 403 | 407 | 410 if shuts_out(status, error) => {
-            unusable(Scope::Deployment, remedy::of_denial(status), reason)
+            unusable(Scope::Deployment, remedy::of_denial(status), words)
         }
-        401 | 402 | 403 | 407 | 410 => failed(Blame::Denied, reason),
-        404 if names_missing_item(error) => Outcome::Refused { reason },
-        404 | 405 => unusable(Scope::Operation, remedy::URL, reason),
-        408 | 409 | 421 | 424 | 425 => failed(Blame::Endpoint, reason),
+        401 | 402 | 403 | 407 | 410 => failed(Blame::Denied, words),
+        404 if names_missing_item(error) => refused(words),
+        404 | 405 => unusable(Scope::Operation, remedy::URL, words),
+        408 | 409 | 421 | 424 | 425 => failed(Blame::Endpoint, words),
         // A gateway that believes we have left; long requests bring it about as well as sick backends.
-        499 | 500 => failed(Blame::Unclear, reason),
-        400..=498 => Outcome::Refused { reason },
-        501..=599 => failed(Blame::ServerError, reason),
-        _ => failed(Blame::Unclear, reason),
+        499 | 500 => failed(Blame::Unclear, words),
+        400..=498 => refused(words),
+        501..=599 => failed(Blame::ServerError, words),
+        _ => failed(Blame::Unclear, words),
     }
 }
 
@@ -272,34 +357,47 @@ fn names_missing_item(error: &ErrorObject) -> bool {
     error.param.is_some() || code.ends_with("_not_found") || error.says(" with id ")
 }
 
-/// Taken out for a `reason` that lasts until somebody does what the `remedy` says.
-fn unusable(scope: Scope, remedy: &str, reason: String) -> Outcome {
+/// Taken out for a reason that lasts until somebody does what the `remedy` says.
+fn unusable(scope: Scope, remedy: &str, words: Words) -> Judged {
     let max = match scope {
         Scope::Deployment => REASON_MAX,
         // The operation is named in front of it.
         Scope::Operation => REASON_MAX - OPERATION_MAX - AROUND_OPERATION,
     };
-    let reason = remedy::after(reason, remedy, max);
-    Outcome::Unusable { scope, reason }
+    let words = words.map(|reason| remedy::after(reason, remedy, max));
+    words.judged(|reason| Outcome::Unusable { scope, reason })
 }
 
-fn failed(blame: Blame, reason: String) -> Outcome {
-    Outcome::Failed { blame, reason }
+fn failed(blame: Blame, words: Words) -> Judged {
+    words.judged(|reason| Outcome::Failed { blame, reason })
 }
 
-/// `429 RateLimitReached: Your requests to …`, within [`REASON_MAX`].
-fn describe(status: u16, error: &ErrorObject) -> String {
-    let mut text = head(status);
+fn refused(words: Words) -> Judged {
+    words.judged(|reason| Outcome::Refused { reason })
+}
+
+/// `429 RateLimitReached: Your requests to …`, or `head` where the code says no more than `status`; with the type and the
+/// parameter at fault where they are told: `400 unsupported_value (invalid_request_error, temperature): …`.
+fn describe(head: &str, status: u16, error: &ErrorObject) -> String {
     let code = error.code.as_deref().or(error.kind.as_deref());
-    if let Some(code) = code.filter(|code| code.parse() != Ok(status)) {
-        text = format!("{status} {code}");
+    let code = code.filter(|code| code.parse() != Ok(status));
+    let mut text = match (code, status) {
+        (None, _) => head.to_owned(),
+        (Some(code), 0) => format!("{head}: {code}"),
+        (Some(code), _) => format!("{status} {code}"),
+    };
+    let kind = error.kind.as_deref().filter(|kind| Some(*kind) != code);
+    let details: Vec<_> = [kind, error.param.as_deref()].into_iter().flatten().collect();
+    // Gateways title their pages with the status.
+    let says_more = !error.message.is_empty() && error.message != text;
+    if !details.is_empty() {
+        text += &format!(" ({})", details.join(", "));
     }
-    // Gateways title their pages so.
-    if !error.message.is_empty() && error.message != text {
-        text.push_str(": ");
-        text.push_str(&error.message);
+    if says_more {
+        text += ": ";
+        text += &error.message;
     }
-    clip(text, REASON_MAX)
+    text
 }
 
 /// Status and its name: `502 Bad Gateway`.
@@ -313,12 +411,12 @@ fn head(status: u16) -> String {
     }
 }
 
-/// `302 Found to login.example.com`: the host alone, for path and query may hold anything.
-fn redirect(status: u16, headers: &Headers) -> String {
+/// `302 Found to login.example.com`: the host alone, for path and query may hold anything. An empty `location` is none.
+fn redirect(status: u16, location: &str) -> String {
     let head = head(status);
-    let Some(location) = headers.get("location") else {
+    if location.is_empty() {
         return head;
-    };
+    }
     let host = location.split_once("//").map(|(_, rest)| {
         let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
         let authority = &rest[..end];
@@ -337,6 +435,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::api::withheld::Mask;
     use crate::balance::outcome::Axis;
     use crate::balance::retry_after::WAIT_MAX;
     use crate::error::fault::{Phase, TimeoutKind};
@@ -361,8 +460,8 @@ mod tests {
     const OPERATION: Kind = Kind::Unusable(Scope::Operation);
 
     /// The kind of an outcome, and its reason.
-    fn kind(outcome: Outcome) -> (Kind, String) {
-        match outcome {
+    fn kind(judged: Judged) -> (Kind, String) {
+        match judged.outcome {
             Outcome::Throttled(throttle) => {
                 let ms = throttle.wait.map(|wait| wait.as_millis() as u64);
                 (Throttled(throttle.axis, ms), throttle.reason)
@@ -371,7 +470,7 @@ mod tests {
             Outcome::Unusable { scope, reason } => (Kind::Unusable(scope), reason),
             Outcome::Refused { reason } => (Refused, reason),
             Outcome::Abandoned => (Abandoned, String::new()),
-            Outcome::Success(_) | Outcome::OutOfTime { .. } => panic!("no reply is classified as {outcome:?}"),
+            Outcome::Success(_) | Outcome::OutOfTime { .. } => panic!("no reply is classified so"),
         }
     }
 
@@ -384,13 +483,18 @@ mod tests {
     }
 
     fn reply(status: u16, pairs: Pairs<'_>, body: &str) -> (Kind, String) {
-        kind(classify(&ReplyFacts {
+        kind(judge_reply(status, pairs, body, Withheld::default()))
+    }
+
+    fn judge_reply(status: u16, pairs: Pairs<'_>, body: &str, withheld: Withheld<'_>) -> Judged {
+        let facts = ReplyFacts {
             status,
             headers: &headers(pairs),
             body: body.as_bytes(),
             operation: &Operation::ChatCompletions,
             wall: WALL,
-        }))
+        };
+        classify(&facts, withheld)
     }
 
     fn check(origin: &str, status: u16, pairs: Pairs<'_>, body: &str, expected: Kind, words: &str) {
@@ -407,7 +511,7 @@ mod tests {
     #[rustfmt::skip] // a table
     fn a_request_that_is_at_fault_is_refused_and_harms_no_endpoint() {
         let rows: &[(&str, u16, &str, &str)] = &[
-            ("wire 4.2", 400, r#"{"error":{"message":"The response was filtered","type":null,"param":"prompt","code":"content_filter","status":400}}"#, "400 content_filter: The response was filtered"),
+            ("wire 4.2", 400, r#"{"error":{"message":"The response was filtered","type":null,"param":"prompt","code":"content_filter","status":400}}"#, "400 content_filter (prompt): The response was filtered"),
             ("wire 4.2", 400, r#"{"error":{"message":"This model's maximum context length is 128000 tokens.","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#, "context_length_exceeded"),
             ("wire 4.2", 400, r#"{"error":{"message":"Unsupported value: 'temperature'","type":"invalid_request_error","param":"temperature","code":"unsupported_value"}}"#, "unsupported_value"),
             ("a 400 without a body", 400, "", "400 Bad Request"),
@@ -495,7 +599,7 @@ mod tests {
             ("wire 4.6", 503, r#"{"error":{"code":"ServiceUnavailable","message":"Retry after 5 seconds"}}"#, Blame::ServerError, ""),
             ("peers", 204, "", Blame::Unclear, "204 No Content with an empty body"),
             ("peers", 200, " \n", Blame::Unclear, "200 OK with an empty body"),
-            ("peers", 200, "<html><title>Sign in</title></html>", Blame::Unclear, "no answer: Sign in"),
+            ("peers", 200, "<html><title>Sign in</title></html>", Blame::Unclear, "with a body that is no answer, in a page of 35 bytes"),
             ("unexpected 2xx", 202, r#"{"id":"x"}"#, Blame::Unclear, "202 Accepted"),
         ];
         for (origin, status, body, blame, words) in rows {
@@ -578,7 +682,7 @@ mod tests {
         ];
         for (origin, pairs, frame, expected) in rows {
             let error = ErrorObject::in_frame(&serde_json::from_str(frame).unwrap()).unwrap();
-            let (in_stream, reason) = kind(classify_error_frame(&error, &headers(pairs), WALL));
+            let (in_stream, reason) = kind(classify_error_frame(&error, &headers(pairs), WALL, Withheld::default()));
             assert_eq!(in_stream, *expected, "{origin}: {frame}");
             assert!(reason.starts_with("error in place of content"), "{reason}");
             assert_eq!(
@@ -605,7 +709,10 @@ mod tests {
             (FaultKind::Cancelled, Abandoned),
         ];
         for (fault, expected) in rows {
-            let (kind, reason) = kind(classify_fault(&Fault::new(fault, Phase::Written, "while talking")));
+            let (kind, reason) = kind(classify_fault(
+                &Fault::new(fault, Phase::Written, "while talking"),
+                Withheld::default(),
+            ));
             assert_eq!(kind, expected, "{fault:?}");
             if kind != Abandoned {
                 assert_eq!(reason, format!("{fault}: while talking"));
@@ -613,19 +720,120 @@ mod tests {
         }
     }
 
+    const KEY: &str = "5a7e1c3b-90d2-4f68-8b1a-c0ffee123456";
+
     #[test]
-    fn no_reason_shows_a_key_or_grows_beyond_its_bound() {
-        let body = r#"{"error":{"message":"Incorrect API key provided: sk-canary. You can find your API key at https://example.com.","code":"invalid_api_key"}}"#;
-        let (_, reason) = reply(401, &[], body);
-        assert_eq!(
-            reason,
-            "401 invalid_api_key: Incorrect API key provided: (hidden) You can find your API key at https://example.com; set api_key to a key of this resource"
+    fn no_reason_shows_a_secret_that_the_call_carried_or_grows_beyond_its_bound() {
+        let mask = Mask::of([KEY]);
+        let withheld = Withheld::new(&mask, b"");
+        let location = format!("https://{KEY}.example/?k={KEY}");
+        let said = format!(
+            r#"{{"error":{{"message":"Incorrect API key provided: {KEY}. Find it.","code":"{KEY}","type":"{KEY}","param":"{KEY}"}}}}"#
         );
+        let page = format!("<html><title>No {KEY}</title></html>");
+        for (status, pairs, body, told) in [
+            (
+                401,
+                &[][..],
+                &said,
+                "401 (hidden) ((hidden)): Incorrect API key provided: (hidden). Find it.",
+            ),
+            (502, &[], &page, "502 Bad Gateway: No (hidden)"),
+            (502, &[], &KEY.to_uppercase(), "502 Bad Gateway: (hidden)"),
+            (
+                302,
+                &[("location", &*location)],
+                &String::new(),
+                "302 Found to (hidden).example and redirects are not followed",
+            ),
+            (
+                200,
+                &[],
+                &said,
+                "error in place of content: (hidden) ((hidden)): Incorrect API key provided: (hidden). Find it.",
+            ),
+            (
+                200,
+                &[],
+                &KEY.to_owned(),
+                "200 OK with a body that is no answer, in a text of 36 bytes",
+            ),
+        ] {
+            let judged = judge_reply(status, pairs, body, withheld);
+            assert_eq!(judged.told, told, "{status} {body}");
+            assert_eq!(kind(judged).1, told, "{status} {body}");
+        }
+        let fault = Fault::new(FaultKind::Tls, Phase::NotWritten, format!("not for {KEY}\n").repeat(99));
+        let judged = classify_fault(&fault, withheld);
+        let (_, reason) = kind(judged.clone());
+        assert!(reason.starts_with("TLS failed: not for (hidden) not for"), "{reason}");
+        for text in [&reason, &judged.told] {
+            assert!(text.chars().count() == REASON_MAX + 1 && !text.contains('\n'), "{text}");
+        }
         let long = format!(r#"{{"error":{{"message":"{}","code":"x"}}}}"#, "word ".repeat(2_000));
         assert_eq!(reply(400, &[], &long).1.chars().count(), REASON_MAX + 1);
-        let fault = Fault::new(FaultKind::Connect, Phase::NotWritten, "Bearer sk-canary\n".repeat(99));
-        let (_, reason) = kind(classify_fault(&fault));
-        assert!(!reason.contains("canary") && !reason.contains('\n'), "{reason}");
+    }
+
+    #[test]
+    fn what_was_asked_is_told_to_whoever_asked_and_not_recorded() {
+        const PROMPT: &str = "Dear doctor, my left knee has been swollen since Tuesday.";
+        let asked = format!(r#"{{"messages":[{{"role":"user","content":"{PROMPT}"}}],"max_completion_tokens":9}}"#);
+        let mask = Mask::of([KEY]);
+        let withheld = Withheld::new(&mask, asked.as_bytes());
+        let flagged = format!(
+            r#"{{"error":{{"message":"Invalid prompt: '{PROMPT}' by {KEY}","code":"invalid_prompt","type":"{PROMPT}","param":"max_completion_tokens"}}}}"#
+        );
+        let known = r#"{"error":{"message":"Unsupported parameter: 'max_completion_tokens' is not supported with this model.","type":"invalid_request_error","param":"max_completion_tokens","code":"unsupported_parameter"}}"#;
+        let known_said = "400 unsupported_parameter (invalid_request_error, max_completion_tokens): Unsupported parameter: \
+                          'max_completion_tokens' is not supported with this model.";
+        for (status, body, told, recorded) in [
+            (
+                400,
+                &*flagged,
+                format!("400 invalid_prompt ({PROMPT}, max_completion_tokens): Invalid prompt: '{PROMPT}' by (hidden)"),
+                "400 invalid_prompt (…, max_completion_tokens): Invalid prompt: '…' by (hidden)",
+            ),
+            (
+                200,
+                &*flagged,
+                format!(
+                    "error in place of content: invalid_prompt ({PROMPT}, max_completion_tokens): Invalid prompt: '{PROMPT}' by (hidden)"
+                ),
+                "error in place of content: invalid_prompt (…, max_completion_tokens): Invalid prompt: '…' by (hidden)",
+            ),
+            (
+                500,
+                PROMPT,
+                format!("500 Internal Server Error: {PROMPT}"),
+                "500 Internal Server Error: …",
+            ),
+            (
+                200,
+                PROMPT,
+                "200 OK with a body that is no answer, in a text of 57 bytes".to_owned(),
+                "200 OK with a body that is no answer, in a text of 57 bytes",
+            ),
+            (400, known, known_said.to_owned(), known_said),
+        ] {
+            let judged = judge_reply(status, &[], body, withheld);
+            assert_eq!(judged.told, told);
+            assert_eq!(kind(judged).1, recorded);
+        }
+        let fault = Fault::new(FaultKind::Protocol, Phase::HeadReceived, format!("bad header {PROMPT}"));
+        let judged = classify_fault(&fault, withheld);
+        assert_eq!(judged.told, format!("not HTTP: bad header {PROMPT}"));
+        assert_eq!(kind(judged).1, "not HTTP: bad header …");
+    }
+
+    #[test]
+    fn a_reply_is_judged_by_what_was_received_whatever_is_withheld() {
+        // A header of the deployment's may be called, or hold, anything.
+        let mask = Mask::of(["7", "error", "message", "429", "\"", "rate_limit_exceeded"]);
+        let withheld = Withheld::new(&mask, b"");
+        let body = r#"{"error":{"code":"rate_limit_exceeded","message":"Please retry after 7 seconds"}}"#;
+        let judged = judge_reply(429, &[], body, withheld);
+        assert_eq!(judged.told, "429 (hidden): Please retry after (hidden) seconds");
+        assert_eq!(kind(judged).0, Throttled(Axis::Unknown, Some(7_000)));
     }
 
     /// Bodies near the real ones, and anything at all.
@@ -659,17 +867,16 @@ mod tests {
             let pairs: Vec<_> = names.iter().map(|&name| (NAMES[name], value.as_str())).collect();
             let headers = headers(&pairs);
             let facts = ReplyFacts { status, headers: &headers, body: &body, operation: &Operation::Embeddings, wall: WALL };
-            let outcome = classify(&facts);
-            if let Outcome::Throttled(throttle) = &outcome {
+            let judged = classify(&facts, Withheld::default());
+            if let Outcome::Throttled(throttle) = &judged.outcome {
                 prop_assert!(throttle.wait.is_none_or(|wait| wait > Duration::ZERO && wait <= WAIT_MAX));
             }
-            let (kind, reason) = kind(outcome);
+            let told = judged.told.clone();
+            let (kind, reason) = kind(judged);
             prop_assert!(kind != Abandoned);
-            prop_assert!(!reason.is_empty() && reason.chars().count() <= REASON_MAX + 1, "{}", reason);
-            prop_assert!(!reason.contains(|c: char| c.is_control()), "{:?}", reason);
-            let read = ErrorObject::parse(&body);
-            if let (Some(kind), text) = (&read.kind, &read.message) {
-                prop_assert!(!kind.contains("sk-") && !text.split(' ').any(|word| word.starts_with("sk-")), "{:?}", read);
+            for text in [reason, told] {
+                prop_assert!(!text.is_empty() && text.chars().count() <= REASON_MAX + 1, "{}", text);
+                prop_assert!(!text.contains(|c: char| c.is_control()), "{:?}", text);
             }
         }
     }

@@ -4,16 +4,17 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::api::{Attempt, ChatCompletion, Embeddings, Headers, RawReply, Told};
-use crate::balance::classify::{ReplyFacts, bad_reply, classify};
+use crate::api::withheld::Withheld;
+use crate::api::{Attempt, ChatCompletion, Embeddings, Headers, Operation, RawReply, Told};
+use crate::balance::classify::{ReplyFacts, bad_reply, classify, classify_unreadable};
 use crate::balance::outcome::{Blame, Outcome};
 use crate::balance::{Lease, ReplyHead, Role};
 use crate::clock;
-use crate::error::Upstream;
+use crate::error::BadReply;
 use crate::error::fault::{Fault, FaultKind, Phase};
 use crate::transport::{self, Body, Call, Limits, MAX_BODY, REFUSAL_TIME};
 
-use super::attempted::{Attempted, Cause, answered, ended_as, failed, problem};
+use super::attempted::{Attempted, BODY_KEPT, Cause, answered, failed, judged, problem, upstream};
 use super::event::Event;
 use super::job::{Job, Reply, ReplyKind};
 use super::shared::Shared;
@@ -21,9 +22,6 @@ use super::stored::Stored;
 use super::stream::RawPiece;
 use super::streamed::{CHUNK, chat_stream, hand_out, pass_on, raw_stream};
 use super::tail::Tail;
-
-/// Most bytes kept of a reply that is no success.
-const ERROR_BODY: usize = 64 * 1024;
 
 /// Most bytes of room that a worker keeps from one job to the next.
 const ROOM_KEPT: usize = 1024 * 1024;
@@ -64,19 +62,31 @@ pub(crate) fn run(
     job.request
         .body
         .render(Some(&endpoint.model), endpoint.defaults, &mut buffers.body);
+    let secrets = job.request.headers().into_iter().flat_map(Headers::secrets);
+    let mask = endpoint.mask.and(secrets);
+    let withheld = Withheld::new(&mask, &buffers.body);
     let mut fresh = false;
     let mut waiting_since = job.waiting_since();
     loop {
         let started = clock::now();
         let mut seen = Seen::default();
-        let (mut attempted, phase) =
-            match send(shared, job, lease, first_byte, started, fresh, &buffers.body, &mut seen) {
-                Ok(attempted) => (attempted, Phase::HeadReceived),
-                Err(fault) => {
-                    let phase = fault.phase;
-                    (failed(shared, job, &fault), phase)
-                }
-            };
+        let (mut attempted, phase) = match send(
+            shared,
+            job,
+            lease,
+            first_byte,
+            started,
+            fresh,
+            &buffers.body,
+            withheld,
+            &mut seen,
+        ) {
+            Ok(attempted) => (attempted, Phase::HeadReceived),
+            Err(fault) => {
+                let phase = fault.phase;
+                (failed(shared, job, withheld, &fault), phase)
+            }
+        };
         let ended = clock::now();
         let mut stale = false;
         if let Outcome::Failed { blame, .. } = &mut attempted.outcome
@@ -144,6 +154,7 @@ fn send(
     started: Instant,
     fresh: bool,
     body: &[u8],
+    withheld: Withheld<'_>,
     seen: &mut Seen,
 ) -> Result<Attempted, Fault> {
     let endpoint = &shared.endpoints[lease.endpoint().index()];
@@ -172,7 +183,7 @@ fn send(
         fresh,
     };
     let reply = shared.transport.send(&call)?;
-    read(shared, job, lease, reply, seen)
+    read(shared, job, lease, reply, withheld, seen)
 }
 
 /// Reads the reply whose head has come.
@@ -184,11 +195,13 @@ fn read(
     job: &mut Job,
     lease: &Lease,
     reply: transport::Reply,
+    withheld: Withheld<'_>,
     seen: &mut Seen,
 ) -> Result<Attempted, Fault> {
+    let word = |name| Some(withheld.recorded_word(reply.headers.get(name)?).into());
     seen.status = Some(reply.status);
-    seen.region = reply.headers.get("x-ms-region").map(Into::into);
-    seen.request_id = reply.headers.get("apim-request-id").map(Into::into);
+    seen.region = word("x-ms-region");
+    seen.request_id = word("apim-request-id");
     // A refusal that comes as a 200 names a wait (wire §3.4).
     let has_content = !matches!(reply.status, 204 | 205);
     // To a deletion, nothing is an answer; to a chat or a text it is none.
@@ -200,22 +213,22 @@ fn read(
     };
     shared.admitted(lease, &head, clock::now());
     if !good {
-        return not_good(reply, lease.operation());
+        return not_good(reply, lease.operation(), withheld);
     }
     let streamed = reply
         .headers
         .get("content-type")
         .is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"));
     match (job.request.reply, streamed) {
-        (ReplyKind::Chat, true) => chat_stream(shared, job, reply),
-        (ReplyKind::Chat, false) => chat_whole(shared, job, lease, reply),
-        (ReplyKind::Embeddings, _) => embeddings(lease, reply),
-        (ReplyKind::Raw, _) => raw(shared, job, lease, reply, streamed),
+        (ReplyKind::Chat, true) => chat_stream(shared, job, reply, withheld),
+        (ReplyKind::Chat, false) => chat_whole(shared, job, lease, reply, withheld),
+        (ReplyKind::Embeddings, _) => embeddings(lease, reply, withheld),
+        (ReplyKind::Raw, _) => raw(shared, job, lease, reply, streamed, withheld),
     }
 }
 
 /// A reply that is no success.
-fn not_good(reply: transport::Reply, operation: &crate::api::Operation) -> Result<Attempted, Fault> {
+fn not_good(reply: transport::Reply, operation: &Operation, withheld: Withheld<'_>) -> Result<Attempted, Fault> {
     let transport::Reply { status, headers, body } = reply;
     let mut bytes = Vec::new();
     // What can be had of the body will do: the status has come, and says most. A cancel is heard all the same.
@@ -232,19 +245,14 @@ fn not_good(reply: transport::Reply, operation: &crate::api::Operation) -> Resul
         operation,
         wall: clock::wall(),
     };
-    let outcome = classify(&facts);
-    Ok(Attempted {
-        outcome,
-        reply: None,
-        upstream: Some(Upstream::new(status, headers, bytes)),
-        cause: None,
-    })
+    let what = classify(&facts, withheld);
+    Ok(judged(what, Some(upstream(status, headers, &bytes, withheld))))
 }
 
 /// Reads what comes of a refusal's body within [`REFUSAL_TIME`]. Some where the reading broke off.
 fn read_some(body: Body, bytes: &mut Vec<u8>) -> Option<Fault> {
     let ends = clock::now() + REFUSAL_TIME;
-    let mut body = body.take(ERROR_BODY as u64);
+    let mut body = body.take(BODY_KEPT as u64);
     let mut buffer = [0; CHUNK];
     while clock::now() < ends {
         match body.read(&mut buffer) {
@@ -257,11 +265,17 @@ fn read_some(body: Body, bytes: &mut Vec<u8>) -> Option<Fault> {
     None
 }
 
-fn chat_whole(shared: &Shared, job: &mut Job, lease: &Lease, mut reply: transport::Reply) -> Result<Attempted, Fault> {
+fn chat_whole(
+    shared: &Shared,
+    job: &mut Job,
+    lease: &Lease,
+    mut reply: transport::Reply,
+    withheld: Withheld<'_>,
+) -> Result<Attempted, Fault> {
     let bytes = reply.read_to_vec(MAX_BODY)?;
     let completion = match ChatCompletion::parse(&bytes) {
         Ok(completion) => completion,
-        Err(bad) => return Ok(no_answer(reply, &bytes, lease.operation(), &bad)),
+        Err(bad) => return Ok(no_answer(reply, &bytes, lease.operation(), &bad, withheld)),
     };
     // The service may answer whole although a stream was asked for: its reader gets it in one piece.
     if job.request.has_sink() {
@@ -275,14 +289,14 @@ fn chat_whole(shared: &Shared, job: &mut Job, lease: &Lease, mut reply: transpor
     Ok(answered(Reply::Chat(Box::new(completion)), used))
 }
 
-fn embeddings(lease: &Lease, mut reply: transport::Reply) -> Result<Attempted, Fault> {
+fn embeddings(lease: &Lease, mut reply: transport::Reply, withheld: Withheld<'_>) -> Result<Attempted, Fault> {
     let bytes = reply.read_to_vec(MAX_BODY)?;
     Ok(match Embeddings::parse(&bytes) {
         Ok(embeddings) => {
             let used = embeddings.usage().into();
             answered(Reply::Embeddings(Box::new(embeddings)), used)
         }
-        Err(bad) => no_answer(reply, &bytes, lease.operation(), &bad),
+        Err(bad) => no_answer(reply, &bytes, lease.operation(), &bad, withheld),
     })
 }
 
@@ -290,8 +304,9 @@ fn embeddings(lease: &Lease, mut reply: transport::Reply) -> Result<Attempted, F
 fn no_answer(
     reply: transport::Reply,
     body: &[u8],
-    operation: &crate::api::Operation,
-    bad: &crate::error::BadReply,
+    operation: &Operation,
+    bad: &BadReply,
+    withheld: Withheld<'_>,
 ) -> Attempted {
     let transport::Reply { status, headers, .. } = reply;
     let facts = ReplyFacts {
@@ -301,20 +316,8 @@ fn no_answer(
         operation,
         wall: clock::wall(),
     };
-    let outcome = match classify(&facts) {
-        // The reader knows better what is wrong.
-        Outcome::Failed {
-            blame: Blame::Unclear, ..
-        } => bad_reply(bad.to_string()),
-        outcome => outcome,
-    };
-    let body = body[..body.len().min(ERROR_BODY)].to_vec();
-    Attempted {
-        outcome,
-        reply: None,
-        upstream: Some(Upstream::new(status, headers, body)),
-        cause: None,
-    }
+    let what = classify_unreadable(&facts, bad, withheld);
+    judged(what, Some(upstream(status, headers, body, withheld)))
 }
 
 /// A reply that is passed on as bytes.
@@ -324,24 +327,27 @@ fn raw(
     lease: &Lease,
     mut reply: transport::Reply,
     streamed: bool,
+    withheld: Withheld<'_>,
 ) -> Result<Attempted, Fault> {
     if streamed {
-        return raw_stream(shared, job, lease, reply);
+        return raw_stream(shared, job, lease, reply, withheld);
     }
     let body = reply.read_to_vec(MAX_BODY)?;
     let html = reply
         .headers
         .get("content-type")
         .is_some_and(|kind| kind.starts_with("text/html"));
+    let headers = withheld.told_headers(reply.headers);
     if html {
-        return Ok(ended_as(bad_reply(format!("{} with a web page", reply.status))));
+        let what = bad_reply(format!("{} with a web page", reply.status));
+        return Ok(judged(what, Some(upstream(reply.status, headers, &body, withheld))));
     }
     let mut stored = Stored::of(lease);
     stored.body(&body);
     stored.note(shared, lease);
     if job.request.has_sink() {
         let pieces = [
-            RawPiece::Head(reply.status, reply.headers.clone()),
+            RawPiece::Head(reply.status, headers.clone()),
             RawPiece::Bytes(body.clone()),
         ];
         for piece in pieces {
@@ -352,6 +358,6 @@ fn raw(
     }
     let mut tail = Tail::of(lease.operation());
     tail.push(&body);
-    let reply = RawReply::new(reply.status, reply.headers, body);
+    let reply = RawReply::new(reply.status, headers, body);
     Ok(answered(Reply::Raw(Box::new(reply)), tail.used()))
 }

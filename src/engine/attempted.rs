@@ -1,7 +1,8 @@
 //! What an attempt came to, for the worker: more than the outcome that the balancer decides by.
 
-use crate::api::ChatCompletion;
-use crate::balance::classify::classify_fault;
+use crate::api::withheld::Withheld;
+use crate::api::{ChatCompletion, Headers};
+use crate::balance::classify::{Judged, classify_fault};
 use crate::balance::outcome::{Outcome, Used};
 use crate::clock;
 use crate::error::Upstream;
@@ -13,7 +14,10 @@ use super::shared::Shared;
 /// What an attempt came to.
 #[derive(Debug)]
 pub(crate) struct Attempted {
+    /// What it came to, in words that may be recorded.
     pub(crate) outcome: Outcome,
+    /// What whoever asked is told instead of the outcome's reason; empty where there is none.
+    pub(crate) told: String,
     /// The answer, where the outcome is a success.
     pub(crate) reply: Option<Reply>,
     /// The service's reply, where it was no success.
@@ -39,16 +43,33 @@ pub(crate) enum Cause {
 
 pub(super) fn answered(reply: Reply, used: Used) -> Attempted {
     Attempted {
-        outcome: Outcome::Success(used),
         reply: Some(reply),
-        upstream: None,
-        cause: None,
+        ..ended_as(Outcome::Success(used))
     }
 }
 
-pub(super) fn ended_as(outcome: Outcome) -> Attempted {
+/// Most bytes kept of a reply that is no success.
+pub(super) const BODY_KEPT: usize = 64 * 1024;
+
+/// A reply that is no success, as whoever asked may see it.
+pub(super) fn upstream(status: u16, headers: Headers, body: &[u8], withheld: Withheld<'_>) -> Upstream {
+    let body = withheld.told_bytes(&body[..body.len().min(BODY_KEPT)]).into_owned();
+    Upstream::new(status, withheld.told_headers(headers), body)
+}
+
+/// What has been judged; with the service's reply, where it brought any words.
+pub(super) fn judged(Judged { outcome, told }: Judged, upstream: Option<Upstream>) -> Attempted {
+    Attempted {
+        told,
+        upstream,
+        ..ended_as(outcome)
+    }
+}
+
+fn ended_as(outcome: Outcome) -> Attempted {
     Attempted {
         outcome,
+        told: String::new(),
         reply: None,
         upstream: None,
         cause: None,
@@ -56,7 +77,7 @@ pub(super) fn ended_as(outcome: Outcome) -> Attempted {
 }
 
 /// A request that brought no (whole) reply.
-pub(super) fn failed(shared: &Shared, job: &Job, fault: &Fault) -> Attempted {
+pub(super) fn failed(shared: &Shared, job: &Job, withheld: Withheld<'_>, fault: &Fault) -> Attempted {
     let job_over = job
         .deadline
         .is_some_and(|deadline| deadline <= shared.moment(clock::now()));
@@ -69,7 +90,7 @@ pub(super) fn failed(shared: &Shared, job: &Job, fault: &Fault) -> Attempted {
                 silent: fault.phase != Phase::HeadReceived,
             })
         },
-        _ => ended_as(classify_fault(fault)),
+        _ => judged(classify_fault(fault, withheld), None),
     }
 }
 
@@ -86,4 +107,14 @@ pub(super) fn problem(attempted: &Attempted) -> Option<Box<str>> {
         (Outcome::Abandoned, _) => "given up",
     };
     Some(words.into())
+}
+
+impl Attempted {
+    /// An attempt that tells nothing about its endpoint.
+    pub(crate) fn ended(cause: Cause) -> Self {
+        Attempted {
+            cause: Some(cause),
+            ..ended_as(Outcome::Abandoned)
+        }
+    }
 }

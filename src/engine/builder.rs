@@ -9,6 +9,7 @@ use std::thread;
 use parking_lot::Mutex;
 
 use crate::api::RequestDefaults;
+use crate::api::withheld::{Mask, secrets_of_header};
 use crate::balance::limits::LimitSpec;
 use crate::balance::{BalanceSettings, Balancer, EndpointSpec, HealthSettings};
 use crate::clock;
@@ -133,9 +134,13 @@ impl Builder {
         }
         let workers = config.workers();
         let needs_files = self.transport.is_none();
-        let transport = match self.transport {
-            Some(transport) => transport,
-            None => Box::new(wire(&config, workers)?),
+        let (transport, proxys): (Box<dyn Transport>, _) = match self.transport {
+            Some(transport) => (transport, Vec::new()),
+            None => {
+                let wire = wire(&config, workers)?;
+                let proxys = wire.proxy_secrets();
+                (Box::new(wire), proxys)
+            }
         };
         let names: Vec<Arc<str>> = config
             .deployments
@@ -164,7 +169,11 @@ impl Builder {
             },
         );
         let core = Core::new(balancer, config.queue_capacity, began);
-        let endpoints = config.deployments.iter().map(info).collect();
+        let endpoints = config
+            .deployments
+            .iter()
+            .map(|deployment| info(deployment, &proxys))
+            .collect();
         let timeouts = Timeouts {
             connect: config.connect_timeout,
             first_byte: config.first_byte_timeout,
@@ -292,7 +301,7 @@ fn group(group: &QuotaGroup) -> LimitSpec {
     }
 }
 
-fn info(deployment: &DeploymentConfig) -> EndpointInfo {
+fn info(deployment: &DeploymentConfig, proxys: &[String]) -> EndpointInfo {
     EndpointInfo {
         name: deployment.name.as_str().into(),
         model: deployment.model.as_str().into(),
@@ -303,7 +312,19 @@ fn info(deployment: &DeploymentConfig) -> EndpointInfo {
             send_stream_options: deployment.send_stream_options,
         },
         timeout: deployment.timeout,
+        mask: mask(deployment, proxys),
     }
+}
+
+/// What each call to the deployment carries that must not show, a proxy's secrets among it.
+fn mask(deployment: &DeploymentConfig, proxys: &[String]) -> Mask {
+    let key = match &deployment.auth {
+        Auth::Key(key) => Some(key.expose().to_owned()),
+        Auth::SignIn(_) | Auth::None => None,
+    };
+    let headers = deployment.headers.iter();
+    let headers = headers.flat_map(|(name, value)| secrets_of_header(name, value.expose()));
+    Mask::of(key.into_iter().chain(headers).chain(proxys.iter().cloned()))
 }
 
 /// The transport over HTTP to the configured deployments.

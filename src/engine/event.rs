@@ -8,7 +8,8 @@ use crate::api::{Attempt, Condition};
 use crate::balance::{Absent, Change};
 use crate::error::ErrorKind;
 
-/// Something that happened. Holds no secret, and nothing of what was asked or answered.
+/// Something that happened. Holds no secret, and nothing of what was asked or answered: of a service's message only what
+/// does not stand in the request too.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -70,12 +71,13 @@ pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Result<T, String> {
 
 /// Calls what must cost nothing where it panics, but a line in the log.
 pub(crate) fn contain<T>(what: &str, call: impl FnOnce() -> T) -> Option<T> {
-    caught(call).map_err(|panic| log_panic(what, &panic)).ok()
+    caught(call).map_err(|_| log_panic(what)).ok()
 }
 
-/// Writes a panic to the log; the logger is foreign code too.
-pub(crate) fn log_panic(what: &str, panic: &str) {
-    let _ = caught(|| log::error!("{what} panicked: {panic}"));
+/// Writes a panic to the log, without what it said: a callback may name what it was handed, which is an answer. The panic
+/// hook has heard it, and so does whoever waits for the job. The logger is foreign code too.
+pub(crate) fn log_panic(what: &str) {
+    let _ = caught(|| log::error!("{what} panicked (the panic hook was told what it said)"));
 }
 
 /// What a panic said.

@@ -12,6 +12,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::api::withheld::Mask;
 use crate::api::{Operation, Priority, RequestDefaults, Told};
 use crate::balance::limits::{LimitSpec, Sku};
 use crate::balance::outcome::{Axis, Blame, Outcome, Scope, Throttle, Used};
@@ -163,6 +164,7 @@ pub(crate) fn shared(core: Core, transport: impl Transport + 'static, endpoints:
         group: None,
         defaults: RequestDefaults::default(),
         timeout: None,
+        mask: Mask::default(),
     };
     let timeouts = Timeouts {
         connect: SECOND,

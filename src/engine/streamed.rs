@@ -3,16 +3,17 @@
 use std::io::Read;
 
 use crate::api::assembler::{Assembler, DONE, Step};
+use crate::api::clip::clip;
+use crate::api::withheld::Withheld;
 use crate::api::{ChatCompletion, Delta, Headers, RawReply};
 use crate::balance::Lease;
-use crate::balance::classify::{bad_reply, classify_error_frame};
-use crate::balance::outcome::{Blame, Outcome};
+use crate::balance::classify::{bad_reply, classify_error_frame, cut_short};
 use crate::clock;
 use crate::error::StreamProblem;
 use crate::error::fault::{Fault, FaultKind, Phase};
 use crate::transport::{self, Body, Gate, MAX_BODY, sse};
 
-use super::attempted::{Attempted, Cause, answered, ended_as, failed};
+use super::attempted::{Attempted, BODY_KEPT, Cause, answered, failed, judged, upstream};
 use super::job::{Job, Reply};
 use super::raw_events::{RawEvents, Stage};
 use super::shared::Shared;
@@ -28,8 +29,17 @@ const MOST_HELD: usize = 1024 * 1024;
 /// A chat that comes as a stream. Complete is what has a finish reason for every choice; how the stream ended
 /// after that does not matter, nor does whether the body ends after `[DONE]`.
 #[inline(never)] // for its buffer, as `read`
-pub(super) fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Reply) -> Result<Attempted, Fault> {
-    let transport::Reply { headers, mut body, .. } = reply;
+pub(super) fn chat_stream(
+    shared: &Shared,
+    job: &mut Job,
+    reply: transport::Reply,
+    withheld: Withheld<'_>,
+) -> Result<Attempted, Fault> {
+    let transport::Reply {
+        status,
+        headers,
+        mut body,
+    } = reply;
     let choices = job.request.body.choices();
     let mut assembler = if job.request.has_sink() {
         Assembler::new(choices)
@@ -39,6 +49,7 @@ pub(super) fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Repl
     let mut parser = sse::Parser::new();
     let mut buffer = [0; CHUNK];
     let mut steps = Vec::new();
+    let mut bad_frame = Vec::new();
     let mut begun = false;
     body.awaits_content();
     let fault = loop {
@@ -52,7 +63,7 @@ pub(super) fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Repl
             Ok(read) => read,
             Err(error) => break Some(Body::fault(&error)),
         };
-        let mut on = |event: sse::Event<'_>| assembler.push(event.name, event.data, |step| steps.push(step));
+        let mut on = |event: sse::Event<'_>| take(&mut assembler, event, &mut steps, &mut bad_frame);
         if let Err(too_long) = parser.push(&buffer[..read], &mut on) {
             break Some(Fault::new(
                 FaultKind::TooLarge,
@@ -81,7 +92,7 @@ pub(super) fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Repl
         }
     };
     // A last event without its blank line counts too; where it is too long it was not complete anyway.
-    let _ = parser.finish(|event| assembler.push(event.name, event.data, |step| steps.push(step)));
+    let _ = parser.finish(|event| take(&mut assembler, event, &mut steps, &mut bad_frame));
     for step in steps.drain(..) {
         if let Step::Delta(delta) = step
             && let Some(ended) = hand_out(shared, job, delta, || assembler.so_far())
@@ -96,19 +107,33 @@ pub(super) fn chat_stream(shared: &Shared, job: &mut Job, reply: transport::Repl
         }
         Err(incomplete) => incomplete,
     };
-    let mut attempted = match (&incomplete.problem, &fault) {
-        (StreamProblem::Service(error), _) => ended_as(classify_error_frame(error, &headers, clock::wall())),
-        (_, Some(fault)) => failed(shared, job, fault),
-        (StreamProblem::Cut { .. }, None) => ended_as(Outcome::Failed {
-            blame: Blame::Endpoint,
-            reason: incomplete.problem.to_string(),
-        }),
-        (problem, None) => ended_as(bad_reply(problem.to_string())),
+    let what = match (&incomplete.problem, &fault) {
+        (StreamProblem::Service(error), _) => Ok(classify_error_frame(error, &headers, clock::wall(), withheld)),
+        (_, Some(fault)) => Err(fault),
+        (StreamProblem::Cut { .. }, None) => Ok(cut_short(incomplete.problem.to_string())),
+        (problem, None) => Ok(bad_reply(problem.to_string())),
+    };
+    let mut attempted = match what {
+        Ok(what) => {
+            let has_frame = !bad_frame.is_empty();
+            judged(what, has_frame.then(|| upstream(status, headers, &bad_frame, withheld)))
+        }
+        Err(fault) => failed(shared, job, withheld, fault),
     };
     if job.handed_out() && attempted.cause.is_none() {
         attempted.cause = Some(Cause::Broken(Some(incomplete.received)));
     }
     Ok(attempted)
+}
+
+/// Hands an event of a stream to the assembler; the data of the one that ends it is kept for who asks what it was.
+fn take(assembler: &mut Assembler, event: sse::Event<'_>, steps: &mut Vec<Step>, bad_frame: &mut Vec<u8>) {
+    assembler.push(event.name, event.data, |step| {
+        if matches!(step, Step::Failed(_)) {
+            bad_frame.extend_from_slice(clip(event.data, BODY_KEPT).as_bytes());
+        }
+        steps.push(step);
+    });
 }
 
 /// A raw stream: held back until the first event with content, so that a failure before it can be tried elsewhere; held
@@ -119,10 +144,11 @@ pub(super) fn raw_stream(
     job: &mut Job,
     lease: &Lease,
     reply: transport::Reply,
+    withheld: Withheld<'_>,
 ) -> Result<Attempted, Fault> {
     let transport::Reply {
         status,
-        headers,
+        mut headers,
         mut body,
     } = reply;
     let has_reader = job.request.has_sink();
@@ -130,6 +156,7 @@ pub(super) fn raw_stream(
     let mut is_held = true;
     let mut is_ending = false;
     let mut held = Vec::new();
+    let mut latest = Vec::new();
     let mut tail = Tail::of(lease.operation());
     let mut stored = Stored::of(lease);
     let mut buffer = [0; CHUNK];
@@ -140,25 +167,32 @@ pub(super) fn raw_stream(
             Ok(read) => read,
             Err(_) if is_ending => break,
             Err(error) => {
-                let mut attempted = failed(shared, job, &Body::fault(&error));
+                let mut attempted = failed(shared, job, withheld, &Body::fault(&error));
                 if job.handed_out() && attempted.cause.is_none() {
                     attempted.cause = Some(Cause::Broken(None));
                 }
                 return Ok(attempted);
             }
         };
-        let taken = events.push(&buffer[..read], |data| stored.event(data));
+        let taken = events.push(&buffer[..read], |data| {
+            stored.event(data);
+            latest = clip(data, BODY_KEPT).as_bytes().to_vec();
+        });
         held.extend_from_slice(&buffer[..taken]);
         tail.push(&buffer[..taken]);
         if is_held {
             match events.stage() {
-                Stage::Failed(error) => return Ok(ended_as(classify_error_frame(error, &headers, clock::wall()))),
+                Stage::Failed(error) => {
+                    let what = classify_error_frame(error, &headers, clock::wall(), withheld);
+                    return Ok(judged(what, Some(upstream(status, headers, &latest, withheld))));
+                }
                 Stage::Preamble if held.len() < MOST_HELD => continue,
                 _ => events.take_for_content(),
             }
             is_held = false;
             body.answer_begins();
             stored.note(shared, lease);
+            headers = withheld.told_headers(headers);
             if has_reader && let Some(ended) = pass_on(shared, job, RawPiece::Head(status, headers.clone())) {
                 return Ok(ended);
             }
@@ -184,11 +218,7 @@ pub(super) fn raw_stream(
         }
     }
     if is_held {
-        let reason = "the stream ended before any content".to_owned();
-        return Ok(ended_as(Outcome::Failed {
-            blame: Blame::Endpoint,
-            reason,
-        }));
+        return Ok(judged(cut_short("the stream ended before any content"), None));
     }
     // With a reader nothing is left of it.
     let reply = RawReply::new(status, headers, held);

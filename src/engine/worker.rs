@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::balance::outcome::{Blame, Outcome};
 use crate::balance::{GiveUp, Lease, backoff};
 use crate::clock;
-use crate::error::{Error, Upstream};
+use crate::error::Error;
 
 use super::actions::{Assignment, Ending, Settled, Why};
 use super::attempt;
@@ -69,7 +69,7 @@ fn work(shared: &Arc<Shared>, assignment: Assignment, buffers: &mut attempt::Buf
     });
     buffers.tidy();
     let attempted = attempted.unwrap_or_else(|what| {
-        log_panic("an attempt", &what);
+        log_panic("an attempt");
         Attempted::ended(Cause::Panicked(what))
     });
     flight.settle(attempted, next);
@@ -119,12 +119,13 @@ fn settle_for_others(shared: &Shared, job: Box<Job>, lease: Lease, cause: Cause)
 fn settle(shared: &Shared, mut job: Box<Job>, lease: Lease, attempted: Attempted, next: &mut Next) {
     let Attempted {
         outcome,
+        told,
         reply,
         upstream,
         cause,
     } = attempted;
-    if let Some(reason) = reason(&outcome) {
-        job.note_problem(reason.to_owned(), upstream);
+    if !told.is_empty() {
+        job.note_problem(told, upstream);
     }
     next.lacks = match &outcome {
         Outcome::Failed {
@@ -196,26 +197,6 @@ fn fail(shared: &Shared, mut job: Box<Job>, why: GiveUp, cause: Option<Cause>) {
         (_, GiveUp::Abandoned) => Err(Error::Cancelled(trail)),
     };
     shared.finish(&mut job, age, attempts, result);
-}
-
-fn reason(outcome: &Outcome) -> Option<&str> {
-    match outcome {
-        Outcome::Success(_) | Outcome::OutOfTime { .. } | Outcome::Abandoned => None,
-        Outcome::Throttled(throttle) => Some(&throttle.reason),
-        Outcome::Failed { reason, .. } | Outcome::Unusable { reason, .. } | Outcome::Refused { reason } => Some(reason),
-    }
-}
-
-impl Attempted {
-    /// An attempt that tells nothing about its endpoint.
-    pub(crate) fn ended(cause: Cause) -> Self {
-        Attempted {
-            outcome: Outcome::Abandoned,
-            reply: None,
-            upstream: None::<Upstream>,
-            cause: Some(cause),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ pub struct Fault {
     pub kind: FaultKind,
     /// How far the request had come.
     pub phase: Phase,
-    /// The cause in words, without secrets.
+    /// The cause in words.
     pub message: String,
 }
 

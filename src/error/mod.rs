@@ -4,18 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::error_object::one_line;
 use crate::api::{ChatCompletion, Headers, Ledger};
 
 pub use config::{ConfigError, Problem};
 pub use reply::BadReply;
+pub(crate) use reply::json_fault;
 pub use request::RequestError;
 pub use stream::{Incomplete, StreamProblem};
 pub use submit::SubmitError;
 
 mod config;
 pub mod fault;
-pub(crate) mod reply;
+mod reply;
 mod request;
 mod stream;
 mod submit;
@@ -205,13 +205,14 @@ pub struct Trail {
     pub ledger: Ledger,
     /// The service's last reply that was no success.
     pub upstream: Option<Upstream>,
-    /// The last problem, in words.
+    /// The last problem, in words: those of the service where it said anything, which may repeat what was asked.
     pub reason: String,
     /// Failed attempts that counted against `max_job_retry`.
     pub failures: u32,
 }
 
-/// A reply as it was received.
+/// A reply as it was received, but for the secrets that its call carried (key, token, a proxy's password, secret
+/// headers): where the service repeats one, `(hidden)` stands in its place.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Upstream {
@@ -219,7 +220,7 @@ pub struct Upstream {
     pub status: u16,
     /// HTTP headers.
     pub headers: Headers,
-    /// The body, at most its first 64 KiB.
+    /// The body, at most its first 64 KiB; of a stream the event that ended it.
     pub body: Vec<u8>,
 }
 
@@ -235,16 +236,13 @@ impl Upstream {
     }
 }
 
-/// Longest body that `Debug` shows, in characters.
-const BODY_SHOWN: usize = 300;
-
 impl fmt::Debug for Upstream {
-    /// What looks like a credential is masked: some services repeat the key that they refuse.
+    /// Without the body's text: it may be an answer, or repeat a prompt, and errors are logged in this form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upstream")
             .field("status", &self.status)
             .field("headers", &self.headers)
-            .field("body", &one_line(&self.text(), BODY_SHOWN))
+            .field("body", &format_args!("({} bytes)", self.body.len()))
             .finish()
     }
 }

@@ -46,6 +46,9 @@ const MOST_DRAINED: u64 = 64 * 1024;
 const TRUSTED_LENGTH: usize = 1024 * 1024;
 
 /// Sends requests to endpoints, blocking the calling thread.
+///
+/// Of what comes back the engine hides the secrets that it knows of: keys and header values of the configuration, and secret
+/// headers of the request. A transport that brings a credential of its own hides it in its replies and faults itself.
 pub trait Transport: Send + Sync {
     /// Sends `call` and returns when the reply's head is there; the body is read from the reply.
     ///

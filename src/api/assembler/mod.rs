@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use super::json::Text;
 use super::{ChatCompletion, Delta, ErrorObject, Usage};
-use crate::error::{BadReply, Incomplete, StreamProblem};
+use crate::error::{BadReply, Incomplete, StreamProblem, json_fault};
 use draft::Draft;
 pub(crate) use draft::says_something;
 use frame::{Frame, FrameChoice};
@@ -201,7 +201,7 @@ impl Assembler {
 
     fn read(&mut self, event: &str, data: &str, on: &mut impl FnMut(Step)) -> Result<(), StreamProblem> {
         let unreadable =
-            |error: serde_json::Error| StreamProblem::Unreadable(BadReply::new(error.to_string(), data.as_bytes()));
+            |error: serde_json::Error| StreamProblem::Unreadable(BadReply::new(json_fault(&error), data.as_bytes()));
         let frame: Frame<'_> = serde_json::from_str(data).map_err(unreadable)?;
         if let Some(error) = frame.error.and_then(ErrorObject::read) {
             return Err(StreamProblem::Service(error));
@@ -272,7 +272,7 @@ impl Assembler {
             service_tier: self.head.service_tier.as_deref(),
             prompt_filter_results: self.prompt_filter_results.as_deref(),
         };
-        serde_json::to_string(&whole).map_err(|error| BadReply::new(error.to_string(), b""))
+        serde_json::to_string(&whole).map_err(|error| BadReply::new(json_fault(&error), b""))
     }
 }
 

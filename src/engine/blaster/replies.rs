@@ -28,9 +28,13 @@ pub(super) fn text(reply: Reply) -> Result<String> {
         });
     }
     if completion.finish_reason() == Some(&FinishReason::Length) {
+        // Its own id is a part of the answer; the request's is what support asks for.
+        let attempt = completion.ledger().last();
+        let endpoint = attempt.map_or("unknown", |attempt| &attempt.endpoint);
+        let id = attempt.and_then(|attempt| attempt.request_id.as_deref());
         log::warn!(
-            "answer {:?} was cut at its token limit (finish reason \"length\")",
-            completion.id
+            "an answer of {endpoint} was cut at its token limit (finish reason \"length\"; request id {})",
+            id.unwrap_or("unknown")
         );
     }
     Ok(completion.into_text())

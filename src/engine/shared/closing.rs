@@ -93,7 +93,7 @@ impl Shared {
 
     /// Ends every job as [`Error::Panicked`], and the blaster.
     pub(super) fn fail_stop(&self, panic: &str) {
-        event::log_panic("a decision of the engine", panic);
+        event::log_panic("a decision of the engine");
         let what: Arc<str> = format!("a decision of the engine, which is closed now: {panic}").into();
         // The core may be in any state, so that even closing it may fail; a job that is lost over this says so itself.
         let end = |cell: &JobCell| {

@@ -54,9 +54,9 @@ impl Shared {
     /// Tells the listener, if there is one, of what concerns no job: its panic ends none.
     fn tell_listener(&self, event: &Event) {
         if let Some(hook) = &self.hook
-            && let Err(panic) = event::tell(hook, event)
+            && event::tell(hook, event).is_err()
         {
-            log::error!("the event hook panicked: {panic}");
+            event::log_panic("the event hook");
         }
     }
 

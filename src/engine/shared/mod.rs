@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::api::withheld::Mask;
 use crate::api::{Operation, RequestBody, RequestDefaults};
 #[cfg(feature = "tiktoken")]
 use crate::balance::Vocabulary;
@@ -48,6 +49,8 @@ pub(crate) struct EndpointInfo {
     pub(crate) defaults: RequestDefaults,
     /// Limit of an attempt here, instead of the general one.
     pub(crate) timeout: Option<Duration>,
+    /// What each call to it carries that must not show.
+    pub(crate) mask: Mask,
 }
 
 /// The time limits of attempts.

@@ -1,25 +1,20 @@
 //! Hides keys before they reach the journal.
 
-/// Whether a header or query field of this name (in lower case) may hold a secret.
-fn is_secret(name: &str) -> bool {
-    ["key", "auth", "token", "cookie", "secret", "sig", "password"]
-        .iter()
-        .any(|word| name.contains(word))
-}
+use crate::api::withheld::sounds_secret;
 
 const HIDDEN: &str = "(hidden)";
 
 pub(super) fn hide((name, value): (String, String)) -> (String, String) {
-    let shown = if is_secret(&name) { HIDDEN.to_owned() } else { value };
+    let shown = if sounds_secret(&name) { HIDDEN.to_owned() } else { value };
     (name, shown)
 }
 
 pub(super) fn without_secrets(query: String) -> String {
-    if !is_secret(&query.to_ascii_lowercase()) {
+    if !sounds_secret(&query) {
         return query;
     }
     let fields = query.split('&').map(|field| match field.split_once('=') {
-        Some((name, _)) if is_secret(&name.to_ascii_lowercase()) => format!("{name}={HIDDEN}"),
+        Some((name, _)) if sounds_secret(name) => format!("{name}={HIDDEN}"),
         _ => field.to_owned(),
     });
     fields.collect::<Vec<_>>().join("&")

@@ -12,8 +12,10 @@
 //! 5. `tls`, `fault`: whom we trust, and what went wrong
 //!
 //! # What is logged
-//! The client logs each request without its credentials at `debug`, and dumps what it reads and writes, bodies
-//! included, at `trace` (targets `ureq` and `ureq_proto`). Credentials are added below it, so no level shows them.
+//! The client logs each request without its credentials, and some headers of the reply, at `debug`, and dumps what it reads
+//! and writes, bodies included, at `trace` (targets `ureq` and `ureq_proto`). Credentials are added below it, so no level
+//! shows them, but where the service sends them back: the client logs what it receives before anybody can look at it. That
+//! is for the program's logger to leave out (see the crate's page, "Log levels").
 //!
 //! # What it costs
 //! An endpoint keeps at most [`EndpointWire::max_connections`] idle connections, a minute each at most (longer ones
@@ -31,6 +33,7 @@ use ureq::http::{self, Request, Uri};
 use ureq::unversioned::transport::{ConnectProxyConnector, RustlsConnector};
 use ureq::{Agent, BodyReader, Proxy, ProxyProtocol};
 
+use crate::api::withheld::secrets_of_proxy;
 use crate::api::{Headers, Operation};
 use crate::clock;
 use crate::error::fault::{Fault, FaultKind, Phase};
@@ -138,6 +141,7 @@ impl fmt::Debug for WireSettings {
 /// The transport over real sockets.
 pub(crate) struct UreqTransport {
     endpoints: Box<[Endpoint]>,
+    proxy: Option<Proxy>,
     told: Arc<Told>,
 }
 
@@ -194,8 +198,18 @@ impl UreqTransport {
         });
         Ok(UreqTransport {
             endpoints: endpoints.collect::<Result<_, _>>()?,
+            proxy,
             told,
         })
+    }
+
+    /// What the proxy is told that must not show.
+    pub(crate) fn proxy_secrets(&self) -> Vec<String> {
+        let Some(proxy) = &self.proxy else { return Vec::new() };
+        secrets_of_proxy(
+            proxy.username().unwrap_or_default(),
+            proxy.password().unwrap_or_default(),
+        )
     }
 }
 
@@ -270,7 +284,9 @@ impl Endpoint {
 
 fn prepare(spec: &EndpointWire, operation: Operation) -> Result<Prepared, String> {
     let url = spec.url.url(&operation);
-    let uri = url.parse().map_err(|error| format!("{url}: {error}"))?;
+    let uri = url
+        .parse()
+        .map_err(|error| format!("the URL of {operation}: {error}"))?;
     let headers = Template::new(&operation, &spec.auth, &spec.headers)?;
     Ok(Prepared {
         operation,
