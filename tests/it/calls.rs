@@ -326,14 +326,59 @@ fn a_request_cannot_bring_a_header_that_is_the_librarys() {
 }
 
 #[test]
-fn an_upstreams_body_is_masked_in_debug_as_it_is_in_display() {
-    let body = r#"{"error":{"message":"Incorrect API key provided: sk-canary1234567890abcdefghijklmn. Find it"}}"#;
+fn what_whoever_asked_is_told_is_what_the_service_said_without_the_secrets_that_the_call_carried() {
+    const KEY: &str = "5a7e1c3b-90d2-4f68-8b1a-c0ffee123456";
+    let body = format!(r#"{{"error":{{"message":"Incorrect API key provided: {KEY}. Find it","code":"bad_key"}}}}"#);
     let service = Scripted::new(move |_| {
         ScriptedReply::status(400)
-            .body(body)
-            .header("x-echo", "sk-canary1234567890abcdefghijklmn")
+            .body(body.clone())
+            .header("x-echo", &format!("{KEY}, mine-own-token, other"))
     });
-    let error = blaster(&service, &["east"]).chat("x").unwrap_err();
+    let east = DeploymentConfig::new("east", "https://east.example", "gpt").auth(Auth::key(KEY));
+    let blaster = Blaster::builder().transport(service).deployment(east).build().unwrap();
+    let error = blaster
+        .chat(ChatRequest::from("x").header("x-user-token", "mine-own-token"))
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
-    assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
+    assert_eq!(
+        error.to_string(),
+        "the request was refused: 400 bad_key: Incorrect API key provided: (hidden). Find it"
+    );
+    let upstream = error.upstream().unwrap();
+    assert_eq!(
+        upstream.text(),
+        r#"{"error":{"message":"Incorrect API key provided: (hidden). Find it","code":"bad_key"}}"#
+    );
+    assert_eq!(upstream.headers.get("x-echo"), Some("(hidden), (hidden), other"));
+    // The body's text is for whoever asks for it.
+    let shown = format!("{upstream:?}");
+    assert!(
+        shown.contains("body: (86 bytes)") && !shown.contains("Incorrect"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn an_answer_is_what_the_service_said_whatever_it_says() {
+    const KEY: &str = "5a7e1c3b-90d2-4f68-8b1a-c0ffee123456";
+    let text = format!("your key is {KEY}, and you asked: what is my key, if I may ask?");
+    let service = Scripted::answering(text.clone());
+    let east = DeploymentConfig::new("east", "https://east.example", "gpt").auth(Auth::key(KEY));
+    let blaster = Blaster::builder().transport(service).deployment(east).build().unwrap();
+    let chat = || ChatRequest::from("what is my key, if I may ask?");
+    let completion = blaster.chat(chat()).unwrap();
+    assert_eq!(completion.text(), Some(&*text));
+    assert!(completion.raw().contains(KEY), "{}", completion.raw());
+    let pieces: String = blaster
+        .stream(chat())
+        .unwrap()
+        .map(|delta| delta.unwrap().text().to_owned())
+        .collect();
+    assert_eq!(pieces, text);
+    let raw = RawRequest::post(
+        Operation::ChatCompletions,
+        r#"{"messages":[{"role":"user","content":"x"}]}"#,
+    );
+    let reply = blaster.submit_raw(raw).unwrap().wait().unwrap();
+    assert!(reply.text().unwrap().contains(KEY), "{reply:?}");
 }

@@ -4,16 +4,14 @@
 #![cfg(feature = "sim")]
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
-use std::error::Error as _;
-use std::fmt::{Debug, Display, Write as _};
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{panic, thread};
 
-use azure_openai_blaster::api::{EndpointReport, Operation, RawRequest};
+use azure_openai_blaster::api::{Operation, RawRequest};
 use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig, Kind, ProxyUrl};
 use azure_openai_blaster::error::{Error, Result};
 use azure_openai_blaster::sim::{
@@ -22,9 +20,14 @@ use azure_openai_blaster::sim::{
 use azure_openai_blaster::{Blaster, ChatCompletion, ChatRequest, EmbeddingRequest, EndpointState, Event};
 
 use canned::Canned;
+use shown::{listen, show, show_blaster, show_error, show_upstream, shown, take};
 
-#[path = "it/canned.rs"]
+#[path = "../it/canned.rs"]
 mod canned;
+mod echo;
+mod echoes;
+mod prompts;
+mod shown;
 
 // They look as real ones do: Azure's keys are runs of 84 letters and digits.
 const KEY: &str = "7cAnArY0KEY1a2b3c4d5e6f7g8h9i0jAAAAAAAACOGw3LtPqZ1x2v3b4n5m6J7Q8R9S0T1U2V3W4X5Y6Z7A8";
@@ -41,56 +44,6 @@ const CANARIES: [(&str, &str); 5] = [
     ("the proxy's password in base64", PASSWORD_BASE64),
 ];
 
-/// All that was shown, and by whom.
-static SHOWN: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
-
-fn shown() -> MutexGuard<'static, Vec<(String, String)>> {
-    SHOWN.lock().unwrap()
-}
-
-fn show(by: &str, text: impl Into<String>) {
-    shown().push((by.to_owned(), text.into()));
-}
-
-/// Collects every record of every library.
-struct Collector;
-
-impl log::Log for Collector {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        show(
-            &format!("log of {}", record.target()),
-            format!("{} {}", record.level(), record.args()),
-        );
-    }
-
-    fn flush(&self) {}
-}
-
-fn show_both<T: Debug + Display>(by: &str, value: &T) {
-    show(by, format!("{value:?}\n{value:#?}\n{value}"));
-}
-
-/// An error with its causes and all that hangs on it.
-fn show_error(by: &str, error: &Error) {
-    show_both(by, error);
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        show(by, format!("{error:?} {error}"));
-        cause = error.source();
-    }
-    if let Some(ledger) = error.ledger() {
-        show_both(by, ledger);
-        show(by, serde_json::to_string(ledger).unwrap());
-    }
-    if let Some(upstream) = error.upstream() {
-        show(by, format!("{upstream:?}"));
-    }
-}
-
 fn show_result(by: &str, result: &Result<ChatCompletion>) {
     match result {
         Ok(completion) => show(
@@ -99,20 +52,6 @@ fn show_result(by: &str, result: &Result<ChatCompletion>) {
         ),
         Err(error) => show_error(by, error),
     }
-}
-
-fn show_blaster(by: &str, blaster: &Blaster) {
-    let mut text = format!("{blaster:?} {:?}", blaster.models());
-    for state in blaster.states() {
-        let report: EndpointReport = state.report();
-        write!(
-            text,
-            "{state:?} {report:?} {report} {}",
-            serde_json::to_string(&report).unwrap()
-        )
-        .unwrap();
-    }
-    show(by, text);
 }
 
 /// Builds a blaster whose configuration and events are shown.
@@ -260,12 +199,9 @@ fn over_nothing() {
     );
 }
 
-/// A whole exchange over TLS, whose library logs too.
-fn over_tls() {
-    let rcgen::CertifiedKey { cert, signing_key } =
-        rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let mut ca_file = tempfile::NamedTempFile::new().unwrap();
-    ca_file.write_all(cert.pem().as_bytes()).unwrap();
+/// Serves TLS with a certificate for `name`, and answers with these bytes; gives the certificate in PEM, and the port.
+fn serve_tls(name: &str, reply: String) -> (String, u16) {
+    let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let key = rustls::pki_types::PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
     let server = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -275,12 +211,7 @@ fn over_tls() {
         .unwrap();
     let server = Arc::new(server);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
-    let answer = r#"{"choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"yes"}}]}"#;
-    let reply = format!(
-        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}",
-        answer.len()
-    );
+    let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
         for connection in listener.incoming() {
             let tls = rustls::ServerConnection::new(Arc::clone(&server)).unwrap();
@@ -291,13 +222,83 @@ fn over_tls() {
             }
         }
     });
-    let mut config = settings([deployment("gpt", &url)]);
+    (cert.pem(), port)
+}
+
+/// A chat with what [`serve_tls`] serves.
+fn ask_over_tls(by: &'static str, name: &str, key: &str) -> Result<ChatCompletion> {
+    let answer = r#"{"choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"yes"}}]}"#;
+    let reply = format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}",
+        answer.len()
+    );
+    let (pem, port) = serve_tls(name, reply);
+    let mut ca_file = tempfile::NamedTempFile::new().unwrap();
+    ca_file.write_all(pem.as_bytes()).unwrap();
+    let deployment = deployment("gpt", &format!("https://localhost:{port}")).auth(Auth::key(key));
+    let mut config = settings([deployment]);
     config.ca_file = Some(ca_file.path().to_owned());
-    let blaster = build("over TLS", config);
+    let blaster = build(by, config);
     let result = blaster.chat("hello");
-    show_result("over TLS", &result);
+    show_result(by, &result);
+    show_blaster(by, &blaster);
+    result
+}
+
+/// A whole exchange over TLS, whose library logs too.
+fn over_tls() {
+    let result = ask_over_tls("over TLS", "localhost", KEY);
     assert_eq!(result.unwrap().text(), Some("yes"));
-    show_blaster("over TLS", &blaster);
+}
+
+/// A certificate for a name that is what the last call carried, which an error of TLS quotes.
+fn over_tls_in_the_name_of_the_key() {
+    let name = "7canary0key-5a7e1c3b90d2";
+    let error = ask_over_tls("over TLS in the name of the key", name, name).unwrap_err();
+    assert!(
+        error.to_string().contains("only valid for (hidden)") || error.to_string().contains("(hidden)"),
+        "{error}"
+    );
+    assert!(!format!("{error:?} {error}").contains(name), "{error:?}");
+}
+
+/// A service behind a proxy that sees the password, and says so.
+fn through_a_proxy_that_repeats_its_password() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let connect = canned::read(&mut connection).unwrap();
+            assert!(
+                connect
+                    .head
+                    .contains(&format!("basic {}", PASSWORD_BASE64.to_lowercase())),
+                "{}",
+                connect.head
+            );
+            connection.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            canned::read(&mut connection).unwrap();
+            let said = format!("user:{PASSWORD}, as proxy-authorization: Basic {PASSWORD_BASE64}");
+            let reply = format!(
+                "HTTP/1.1 400 Bad Request\r\nx-ms-region: {PASSWORD}\r\ncontent-length: {}\r\n\r\n{said}",
+                said.len()
+            );
+            connection.write_all(reply.as_bytes()).unwrap();
+        }
+    });
+    let mut config = settings([deployment("gpt", "http://nobody.invalid")]);
+    config.allow_http = true;
+    config.proxy = Some(ProxyUrl::new(format!("http://user:{PASSWORD}@{proxy}")));
+    let blaster = build("through a proxy", config);
+    let error = blaster.chat("hello").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the request was refused: 400 Bad Request: user:(hidden), as proxy-authorization: Basic (hidden)"
+    );
+    show_error("through a proxy", &error);
+    show_upstream("through a proxy", &error);
+    show_blaster("through a proxy", &blaster);
 }
 
 /// Configurations that are refused; what was wrong with them is told without the secrets in them.
@@ -339,44 +340,9 @@ fn refused_configurations() {
     }
 }
 
-/// Services that throw what they were sent back at us. What an error holds of the reply's bytes is as received, on purpose;
-/// everything that is printed is not.
-fn over_an_echo() {
-    let said = format!(
-        "Incorrect API key provided: {KEY}. You sent Authorization: Bearer {BEARER} and x-gateway-key: {HEADER}"
-    );
-    let json = format!(r#"{{"error":{{"code":"{KEY}","message":"{said}","type":"{BEARER}"}}}}"#);
-    let page = format!("<html><head><title>{said}</title></head><body>{said}</body></html>");
-    let stream = format!("data: {json}\n\n");
-    let location = format!("location: https://elsewhere.example/?api-key={KEY}");
-    let text = "content-type: text/plain";
-    for (head, body) in [
-        (format!("400 Bad Request\r\n{text}"), &json),
-        (format!("401 Unauthorized\r\n{text}"), &json),
-        (format!("429 Too Many Requests\r\nretry-after: 9999\r\n{text}"), &json),
-        (format!("500 Internal Server Error\r\n{text}"), &page),
-        (format!("502 Bad Gateway\r\n{text}"), &said),
-        (format!("302 Found\r\n{location}"), &said),
-        (format!("200 OK\r\n{text}"), &said),
-        (format!("200 OK\r\n{text}"), &json),
-        ("200 OK\r\ncontent-type: text/event-stream".to_owned(), &stream),
-        (format!("200 OK\r\nset-cookie: {KEY}\r\n{text}"), &page),
-    ] {
-        let canned = Canned::start(&head, body);
-        let blaster = build("over an echo", settings([deployment("gpt", &canned.url)]));
-        let result = blaster.chat("hello");
-        show_error(&format!("over an echo of {head:?}"), &result.unwrap_err());
-        let raw = RawRequest::post(Operation::Responses, r#"{"stream":true}"#);
-        if let Err(error) = blaster.stream_raw(raw) {
-            show_error("over an echo, raw", &error);
-        }
-        show_blaster("over an echo", &blaster);
-    }
-}
-
 /// Which of the canaries show, and where; all that was shown so far is forgotten.
 fn leaks(skip: impl Fn(&str) -> bool) -> Vec<String> {
-    let mut texts = std::mem::take(&mut *shown());
+    let mut texts = take();
     texts.retain(|(by, _)| !skip(by));
     texts.push(("the dump of the HTTP client".to_owned(), dump(&texts)));
     let mut leaks = Vec::new();
@@ -399,8 +365,7 @@ fn dump(texts: &[(String, String)]) -> String {
 
 #[test]
 fn no_secret_shows_anywhere() {
-    log::set_logger(&Collector).unwrap();
-    log::set_max_level(log::LevelFilter::Trace);
+    let _turn = listen(true);
     panic::set_hook(Box::new(|panic| show("a panic", format!("{panic} {panic:?}"))));
     let ran = panic::catch_unwind(|| {
         over_the_simulator();
@@ -417,9 +382,10 @@ fn no_secret_shows_anywhere() {
         let counts = ["azure_openai_blaster", "ureq", "rustls"].map(logs);
         let dump = dump(&shown());
         let leaks_at_all = leaks(|_| false);
-        over_an_echo();
-        // The HTTP client dumps what it receives, at trace level: that is how its user asked for it.
-        let echoed = leaks(|by| by.starts_with("log of ureq"));
+        through_a_proxy_that_repeats_its_password();
+        over_tls_in_the_name_of_the_key();
+        // The HTTP client logs and dumps what it receives, in its own name: that is how its user asked for it.
+        let echoed = leaks(|by| by.starts_with("log of ureq") || by.starts_with("log of rustls"));
         (counts, dump, leaks_at_all, echoed)
     });
     drop(panic::take_hook());
