@@ -30,11 +30,11 @@ const MAPPINGS: u64 = 4;
 /// Bytes of addresses, and of memory that may be written, that a thread takes: its stack, and 10 KiB more that were
 /// measured where pages are 4 KiB; three guard pages and signal stacks of 64 KiB where they are that large.
 const BYTES: u64 = STACK as u64 + 192 * 1024;
-/// For dialling threads, large buffers, libraries, and what else the program maps.
+/// For threads that look names up, large buffers, libraries, and what else the program maps.
 const MAPPINGS_KEPT: u64 = 4096;
 /// For requests and answers, and whatever else the program holds.
 const BYTES_KEPT: u64 = 256 << 20;
-/// For the timer, dialling threads, and the rest of the program or the system.
+/// For the timer, threads that look names up, and the rest of the program or the system.
 const THREADS_KEPT: u64 = 512;
 /// Addresses that glibc sets aside for an arena.
 const ARENA: u64 = 64 << 20;
@@ -99,7 +99,7 @@ struct Limit {
 }
 
 static MAPPED: Limit = Limit {
-    what: "memory mappings, of which a thread takes 4",
+    what: "memory mappings (a thread takes 4)",
     remedy: "raise vm.max_map_count (sysctl)",
     each: MAPPINGS,
     kept: MAPPINGS_KEPT,

@@ -140,6 +140,12 @@ impl CurrentCall {
         Sending(())
     }
 
+    /// Whether it uses a socket, connected or not.
+    #[cfg(test)]
+    pub(super) fn has_socket(&self) -> bool {
+        self.state.lock().socket.strong_count() > 0
+    }
+
     #[cfg(test)]
     pub(super) fn id(&self) -> CallId {
         self.id
@@ -331,24 +337,37 @@ impl CurrentCall {
         Fault::new(if stale { FaultKind::Stale } else { kind }, phase(&state), message)
     }
 
-    /// Blocks until `ready` gives a value, for at most the time that connecting may take.
+    /// Blocks until `ready` gives a value, for at most the time that connecting may take; none where `patience` ends
+    /// before.
     ///
     /// `ready` is asked at once and after each [`CurrentCall::wake`].
     ///
     /// # Errors
     /// Where the call is cancelled, or its time is over.
-    pub(super) fn wait_for<T>(&self, now: Instant, mut ready: impl FnMut() -> Option<T>) -> Result<T, Fault> {
+    pub(super) fn wait_for<T>(
+        &self,
+        now: Instant,
+        patience: Instant,
+        mut ready: impl FnMut() -> Option<T>,
+    ) -> Result<Option<T>, Fault> {
         let mut state = self.state.lock();
         let limit = self.limit(&state, now)?;
         loop {
             if let Some(value) = ready() {
-                return Ok(value);
+                return Ok(Some(value));
             }
             if state.cancelled {
                 return Err(cancelled(&state));
             }
-            if self.changed.wait_until(&mut state, limit.until).timed_out() {
-                return ready().ok_or_else(|| self.timed_out(&state, limit.kind));
+            if self
+                .changed
+                .wait_until(&mut state, patience.min(limit.until))
+                .timed_out()
+            {
+                return match ready() {
+                    None if limit.until <= patience => Err(self.timed_out(&state, limit.kind)),
+                    value => Ok(value),
+                };
             }
         }
     }
@@ -513,7 +532,8 @@ mod tests {
             assert_eq!(call.fault(kind, "").kind, FaultKind::Cancelled);
         }
         assert_eq!(timeout_of(call.read_limit(t0)), FaultKind::Cancelled);
-        assert_eq!(call.wait_for(t0, || None::<()>).unwrap_err().kind, FaultKind::Cancelled);
+        let waited = call.wait_for(t0, t0 + SECOND, || None::<()>);
+        assert_eq!(waited.unwrap_err().kind, FaultKind::Cancelled);
     }
 
     #[test]

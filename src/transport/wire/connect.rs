@@ -12,10 +12,10 @@ use ureq::unversioned::transport::{
 };
 
 use super::call::{self, CurrentCall};
-use super::dial::dial;
+use super::dial::{Place, dial};
 use super::fault;
 use super::names::Names;
-use super::socket::SocketTransport;
+use super::socket::{Socket, SocketTransport};
 use crate::clock;
 use crate::error::fault::{Fault, FaultKind};
 use crate::transport::Observer;
@@ -50,9 +50,9 @@ impl Connector for WireConnector {
         let stream = match self.tunnel(details)? {
             Some(tunnel) => tunnel,
             None => {
-                let stream = dial(&self.names, details.uri, &call).map_err(fault::wrap)?;
+                let socket = self.dialled(details.uri, &call).map_err(fault::wrap)?;
                 let (input, output) = (details.config.input_buffer_size(), details.config.output_buffer_size());
-                Box::new(SocketTransport::new(stream, Arc::clone(&call), input, output))
+                Box::new(SocketTransport::new(socket, Arc::clone(&call), input, output))
             }
         };
         let inner = if details.needs_tls() {
@@ -77,6 +77,13 @@ impl Connector for WireConnector {
 // Each in a function of its own: what they set up takes kilobytes of the stack, which a worker that waits for a reply
 // over a plain connection would keep.
 impl WireConnector {
+    /// A connection to the host of `uri`.
+    #[inline(never)]
+    fn dialled(&self, uri: &Uri, call: &Arc<CurrentCall>) -> Result<Arc<Socket>, Fault> {
+        let place = Place::of(uri).ok_or_else(|| call.fault(FaultKind::Protocol, "the URL names no host"))?;
+        dial(&self.names, &place, call)
+    }
+
     /// A connection through a proxy, where there is one.
     #[inline(never)]
     fn tunnel(&self, details: &ConnectionDetails<'_>) -> Result<Option<Box<dyn Transport>>, Error> {

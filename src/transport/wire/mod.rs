@@ -8,8 +8,10 @@
 //! 1. [`headers`]: what is sent besides the body
 //! 2. `call`: the call in progress, its limits and its cancel
 //! 3. `socket`: reads and writes that end in time; who may close a socket
-//! 4. `connect`, `dial`, `names`, `lack`: new connections, through a proxy and TLS where need be, and what they take
-//! 5. `tls`, `fault`: whom we trust, and what went wrong
+//! 4. `connect`: new connections, through a proxy and TLS where need be; `dial`, of whose course `race` decides, and `lack`:
+//!    what they take
+//! 5. `names` and `reach`: the addresses of a host, and which of them answer
+//! 6. `tls`, `fault`: whom we trust, and what went wrong
 //!
 //! # What is logged
 //! The client logs each request without its credentials, and some headers of the reply, at `debug`, and dumps what it reads
@@ -20,7 +22,7 @@
 //! # What it costs
 //! An endpoint keeps at most [`EndpointWire::max_connections`] idle connections, a minute each at most (longer ones
 //! are closed when the endpoint is next asked). A connection takes one file descriptor and, once used, two buffers
-//! of 16 KiB (four with TLS). While a connection is being made there is one more thread, for as long as that takes.
+//! of 16 KiB (four with TLS). While a name is looked up there is one more thread, for as long as that takes.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -52,6 +54,8 @@ mod fault;
 mod headers;
 mod lack;
 mod names;
+mod race;
+mod reach;
 mod socket;
 #[cfg(test)]
 mod tests;

@@ -1,19 +1,25 @@
 //! The addresses of host names, remembered.
 //!
-//! Asked only when a new connection is made, never for a pooled one. Each name is looked up by one thread at a time;
-//! others that need it wait for that one's answer, and nobody waits for another name.
+//! Asked only when a new connection is made, never for a pooled one. The system's resolver can neither be broken off nor
+//! bounded in time, so each name is looked up by a short-lived thread of its own, one at a time, while the calls that need
+//! it wait for that, for their limits or a cancel. Nobody waits for another name.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::call::CurrentCall;
 use super::lack;
+use super::reach::{Reach, Route};
 use crate::clock;
+use crate::error::fault::{Fault, FaultKind, TimeoutKind};
 
 /// How long an answer is used without asking again: about what the service's own records live (30–60 s).
 const FRESH: Duration = Duration::from_secs(60);
@@ -24,34 +30,44 @@ const KEPT: Duration = Duration::from_secs(600);
 /// How long a failure is the answer, so that those who waited for it do not each ask again.
 const FAILED: Duration = Duration::from_secs(1);
 
+/// Names that are looked up at once, at most: a name service that hangs must not fill the machine with threads.
+const MOST: usize = 256;
+
+/// The stack of a thread that looks a name up. Modules of the C library are known to need up to 100 KiB.
+const STACK: usize = 256 * 1024;
+
 /// Host names and their addresses. Holds as many names as the configuration has hosts.
 pub(super) struct Names {
-    entries: Mutex<HashMap<(String, u16), Arc<Entry>>>,
-    lookup: Box<Lookup>,
+    entries: Mutex<HashMap<(String, u16), Entry>>,
+    lookup: Arc<Lookup>,
+    /// Names that are being looked up.
+    asking: Arc<AtomicUsize>,
 }
+
+type Entry = Arc<Mutex<Known>>;
 
 type Lookup = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
-#[derive(Default)]
-struct Entry {
-    known: Mutex<Known>,
-    /// Held while asking. Apart from `known`, so that a kept answer is at hand while a lookup hangs.
-    asking: Mutex<()>,
-}
-
+/// What is known of one name.
 #[derive(Default)]
 struct Known {
     good: Option<(Arc<[SocketAddr]>, Instant)>,
     failed: Option<(String, Instant)>,
+    reach: Reach,
+    /// While it is looked up, the calls that wait for that.
+    waiting: Option<Vec<Weak<CurrentCall>>>,
+    /// How many times it has been looked up, and what came of the last time.
+    lookups: u64,
+    last: Option<Answer>,
 }
 
+type Answer = Result<Arc<[SocketAddr]>, NoAddress>;
+
 /// Why there are no addresses.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum NoAddress {
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum NoAddress {
     /// The system's resolver says so.
     Failed(String),
-    /// It said nothing in time.
-    TimedOut,
     /// It could not ask for want of something here, such as open files.
     Lacking(String),
 }
@@ -67,62 +83,122 @@ impl Names {
     ) -> Self {
         Names {
             entries: Mutex::default(),
-            lookup: Box::new(lookup),
+            lookup: Arc::new(lookup),
+            asking: Arc::default(),
         }
     }
 
-    /// The addresses of `host` (a name or an address, without brackets), at least one, best first.
-    ///
-    /// Waits for another thread's lookup of the same name until `until`; a lookup of its own blocks for as long as
-    /// the system's resolver takes, which cannot be bounded from here.
+    /// The addresses of `host` (a name or an address, without brackets), at least one, in the order in which they are worth
+    /// a try.
     ///
     /// # Errors
-    /// Where there is no address.
-    pub(super) fn resolve(&self, host: &str, port: u16, until: Instant) -> Result<Arc<[SocketAddr]>, NoAddress> {
+    /// Where there is no address, or the call cannot wait for one.
+    pub(super) fn route(&self, host: &str, port: u16, call: &Arc<CurrentCall>) -> Result<Route, Fault> {
         if let Ok(address) = host.parse::<IpAddr>() {
-            return Ok(Arc::new([SocketAddr::new(address, port)]));
+            return Ok(Route {
+                addresses: vec![SocketAddr::new(address, port)],
+                is_known: false,
+            });
         }
         let entry = self.entry(host, port);
+        match self.addresses(&entry, host, port, call)? {
+            Ok(addresses) => Ok(entry.lock().reach.route(&addresses, clock::now())),
+            Err(NoAddress::Failed(words)) => Err(call.fault(FaultKind::Dns, format!("{host}: {words}"))),
+            Err(NoAddress::Lacking(words)) => Err(call.fault(FaultKind::Local, format!("{host}: {words}"))),
+        }
+    }
+
+    fn addresses(&self, entry: &Entry, host: &str, port: u16, call: &Arc<CurrentCall>) -> Result<Answer, Fault> {
         let now = clock::now();
-        if let Some(answer) = entry.known.lock().answer(now) {
-            return answer;
+        let until = call.write_limit(now)?.until;
+        let (kept, lookups, ask) = {
+            let mut known = entry.lock();
+            if let Some(answer) = known.answer(now) {
+                return Ok(answer);
+            }
+            (known.kept(now), known.lookups, known.wait(call))
+        };
+        if ask {
+            self.ask(entry, host, port);
         }
         // A lookup that hangs should leave time to connect to the address that was good before.
-        let kept = entry.known.lock().kept(now);
         let patience = match kept {
             Some(_) => now + until.saturating_duration_since(now) / 4,
             None => until,
         };
-        let Some(_asking) = entry.asking.try_lock_until(patience) else {
-            return kept.ok_or(NoAddress::TimedOut);
+        let answered = call.wait_for(now, patience, || entry.lock().answer_after(lookups))?;
+        Ok(match (answered, kept) {
+            (Some(Err(_)) | None, Some(kept)) => Ok(kept),
+            (Some(answer), _) => answer,
+            (None, None) => return Err(call.timeout(TimeoutKind::Connect)),
+        })
+    }
+
+    /// Looks a name up, on a thread of its own.
+    fn ask(&self, entry: &Entry, host: &str, port: u16) {
+        let turn = Turn::take(&self.asking);
+        let began = turn.map(|turn| {
+            let (entry, lookup, name) = (Arc::clone(entry), Arc::clone(&self.lookup), host.to_owned());
+            let look_up = move || {
+                let answer = lookup(&name, port);
+                drop(turn);
+                Known::learn(&entry, answer, clock::now());
+            };
+            thread::Builder::new()
+                .name("blaster-lookup".into())
+                .stack_size(STACK)
+                .spawn(look_up)
+        });
+        let lacking = match began {
+            Some(Ok(_)) => return,
+            Some(Err(error)) => format!("no thread to look it up: {error}"),
+            None => format!("{MOST} names are being looked up already"),
         };
-        // The one who asked before us may have got the answer.
-        if let Some(answer) = entry.known.lock().answer(clock::now()) {
-            return answer;
-        }
-        let answer = (self.lookup)(host, port);
-        // That is no answer about the name, and nobody is to remember it.
-        if let Some(words) = answer.as_ref().err().and_then(lack::of_lookup) {
-            return kept.ok_or(NoAddress::Lacking(words));
-        }
-        entry.known.lock().learn(answer, clock::now())
+        Known::lack(entry, lacking);
     }
 
-    /// The addresses that are known lead nowhere: asks again next time.
-    pub(super) fn doubt(&self, host: &str, port: u16) {
-        if host.parse::<IpAddr>().is_err() {
-            self.entry(host, port).known.lock().doubt(clock::now());
+    /// What came of connecting to the addresses of a name: the one that `answered`, and those that did not, or more slowly.
+    pub(super) fn note(&self, host: &str, port: u16, answered: Option<&SocketAddr>, failed: &[SocketAddr]) {
+        if host.parse::<IpAddr>().is_ok() {
+            return;
+        }
+        let now = clock::now();
+        let entry = self.entry(host, port);
+        let mut known = entry.lock();
+        for address in failed {
+            known.reach.failed(address, now);
+        }
+        match answered {
+            Some(address) => known.reach.answered(address),
+            None => known.doubt(now),
         }
     }
 
-    fn entry(&self, host: &str, port: u16) -> Arc<Entry> {
+    fn entry(&self, host: &str, port: u16) -> Entry {
         Arc::clone(self.entries.lock().entry((host.to_owned(), port)).or_default())
+    }
+}
+
+/// A place among the [`MOST`] lookups, until dropped.
+struct Turn(Arc<AtomicUsize>);
+
+impl Turn {
+    fn take(asking: &Arc<AtomicUsize>) -> Option<Turn> {
+        let more = |asking| (asking < MOST).then_some(asking + 1);
+        let taken = asking.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        taken.is_ok().then(|| Turn(Arc::clone(asking)))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Known {
     /// What needs no asking.
-    fn answer(&self, now: Instant) -> Option<Result<Arc<[SocketAddr]>, NoAddress>> {
+    fn answer(&self, now: Instant) -> Option<Answer> {
         let good = self.good.as_ref().filter(|(_, at)| now < *at + FRESH);
         if let Some((addresses, _)) = good {
             return Some(Ok(Arc::clone(addresses)));
@@ -137,19 +213,63 @@ impl Known {
         (now < *at + KEPT).then(|| Arc::clone(addresses))
     }
 
-    fn learn(&mut self, answer: io::Result<Vec<SocketAddr>>, now: Instant) -> Result<Arc<[SocketAddr]>, NoAddress> {
-        let words = match answer {
+    /// Lets `call` wait for a lookup. True where one has to be begun for that.
+    fn wait(&mut self, call: &Arc<CurrentCall>) -> bool {
+        let begins = self.waiting.is_none();
+        let waiting = self.waiting.get_or_insert_default();
+        if waiting.len() == waiting.capacity() {
+            // A lookup may hang for longer than the calls wait for it.
+            waiting.retain(|call| call.strong_count() > 0);
+        }
+        waiting.push(Arc::downgrade(call));
+        begins
+    }
+
+    /// What came of a lookup that was not over when there had been so many.
+    fn answer_after(&self, lookups: u64) -> Option<Answer> {
+        self.last.clone().filter(|_| self.lookups > lookups)
+    }
+
+    /// A lookup is over: takes what came of it and wakes those who wait.
+    fn learn(entry: &Mutex<Known>, answer: io::Result<Vec<SocketAddr>>, now: Instant) {
+        // That is no answer about the name, and nobody is to remember it.
+        if let Some(words) = answer.as_ref().err().and_then(lack::of_lookup) {
+            return Self::lack(entry, words);
+        }
+        let mut known = entry.lock();
+        known.last = Some(match answer {
             Ok(addresses) if !addresses.is_empty() => {
                 let addresses: Arc<[SocketAddr]> = addresses.into();
-                self.good = Some((Arc::clone(&addresses), now));
-                self.failed = None;
-                return Ok(addresses);
+                known.good = Some((Arc::clone(&addresses), now));
+                known.failed = None;
+                Ok(addresses)
             }
-            Ok(_) => "the name has no address".to_owned(),
-            Err(error) => error.to_string(),
-        };
+            Ok(_) => known.fail("the name has no address".to_owned(), now),
+            Err(error) => known.fail(error.to_string(), now),
+        });
+        Self::wake(known);
+    }
+
+    fn fail(&mut self, words: String, now: Instant) -> Answer {
         self.failed = Some((words.clone(), now));
-        self.kept(now).ok_or(NoAddress::Failed(words))
+        Err(NoAddress::Failed(words))
+    }
+
+    /// A lookup is over before it has begun, for want of something here.
+    fn lack(entry: &Mutex<Known>, words: String) {
+        let mut known = entry.lock();
+        known.last = Some(Err(NoAddress::Lacking(words)));
+        Self::wake(known);
+    }
+
+    fn wake(mut known: parking_lot::MutexGuard<'_, Known>) {
+        known.lookups += 1;
+        let waiting = known.waiting.take();
+        // Who wakes asks what is known.
+        drop(known);
+        for call in waiting.iter().flatten().filter_map(Weak::upgrade) {
+            call.wake();
+        }
     }
 
     /// No longer fresh, but kept; unless it is so young that asking again would be the same answer.
@@ -170,12 +290,13 @@ impl fmt::Debug for Names {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
     use super::*;
+    use crate::transport::wire::tests::connecting;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const MINUTE: Duration = Duration::from_secs(60);
 
     fn address(last: u8) -> Vec<SocketAddr> {
         vec![SocketAddr::from(([10, 0, 0, last], 443))]
@@ -185,81 +306,116 @@ mod tests {
         Err(io::Error::other("no such name"))
     }
 
-    fn soon() -> Instant {
-        clock::now() + 30 * SECOND
+    fn route(names: &Names, host: &str, port: u16) -> Result<Vec<SocketAddr>, Fault> {
+        names
+            .route(host, port, &connecting(MINUTE))
+            .map(|route| route.addresses)
+    }
+
+    /// A name as it was found out to be at so many seconds.
+    struct Story {
+        known: Mutex<Known>,
+        t0: Instant,
+    }
+
+    impl Story {
+        fn new() -> Self {
+            Story {
+                known: Mutex::default(),
+                t0: clock::now(),
+            }
+        }
+
+        fn learn(&self, answer: io::Result<Vec<SocketAddr>>, second: u32) {
+            Known::learn(&self.known, answer, self.t0 + second * SECOND);
+        }
+
+        fn check(&self, second: u32, answer: Option<Answer>, kept: bool) {
+            let (known, now) = (self.known.lock(), self.t0 + second * SECOND);
+            assert_eq!(known.answer(now), answer, "after {second} s");
+            assert_eq!(known.kept(now).is_some(), kept, "after {second} s");
+        }
+    }
+
+    fn good(last: u8) -> Option<Answer> {
+        Some(Ok(address(last).into()))
+    }
+
+    fn bad() -> Option<Answer> {
+        Some(Err(NoAddress::Failed("no such name".to_owned())))
     }
 
     #[test]
     fn an_answer_is_fresh_for_a_minute_and_kept_for_ten_while_asking_fails() {
-        let t0 = clock::now();
-        let mut known = Known::default();
-        assert!(known.answer(t0).is_none());
-        known.learn(Ok(address(1)), t0).unwrap();
-        assert_eq!(known.answer(t0 + 59 * SECOND).unwrap().unwrap()[..], address(1)[..]);
-        assert!(known.answer(t0 + FRESH).is_none());
-        assert_eq!(known.learn(failure(), t0 + FRESH).unwrap()[..], address(1)[..]);
-        assert_eq!(known.answer(t0 + FRESH).unwrap().unwrap()[..], address(1)[..]);
-        assert!(known.answer(t0 + FRESH + FAILED).is_none());
-        assert!(known.learn(failure(), t0 + KEPT).is_err());
-        known.learn(Ok(address(2)), t0 + KEPT).unwrap();
-        assert_eq!(known.answer(t0 + KEPT).unwrap().unwrap()[..], address(2)[..]);
+        let story = Story::new();
+        story.check(0, None, false);
+        story.learn(Ok(address(1)), 0);
+        story.check(59, good(1), true);
+        story.check(60, None, true);
+        story.learn(failure(), 60);
+        story.check(60, good(1), true);
+        story.check(61, None, true);
+        story.learn(failure(), 600);
+        story.check(600, bad(), false);
+        story.learn(Ok(address(2)), 600);
+        story.check(600, good(2), true);
     }
 
     #[test]
     fn a_failure_is_the_answer_for_a_second() {
-        let t0 = clock::now();
-        let mut known = Known::default();
-        assert!(known.learn(failure(), t0).is_err());
-        assert_eq!(
-            known.answer(t0 + SECOND / 2),
-            Some(Err(NoAddress::Failed("no such name".into())))
-        );
-        assert!(known.answer(t0 + SECOND).is_none());
-        assert!(known.learn(Ok(Vec::new()), t0).is_err());
+        let story = Story::new();
+        story.learn(failure(), 0);
+        story.check(0, bad(), false);
+        story.check(1, None, false);
+        story.learn(Ok(Vec::new()), 1);
+        let none = NoAddress::Failed("the name has no address".to_owned());
+        story.check(1, Some(Err(none)), false);
     }
 
     #[test]
     fn an_address_in_doubt_is_asked_for_again_but_kept() {
-        let t0 = clock::now() + FRESH;
-        let mut known = Known::default();
-        known.learn(Ok(address(1)), t0).unwrap();
-        known.doubt(t0);
-        assert!(known.answer(t0).is_some(), "it was asked for just now");
-        known.doubt(t0 + 2 * SECOND);
-        assert!(known.answer(t0 + 2 * SECOND).is_none());
-        assert!(known.kept(t0 + 2 * SECOND).is_some());
+        let story = Story::new();
+        story.learn(Ok(address(1)), 60);
+        let doubt = |second| story.known.lock().doubt(story.t0 + second * SECOND);
+        doubt(60);
+        story.check(60, good(1), true);
+        doubt(62);
+        story.check(62, None, true);
     }
 
     #[test]
     fn many_who_need_a_name_at_once_ask_once() {
-        let (asked, arrived) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let names = {
-            let (asked, arrived) = (Arc::clone(&asked), Arc::clone(&arrived));
-            Names::with_lookup(move |_, _| {
+        const MANY: usize = 16;
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (release, held) = mpsc::channel::<()>();
+        let held = Mutex::new(held);
+        let names = Names::with_lookup({
+            let asked = Arc::clone(&asked);
+            move |_, _| {
                 asked.fetch_add(1, Ordering::Relaxed);
-                while arrived.load(Ordering::Relaxed) < 16 {
-                    std::thread::yield_now();
-                }
-                // The last one to arrive should be waiting by the time of the answer.
-                (0..100).for_each(|_| std::thread::yield_now());
+                let _ = held.lock().recv();
                 Ok(address(1))
-            })
-        };
-        std::thread::scope(|scope| {
-            for _ in 0..16 {
-                scope.spawn(|| {
-                    arrived.fetch_add(1, Ordering::Relaxed);
-                    assert_eq!(names.resolve("h", 443, soon()).unwrap()[..], address(1)[..]);
-                });
+            }
+        });
+        let waiting = |names: &Names| names.entry("h", 443).lock().waiting.as_ref().map_or(0, Vec::len);
+        thread::scope(|scope| {
+            let routes: Vec<_> = (0..MANY).map(|_| scope.spawn(|| route(&names, "h", 443))).collect();
+            while waiting(&names) < MANY {
+                thread::yield_now();
+            }
+            release.send(()).unwrap();
+            for found in routes {
+                assert_eq!(found.join().unwrap().unwrap(), address(1));
             }
         });
         assert_eq!(asked.load(Ordering::Relaxed), 1);
-        names.resolve("h", 80, soon()).unwrap();
+        release.send(()).unwrap();
+        route(&names, "h", 80).unwrap();
         assert_eq!(asked.load(Ordering::Relaxed), 2, "another port is another place");
     }
 
-    #[test]
-    fn a_name_whose_lookup_hangs_holds_up_no_other() {
+    /// Names of which `slow` is looked up until something is sent; what is told says that one is being looked up.
+    fn hanging() -> (Names, mpsc::Sender<()>, mpsc::Receiver<()>) {
         let (release, hang) = mpsc::channel::<()>();
         let (entered, asking) = mpsc::channel::<()>();
         let hang = Mutex::new(hang);
@@ -270,21 +426,66 @@ mod tests {
             }
             Ok(address(1))
         });
-        std::thread::scope(|scope| {
-            let slow = scope.spawn(|| names.resolve("slow", 443, soon()));
+        (names, release, asking)
+    }
+
+    #[test]
+    fn a_name_whose_lookup_hangs_holds_up_no_other() {
+        let (names, release, asking) = hanging();
+        thread::scope(|scope| {
+            let slow = scope.spawn(|| route(&names, "slow", 443));
             asking.recv().unwrap();
-            assert!(names.resolve("quick", 443, soon()).is_ok());
-            assert_eq!(names.resolve("slow", 443, clock::now()), Err(NoAddress::TimedOut));
+            assert!(route(&names, "quick", 443).is_ok());
+            let fault = names
+                .route("slow", 443, &connecting(Duration::from_millis(20)))
+                .unwrap_err();
+            assert_eq!(fault.kind, FaultKind::Timeout(TimeoutKind::Connect));
             release.send(()).unwrap();
             assert!(slow.join().unwrap().is_ok());
         });
     }
 
     #[test]
+    fn a_kept_address_serves_while_a_lookup_hangs() {
+        let (names, _release, asking) = hanging();
+        let entry = names.entry("slow", 443);
+        let long_ago = clock::now().checked_sub(FRESH).unwrap();
+        Known::learn(&entry, Ok(address(2)), long_ago);
+        let call = connecting(Duration::from_millis(100));
+        assert_eq!(names.route("slow", 443, &call).unwrap().addresses, address(2));
+        asking.recv().unwrap();
+    }
+
+    #[test]
+    fn those_who_wait_for_a_lookup_that_hangs_are_forgotten_with_their_calls() {
+        let known = Mutex::new(Known::default());
+        for _ in 0..10_000 {
+            known.lock().wait(&connecting(MINUTE));
+        }
+        assert!(known.lock().waiting.as_ref().unwrap().capacity() < 100);
+    }
+
+    #[test]
+    fn more_lookups_than_there_may_be_are_a_want_of_this_machine() {
+        let (names, _release, _asking) = hanging();
+        let all: Vec<_> = std::iter::from_fn(|| Turn::take(&names.asking)).collect();
+        assert_eq!(all.len(), MOST);
+        let fault = route(&names, "quick", 443).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Local, "{fault}");
+        drop(all);
+        assert!(route(&names, "quick", 443).is_ok(), "that is no answer about the name");
+    }
+
+    #[test]
     fn an_address_needs_no_asking() {
         let names = Names::with_lookup(|_, _| failure());
         for (host, wanted) in [("127.0.0.1", "127.0.0.1:7"), ("::1", "[::1]:7")] {
-            assert_eq!(names.resolve(host, 7, soon()).unwrap()[0].to_string(), wanted);
+            assert_eq!(route(&names, host, 7).unwrap()[0].to_string(), wanted);
         }
+        let fault = route(&names, "name", 7).unwrap_err();
+        assert_eq!(
+            (fault.kind, fault.message.as_str()),
+            (FaultKind::Dns, "name: no such name")
+        );
     }
 }

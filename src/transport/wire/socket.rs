@@ -34,6 +34,11 @@ impl Socket {
         })
     }
 
+    /// The stream itself, for who waits for several of them.
+    pub(super) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
     pub(super) fn claim(&self, call: CallId) {
         *self.owner.lock() = call;
     }
@@ -67,10 +72,8 @@ pub(super) struct SocketTransport {
 }
 
 impl SocketTransport {
-    /// A connection that `call` has just made.
-    pub(super) fn new(stream: TcpStream, call: Arc<CurrentCall>, input: usize, output: usize) -> Self {
-        let socket = Socket::new(stream);
-        call.claims(&socket, false);
+    /// A connection that `call` has just made, and whose socket it has.
+    pub(super) fn new(socket: Arc<Socket>, call: Arc<CurrentCall>, input: usize, output: usize) -> Self {
         SocketTransport {
             socket,
             call: Some(call),
@@ -209,11 +212,17 @@ impl Transport for SocketTransport {
     }
 }
 
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket")
+            .field("peer", &self.stream.peer_addr().ok())
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for SocketTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SocketTransport")
-            .field("peer", &self.socket.stream.peer_addr().ok())
-            .finish_non_exhaustive()
+        f.debug_tuple("SocketTransport").field(&self.socket).finish()
     }
 }
 

@@ -8,11 +8,12 @@
 //! - `secure`: TLS
 //! - `proxied`: through an HTTP proxy
 //! - `observed`: what is told of new connections
-//! - `cost`: measurements, ignored unless asked for
+//! - `silent`: an address that never answers
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::call::CurrentCall;
 use super::{EndpointWire, UreqTransport, WireSettings};
 use crate::api::kind::Kind;
 use crate::api::{Headers, Operation};
@@ -29,6 +30,9 @@ mod observed;
 mod proxied;
 mod secure;
 mod server;
+mod silent;
+
+pub(super) use silent::Silent;
 
 /// Long enough never to run out in a test that works.
 const LONG: Duration = Duration::from_secs(60);
@@ -44,6 +48,13 @@ fn long() -> Limits {
         idle: LONG,
         deadline: clock::now() + 2 * LONG,
     }
+}
+
+/// A call that has begun to connect, for which it has so long.
+pub(super) fn connecting(connect: Duration) -> Arc<CurrentCall> {
+    let call = CurrentCall::new(0, Limits { connect, ..long() }, Arc::new([]));
+    call.connecting(clock::now());
+    call
 }
 
 fn endpoint(base: &str) -> EndpointWire {
