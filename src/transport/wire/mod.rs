@@ -40,13 +40,15 @@ use crate::api::{Headers, Operation};
 use crate::clock;
 use crate::error::fault::{Fault, FaultKind, Phase};
 use crate::transport::{Auth, Body, Call, Method, Observer, Reply, Source, Target, Transport, target};
+use authorities::Authorities;
 use call::CurrentCall;
 use connect::{NoResolver, Told, WireConnector};
 use headers::Template;
 use names::Names;
 
-pub(crate) use tls::CaFileError;
+pub(crate) use authorities::CaFileError;
 
+mod authorities;
 mod call;
 mod connect;
 mod dial;
@@ -170,7 +172,11 @@ impl UreqTransport {
     /// Where the settings or an endpoint cannot be used.
     pub(crate) fn new(specs: Vec<EndpointWire>, settings: &WireSettings) -> Result<Self, WireError> {
         let proxy = proxy(settings)?;
-        let tls_config = tls::config(settings.ca_file.as_deref())?;
+        let authorities = settings.ca_file.as_deref().map(Authorities::read).transpose()?;
+        let tls_config = tls::config(authorities.as_ref());
+        if let Some(warning) = authorities.and_then(|own| own.warning) {
+            log::warn!("{warning}");
+        }
         let buffer_size = settings.buffer_size.max(LEAST_BUFFER_SIZE);
         let names = Arc::new(Names::new());
         let tls = Arc::new(RustlsConnector::default());
