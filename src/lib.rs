@@ -126,7 +126,7 @@
 //! | level | what |
 //! |---|---|
 //! | error | a panic: of the event hook, of a task's waker, or in a worker, without what it said; only mistakes in code are logged so |
-//! | warn | a deployment is ejected or disabled; a job has waited for a minute because every deployment that may serve it is out, with each one's reason and when it is asked next (once in each such time, and at most every five minutes); the service grants less than the limit that was told; a text was cut at its token limit and returned without more ado; the configuration, or the environment's proxy, says what has no effect; fewer worker threads could be started than were asked for |
+//! | warn | a deployment is ejected or disabled; a job has waited for a minute because every deployment that may serve it is out, with each one's reason and when it is asked next (once in each such time, and at most every five minutes); the service grants less than the limit that was told; a text was cut at its token limit and returned without more ado; the configuration, the CA file or the environment's proxies say what has no effect; fewer worker threads could be started than were asked for |
 //! | info | a deployment cools down, is probed, or is ready again; [advice](Blaster::advice), once |
 //! | debug | each attempt that failed, with the service's reason as far as it is not what was asked |
 //! | trace | each attempt, as its line in the ledger; the moment at which its request begins to leave |
@@ -172,6 +172,7 @@ pub use api::{
 pub use config::{Auth, BlasterConfig, DeploymentConfig};
 pub use engine::{
     Blaster, Builder, Canceller, ChatStream, DrainReport, EndpointState, Event, JobHandle, JobSet, RawStream, RunAll,
+    SetupReport,
 };
 pub use error::{Error, ErrorKind, Result, SubmitError};
 

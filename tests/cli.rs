@@ -280,6 +280,107 @@ quota group spare
     );
 }
 
+/// A configuration of two deployments, one of them on this machine, and `settings` beside them.
+fn two_deployments(settings: &str) -> String {
+    format!(
+        r#"{{{settings} "deployments": [
+          {{"name": "east", "endpoint": "https://east.example", "api_key": "canary", "model": "m"}},
+          {{"name": "local", "endpoint": "http://127.0.0.1:8080", "api_key": null, "model": "m"}}]}}"#
+    )
+}
+
+#[test]
+fn the_proxy_that_leads_to_a_deployment_is_shown_without_its_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = |settings: &str, variables: &[(&str, &str)]| {
+        fs::write(folder.path().join("config.json"), two_deployments(settings)).unwrap();
+        let output = check(folder.path(), &["-c", "config.json"], variables);
+        let (stdout, stderr) = (text(&output.stdout).to_owned(), text(&output.stderr).to_owned());
+        assert!(
+            !stdout.contains("canary") && !stderr.contains("canary"),
+            "{stdout}{stderr}"
+        );
+        let proxies: Vec<_> = stdout
+            .lines()
+            .filter_map(|line| line.strip_prefix("  proxy    "))
+            .collect();
+        (output.status.code(), proxies.join("\n"), stderr)
+    };
+    let https = ("HTTPS_PROXY", "http://user:canary@proxy.example:3128");
+    let socks = ("ALL_PROXY", "socks5://user:canary@proxy.example:1080");
+    let through = "http://proxy.example:3128 (HTTPS_PROXY)".to_owned();
+    assert_eq!(shown("", &[https]), (Some(0), through.clone(), String::new()));
+    assert_eq!(shown("", &[https, socks]), (Some(0), through, String::new()));
+    let none = (Some(0), String::new(), String::new());
+    assert_eq!(shown("", &[https, socks, ("NO_PROXY", "example")]), none);
+    assert_eq!(shown(r#""proxy": "","#, &[https, socks]), none);
+    let own = r#""proxy": "https://user:canary@own.example:443","#;
+    assert_eq!(
+        shown(own, &[socks]),
+        (Some(0), "https://own.example:443".to_owned(), String::new())
+    );
+
+    let (code, _, stderr) = shown("", &[socks]);
+    assert_eq!(code, Some(2));
+    assert!(
+        stderr.starts_with("blaster: ALL_PROXY names a SOCKS proxy, which is not supported"),
+        "{stderr}"
+    );
+    let (code, _, stderr) = shown("", &[("HTTP_PROXY", "http://proxy.example:3128")]);
+    assert_eq!(code, Some(0));
+    assert!(
+        stderr.starts_with("blaster: warning: HTTP_PROXY is for http:// endpoints alone"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn the_file_of_authorities_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = |pem: Option<&str>| {
+        let path = folder.path().join("ca.pem");
+        let _ = fs::remove_file(&path);
+        if let Some(pem) = pem {
+            fs::write(&path, pem).unwrap();
+        }
+        fs::write(
+            folder.path().join("config.json"),
+            two_deployments(r#""ca_file": "ca.pem","#),
+        )
+        .unwrap();
+        let output = check(folder.path(), &["-c", "config.json"], &[]);
+        (output.status.code(), text(&output.stderr).to_owned())
+    };
+    let good = rcgen::generate_simple_self_signed(["localhost".to_owned()])
+        .unwrap()
+        .cert
+        .pem();
+    let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    assert_eq!(ended(Some(&format!("\u{feff}{good}"))), (Some(0), String::new()));
+    for (pem, code, said) in [
+        (None, 2, "blaster: ca_file ca.pem: "),
+        (
+            Some("hello"),
+            2,
+            "blaster: ca_file ca.pem: there is no certificate in it",
+        ),
+        (
+            Some(bad),
+            2,
+            "blaster: ca_file ca.pem: no certificate in it can be used as an authority: certificate 1: ",
+        ),
+        (
+            Some(&*format!("{good}{bad}{good}")),
+            0,
+            "blaster: warning: ca_file ca.pem: 1 of 3 certificates cannot be used and are passed over: certificate 2: ",
+        ),
+    ] {
+        let (ended, stderr) = ended(pem);
+        assert_eq!(ended, Some(code), "{stderr}");
+        assert!(stderr.starts_with(said), "{stderr}");
+    }
+}
+
 #[test]
 fn a_configuration_that_is_wrong_ends_with_2_and_every_complaint() {
     let folder = tempfile::tempdir().unwrap();

@@ -9,6 +9,7 @@
 //! | 404 otherwise, 405, `OperationNotSupported`, an api-version that is refused | this operation is unusable on this deployment |
 //! | 404 for something that the request names (`previous_response_not_found`, …), 400, 411, 413, 414, 415, 422, 431, other 4xx | the request is refused; no other endpoint would do better |
 //! | 408, 409, 421, 424, 425, 502, 503, 504, other 5xx; no connection, timeout, cut reply | failed, the endpoint is to blame |
+//! | a proxy that lets nobody through who asks like this (407, 403, …) | the deployment is unusable |
 //! | no connection for want of files, ports or memory on this machine | failed, the endpoint has nothing to do with it |
 //! | 500, 499, an empty or senseless 2xx, a reply too large | failed, nobody knows who is to blame |
 //!
@@ -76,6 +77,15 @@ impl Words {
         Words {
             recorded: say(&error.changed(|text| withheld.recorded(text))),
             told: say(&error.changed(|text| withheld.told(text))),
+        }
+    }
+
+    /// What broke off an attempt, for both.
+    fn of_fault(fault: &Fault, withheld: Withheld<'_>) -> Self {
+        let words = fault.to_string();
+        Words {
+            recorded: one_line(&withheld.recorded(&words), REASON_MAX),
+            told: one_line(&withheld.told(&words), REASON_MAX),
         }
     }
 
@@ -218,13 +228,9 @@ pub fn classify_fault(fault: &Fault, withheld: Withheld<'_>) -> Judged {
                 told: String::new(),
             };
         }
+        FaultKind::ProxyRefused => return unusable(Scope::Deployment, remedy::PROXY, Words::of_fault(fault, withheld)),
     };
-    let words = fault.to_string();
-    let words = Words {
-        recorded: one_line(&withheld.recorded(&words), REASON_MAX),
-        told: one_line(&withheld.told(&words), REASON_MAX),
-    };
-    failed(blame, words)
+    failed(blame, Words::of_fault(fault, withheld))
 }
 
 /// What a 2xx means whose body makes no sense, e.g. JSON without choices. The reason says so without quoting it.
@@ -718,6 +724,14 @@ mod tests {
                 assert_eq!(reason, format!("{fault}: while talking"));
             }
         }
+        let fault = Fault::new(FaultKind::ProxyRefused, Phase::NotWritten, "it answered 407");
+        let mask = Mask::default();
+        let (kind, reason) = kind(classify_fault(&fault, Withheld::new(&mask, b"")));
+        assert_eq!(kind, DEPLOYMENT);
+        assert!(
+            reason.starts_with("refused by the proxy: it answered 407; set proxy"),
+            "{reason}"
+        );
     }
 
     const KEY: &str = "5a7e1c3b-90d2-4f68-8b1a-c0ffee123456";

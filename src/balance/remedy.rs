@@ -13,6 +13,9 @@ pub(super) const OTHER_MODEL: &str = "set model to a deployment whose model has 
 pub(super) const URL: &str = "set endpoint to the resource's base URL, or api_version to v1";
 /// Something else is at the URL.
 pub(super) const ENDPOINT: &str = "set endpoint to the service's own base URL";
+/// The proxy before it lets nobody through.
+pub(super) const PROXY: &str =
+    "set proxy to one that lets requests through, with the user name and password that it wants";
 /// Nobody pays.
 pub(super) const BILLING: &str = "see to the account's billing";
 

@@ -71,7 +71,8 @@ pub struct BlasterConfig {
     /// which is then probed. Default: [`defaults::COOLDOWN_MAX`].
     #[serde(rename = "cooldown_max_s", serialize_with = "write::seconds")]
     pub cooldown_max: Duration,
-    /// HTTP proxy for every deployment; none: what the environment says (`HTTPS_PROXY`, `NO_PROXY`, …).
+    /// HTTP proxy for every deployment on another machine, or an empty text for none; `None`: what the environment says, as
+    /// curl reads it (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, …).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<ProxyUrl>,
     /// Certificates (PEM) to trust instead of the built-in or the platform's; a relative path starts at the working

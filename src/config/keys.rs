@@ -183,11 +183,13 @@ keys! { TOP:
         "Longest time from a job's submission to its end, waiting and every attempt included.";
     COOLDOWN_MAX = "cooldown_max_s", Form::Seconds { max: 31 * DAY_S }, "3600", Works,
         "Longest Retry-After that is waited for; a longer one disables the endpoint, which is then probed.";
-    PROXY = "proxy", Form::Text("a URL such as http://proxy.example:8080"),
-        "the environment's (`HTTPS_PROXY`, `NO_PROXY`, …)", Works + null,
-        "HTTP proxy for every deployment; may hold a user name and password.";
+    PROXY = "proxy", Form::Text("a URL such as http://proxy.example:8080, or an empty text"),
+        "[the environment's](#proxies)", Works + null,
+        "HTTP proxy for every deployment on another machine; may hold a user name and password. An empty text means none, \
+         whatever the environment says.";
     CA_FILE = "ca_file", Form::Text("the path of a PEM file"), "the built-in or the platform's roots", Works + null,
-        "Certificates to trust instead, in PEM; a relative path starts at the working directory.";
+        "Certificates to trust instead, in PEM; a relative path starts at the working directory. Those that cannot be used are \
+         passed over, with a warning, as long as one can.";
     ALLOW_HTTP = "allow_http", Form::Flag, "false", Works,
         "Whether `http://` endpoints may be on other machines; keys then travel in the clear.";
     WORKER_POLLING_INTERVAL = "worker_polling_interval", Form::Number { min: 0.0, max: f64::INFINITY },

@@ -28,7 +28,8 @@ pub(super) fn check(config: &BlasterConfig, complain: &mut dyn FnMut(Spot, Strin
     if let Some(timeout) = config.job_timeout {
         judge.time(&keys::JOB_TIMEOUT, timeout);
     }
-    if let Some(proxy) = &config.proxy
+    // An empty one means none, whatever the environment says.
+    if let Some(proxy) = config.proxy.as_ref().filter(|proxy| !proxy.expose().is_empty())
         && let Err(needed) = url::check_proxy(proxy.expose())
     {
         judge.must(&keys::PROXY, needed);

@@ -23,6 +23,7 @@ use super::connections::Connections;
 use super::core::Core;
 use super::event::{Event, Hook};
 use super::local_limits::{room_for_workers, warn_of_few_files};
+use super::setup::SetupReport;
 use super::shared::{EndpointInfo, Shared, Timeouts};
 use super::worker;
 
@@ -113,6 +114,24 @@ impl Builder {
         self
     }
 
+    /// Checks everything that [`Builder::build`] does, reads the CA file and the environment's proxies, and starts nothing.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    pub fn check(&self) -> Result<SetupReport> {
+        let config = self.effective_config()?;
+        let mut report = SetupReport {
+            warnings: config.warnings(),
+            proxies: vec![None; config.deployments.len()],
+        };
+        if self.transport.is_none() {
+            let wire = wire(&config, config.workers())?;
+            report.warnings.extend(wire.warnings().iter().cloned());
+            report.proxies = wire.proxies().collect();
+        }
+        Ok(report)
+    }
+
     /// Checks everything and starts the threads.
     ///
     /// # Errors
@@ -120,15 +139,7 @@ impl Builder {
     /// [`Error::Start`] where there is no room for even one worker (where there is room for some, the pool is smaller,
     /// and the log says so).
     pub fn build(self) -> Result<Blaster> {
-        let mut config = match (self.config, &self.transport) {
-            (Some(config), _) => config,
-            (None, Some(_)) => BlasterConfig::new([scripted()]),
-            (None, None) => BlasterConfig::new([]),
-        };
-        if let Some(workers) = self.workers {
-            config.num_workers = Some(workers);
-        }
-        config.validate()?;
+        let config = self.effective_config()?;
         for warning in config.warnings() {
             log::warn!("configuration: {warning}");
         }
@@ -138,6 +149,9 @@ impl Builder {
             Some(transport) => (transport, Vec::new()),
             None => {
                 let wire = wire(&config, workers)?;
+                for warning in wire.warnings() {
+                    log::warn!("{warning}");
+                }
                 let proxys = wire.proxy_secrets();
                 (Box::new(wire), proxys)
             }
@@ -193,6 +207,22 @@ impl Builder {
             warn_of_few_files(started);
         }
         Ok(blaster)
+    }
+}
+
+impl Builder {
+    /// The configuration that counts, which is valid.
+    fn effective_config(&self) -> Result<BlasterConfig> {
+        let mut config = match (&self.config, &self.transport) {
+            (Some(config), _) => config.clone(),
+            (None, Some(_)) => BlasterConfig::new([scripted()]),
+            (None, None) => BlasterConfig::new([]),
+        };
+        if let Some(workers) = self.workers {
+            config.num_workers = Some(workers);
+        }
+        config.validate()?;
+        Ok(config)
     }
 }
 

@@ -18,6 +18,7 @@ pub use event::Event;
 pub use handle::{Canceller, JobHandle};
 pub use job_set::JobSet;
 pub use run_all::RunAll;
+pub use setup::SetupReport;
 pub use state::EndpointState;
 pub use stream::{ChatStream, RawStream};
 
@@ -51,6 +52,7 @@ mod raw_look;
 mod run_all;
 #[cfg(test)]
 mod scenario;
+mod setup;
 mod shared;
 mod slot;
 mod state;

@@ -21,8 +21,10 @@ pub enum FaultKind {
     Dns,
     /// The connection was refused.
     Refused,
-    /// The connection could not be made for another reason, a proxy's refusal among them.
+    /// The connection could not be made for another reason.
     Connect,
+    /// The proxy does not let this program through: it wants a user name and password (407), or forbids the way (other 4xx).
+    ProxyRefused,
     /// This machine lacked what a connection takes (open files, free ports, memory): nobody's fault but ours. The
     /// engine tries again a little later, as often as need be.
     Local,
@@ -92,6 +94,7 @@ impl fmt::Display for FaultKind {
             FaultKind::Dns => "name not resolved",
             FaultKind::Refused => "connection refused",
             FaultKind::Connect => "no connection",
+            FaultKind::ProxyRefused => "refused by the proxy",
             FaultKind::Local => "no connection for want of resources on this machine",
             FaultKind::Tls => "TLS failed",
             FaultKind::Timeout(TimeoutKind::Connect) => "timeout while connecting",

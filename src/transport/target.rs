@@ -100,6 +100,13 @@ impl Target {
         }
     }
 
+    /// Whether it is spoken to by TLS.
+    #[must_use]
+    pub(crate) fn is_https(&self) -> bool {
+        let scheme = self.base.split(':').next().unwrap_or_default();
+        scheme.eq_ignore_ascii_case("https")
+    }
+
     /// The host's name or address, without brackets.
     #[must_use]
     pub(crate) fn host(&self) -> &str {

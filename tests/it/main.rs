@@ -55,6 +55,9 @@ mod order;
 /// Requests that every endpoint answers with an error.
 #[cfg(feature = "sim")]
 mod poison;
+/// Connections by way of a proxy.
+#[cfg(all(feature = "sim", target_os = "linux"))]
+mod proxies;
 /// Endpoints that fail often though not always, or fall silent, and how they come back.
 #[cfg(feature = "sim")]
 mod recovery;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use azure_openai_blaster::Blaster;
 use azure_openai_blaster::api::Operation;
 use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig, Kind, QuotaGroup, defaults};
 use azure_openai_blaster::error::ConfigError;
@@ -15,8 +16,8 @@ use crate::screen::Screen;
 
 /// Check a configuration and show what it means
 ///
-/// Prints each deployment with the URL of its chat completions, its models, limits, tier and weight, and whether its key is set; sends nothing.
-/// Keys and header values are never shown. Warnings go to stderr.
+/// Prints each deployment with the URL of its chat completions, its models, limits, tier and weight, whether its key is set, and the proxy that leads to it; sends nothing.
+/// Keys and header values are never shown. Warnings go to stderr. The CA file is read.
 ///
 /// A `.env` file in the current folder is read beneath the environment: what both set, the environment decides.
 #[derive(Debug, clap::Args)]
@@ -49,11 +50,13 @@ pub(crate) fn run(arguments: &Arguments, screen: &Screen) -> Result<(), Failure>
             (read.config, read.source.to_owned(), read.warnings)
         }
     };
-    warnings.extend(config.warnings());
+    let setup = Blaster::builder().config(config.clone()).check();
+    let setup = setup.map_err(|error| Failure::usage(error.to_string()))?;
+    warnings.extend(setup.warnings);
     for warning in warnings {
         screen.say(&format!("blaster: warning: {warning}"));
     }
-    print(described(&config, &source).trim_end())
+    print(described(&config, &source, &setup.proxies).trim_end())
 }
 
 /// All complaints, a line each, the first beside the program's name only where it is the only one.
@@ -65,7 +68,7 @@ fn wrong(error: &ConfigError) -> Failure {
     }
 }
 
-fn described(config: &BlasterConfig, source: &str) -> String {
+fn described(config: &BlasterConfig, source: &str, proxies: &[Option<String>]) -> String {
     let count = config.deployments.len();
     let mut text = format!(
         "{count} {} from {source}: strategy {}, {} workers\n",
@@ -79,8 +82,10 @@ fn described(config: &BlasterConfig, source: &str) -> String {
             let _ = writeln!(text, "  {label:<8} {}", one_line(&value));
         }
     };
-    for deployment in &config.deployments {
-        rows(&deployment.name, of_deployment(deployment));
+    for (deployment, proxy) in config.deployments.iter().zip(proxies) {
+        let mut own = of_deployment(deployment);
+        own.extend(proxy.clone().map(|proxy| ("proxy", proxy)));
+        rows(&deployment.name, own);
     }
     for group in &config.quota_groups {
         rows(&format!("quota group {}", group.name), of_group(config, group));

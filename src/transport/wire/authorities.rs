@@ -52,7 +52,9 @@ impl Authorities {
     pub(super) fn read(path: &Path) -> Result<Self, CaFileError> {
         let bytes = bytes(path).map_err(|error| CaFileError {
             path: (error.kind() != io::ErrorKind::NotFound).then(|| path.to_owned()),
-            problem: format!("reading the file that it names: {error}; a relative path starts at the working directory"),
+            problem: format!(
+                "reading the file that it names: {error}; a relative path starts at the working directory"
+            ),
         })?;
         Self::of(&bytes, path).map_err(|problem| CaFileError {
             path: Some(path.to_owned()),

@@ -47,7 +47,7 @@ impl Connector for WireConnector {
             observer.connecting(self.endpoint, call.number());
         }
         // A proxy is reached by this same method, one level down.
-        let stream = match self.tunnel(details)? {
+        let stream = match self.tunnel(details, &call)? {
             Some(tunnel) => tunnel,
             None => {
                 let socket = self.dialled(details.uri, &call).map_err(fault::wrap)?;
@@ -86,8 +86,9 @@ impl WireConnector {
 
     /// A connection through a proxy, where there is one.
     #[inline(never)]
-    fn tunnel(&self, details: &ConnectionDetails<'_>) -> Result<Option<Box<dyn Transport>>, Error> {
-        let tunnel: Option<Either<SocketTransport, Box<dyn Transport>>> = self.proxy.connect(details, None)?;
+    fn tunnel(&self, details: &ConnectionDetails<'_>, call: &CurrentCall) -> Result<Option<Box<dyn Transport>>, Error> {
+        let tunnel: Result<Option<Either<SocketTransport, Box<dyn Transport>>>, _> = self.proxy.connect(details, None);
+        let tunnel = tunnel.map_err(|error| fault::wrap(on_the_way(fault::of(error, call))))?;
         Ok(tunnel.map(|tunnel| match tunnel {
             Either::A(socket) => Box::new(socket) as Box<dyn Transport>,
             Either::B(tunnel) => tunnel,
@@ -110,6 +111,17 @@ impl WireConnector {
             // It has been given a stream.
             None => Err(Error::ConnectionFailed),
         }
+    }
+}
+
+/// What broke on the way through a proxy, told from what breaks at the service.
+fn on_the_way(fault: Fault) -> Fault {
+    match fault.kind {
+        FaultKind::Cancelled => fault,
+        _ => Fault {
+            message: format!("the proxy: {}", fault.message),
+            ..fault
+        },
     }
 }
 

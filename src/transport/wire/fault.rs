@@ -10,6 +10,7 @@ use rustls::CertificateError;
 use ureq::Error;
 
 use super::call::CurrentCall;
+use super::proxies;
 use crate::error::fault::{Fault, FaultKind, TimeoutKind};
 
 /// `fault` as the client passes it on.
@@ -65,13 +66,20 @@ fn translated(error: &Error) -> (FaultKind, String) {
         Error::LargeResponseHeader(..) => (FaultKind::TooLarge, "the reply's head is too large".to_owned()),
         Error::BodyExceedsLimit(_) => (FaultKind::TooLarge, error.to_string()),
         Error::HostNotFound => (FaultKind::Dns, error.to_string()),
-        Error::ConnectProxyFailed(_) | Error::ConnectionFailed | Error::InvalidProxyUrl => {
-            (FaultKind::Connect, error.to_string())
-        }
+        Error::ConnectProxyFailed(words) => match status_in(words) {
+            Some(status) => proxies::refusal(status),
+            None => (FaultKind::Connect, words.clone()),
+        },
+        Error::ConnectionFailed | Error::InvalidProxyUrl => (FaultKind::Connect, error.to_string()),
         // We set none of the client's timeouts, so this is for completeness.
         Error::Timeout(_) => (FaultKind::Timeout(TimeoutKind::Attempt), error.to_string()),
         _ => (FaultKind::Protocol, error.to_string()),
     }
+}
+
+/// The status of a proxy's answer, in the client's words: `proxy server responded 407/407`.
+fn status_in(words: &str) -> Option<u16> {
+    words.rsplit('/').next()?.parse().ok()
 }
 
 fn of_io(error: &io::Error) -> (FaultKind, String) {
@@ -164,7 +172,13 @@ mod tests {
         check(Error::Tls("x"), FaultKind::Tls);
         check(Error::LargeResponseHeader(2, 1), FaultKind::TooLarge);
         check(Error::HostNotFound, FaultKind::Dns);
-        check(Error::ConnectProxyFailed("407".into()), FaultKind::Connect);
+        let answered = |status: u16| Error::ConnectProxyFailed(format!("proxy server responded {status}/{status}"));
+        check(answered(407), FaultKind::ProxyRefused);
+        check(answered(502), FaultKind::Connect);
+        check(
+            Error::ConnectProxyFailed("proxy server did not respond".into()),
+            FaultKind::Connect,
+        );
         check(Error::BadUri("x".into()), FaultKind::Protocol);
         check(
             Error::Decompress("gzip", io::ErrorKind::UnexpectedEof.into()),

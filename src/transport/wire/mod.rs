@@ -11,7 +11,8 @@
 //! 4. `connect`: new connections, through a proxy and TLS where need be; `dial`, of whose course `race` decides, and `lack`:
 //!    what they take
 //! 5. `names` and `reach`: the addresses of a host, and which of them answer
-//! 6. `tls`, `fault`: whom we trust, and what went wrong
+//! 6. `proxies`, `no_proxy`: which proxy leads where
+//! 7. `tls`, `fault`: whom we trust, and what went wrong
 //!
 //! # What is logged
 //! The client logs each request without its credentials, and some headers of the reply, at `debug`, and dumps what it reads
@@ -33,18 +34,19 @@ use std::time::Duration;
 use ureq::config::Config;
 use ureq::http::{self, Request, Uri};
 use ureq::unversioned::transport::{ConnectProxyConnector, RustlsConnector};
-use ureq::{Agent, BodyReader, Proxy, ProxyProtocol};
+use ureq::{Agent, BodyReader};
 
 use crate::api::withheld::secrets_of_proxy;
 use crate::api::{Headers, Operation};
 use crate::clock;
 use crate::error::fault::{Fault, FaultKind, Phase};
-use crate::transport::{Auth, Body, Call, Method, Observer, Reply, Source, Target, Transport, target};
+use crate::transport::{Auth, Body, Call, Method, Observer, Reply, Source, Target, Transport};
 use authorities::Authorities;
 use call::CurrentCall;
 use connect::{NoResolver, Told, WireConnector};
 use headers::Template;
 use names::Names;
+use proxies::Proxies;
 
 pub(crate) use authorities::CaFileError;
 
@@ -56,6 +58,8 @@ mod fault;
 mod headers;
 mod lack;
 mod names;
+mod no_proxy;
+mod proxies;
 mod race;
 mod reach;
 mod socket;
@@ -83,8 +87,7 @@ pub(crate) struct EndpointWire {
 pub(crate) struct WireSettings {
     /// `http://` or `https://` URL of a proxy for all hosts but loopback, with `user:password@` if it asks for them.
     ///
-    /// Without it the environment decides: `ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY` (the first that is set), and
-    /// `NO_PROXY`. An empty text means no proxy, whatever the environment says.
+    /// Without it the environment decides (see [`proxies`]). An empty text means no proxy, whatever the environment says.
     pub proxy: Option<String>,
     /// PEM file of the certificate authorities to trust instead of the built-in ones (Mozilla's, or the operating
     /// system's with feature `platform-verifier`).
@@ -110,6 +113,14 @@ pub(crate) enum WireError {
     /// The proxy's URL cannot be used.
     #[error("proxy: an http:// or https:// URL is needed, such as \"http://proxy.example:8080\"")]
     Proxy,
+    /// The proxy that the environment names cannot be used.
+    #[error("{variable} {problem} (the configuration's proxy goes before it)")]
+    Environment {
+        /// The variable.
+        variable: &'static str,
+        /// What is wrong with it, without secrets.
+        problem: &'static str,
+    },
     /// The file of certificates cannot be used.
     #[error(transparent)]
     CaFile(#[from] CaFileError),
@@ -147,14 +158,16 @@ impl fmt::Debug for WireSettings {
 /// The transport over real sockets.
 pub(crate) struct UreqTransport {
     endpoints: Box<[Endpoint]>,
-    proxy: Option<Proxy>,
     told: Arc<Told>,
+    warnings: Vec<String>,
 }
 
 /// One endpoint, with what its calls have in common worked out.
 struct Endpoint {
     spec: EndpointWire,
     agent: Agent,
+    /// The variable of the environment that names its proxy.
+    variable: Option<&'static str>,
     known: [Prepared; 4],
 }
 
@@ -171,22 +184,26 @@ impl UreqTransport {
     /// # Errors
     /// Where the settings or an endpoint cannot be used.
     pub(crate) fn new(specs: Vec<EndpointWire>, settings: &WireSettings) -> Result<Self, WireError> {
-        let proxy = proxy(settings)?;
+        let proxies = match &settings.proxy {
+            Some(url) => Proxies::configured(url)?,
+            None => Proxies::of_environment(|name| std::env::var_os(name)),
+        };
         let authorities = settings.ca_file.as_deref().map(Authorities::read).transpose()?;
         let tls_config = tls::config(authorities.as_ref());
-        if let Some(warning) = authorities.and_then(|own| own.warning) {
-            log::warn!("{warning}");
-        }
+        let mut warnings: Vec<String> = authorities.and_then(|own| own.warning).into_iter().collect();
         let buffer_size = settings.buffer_size.max(LEAST_BUFFER_SIZE);
         let names = Arc::new(Names::new());
         let tls = Arc::new(RustlsConnector::default());
         let told = Arc::new(Told::new());
         let endpoints = specs.into_iter().enumerate().map(|(position, spec)| {
-            let proxy = proxy.clone().filter(|_| !target::is_loopback(spec.url.host()));
+            let way = proxies.way_to(&spec.url)?;
+            if let Some(warning) = way.warning.filter(|warning| !warnings.contains(warning)) {
+                warnings.push(warning);
+            }
             let config = Agent::config_builder()
                 .http_status_as_error(false)
                 .max_redirects(0)
-                .proxy(proxy)
+                .proxy(way.proxy)
                 .tls_config(tls_config.clone())
                 .user_agent(headers::AGENT_NAME)
                 .input_buffer_size(buffer_size)
@@ -204,48 +221,58 @@ impl UreqTransport {
                 tls: Arc::clone(&tls),
                 proxy: ConnectProxyConnector::default(),
             };
-            Endpoint::new(spec, config, connector)
+            Endpoint::new(spec, config, connector, way.variable)
         });
         Ok(UreqTransport {
             endpoints: endpoints.collect::<Result<_, _>>()?,
-            proxy,
             told,
+            warnings,
         })
     }
 
-    /// What the proxy is told that must not show.
-    pub(crate) fn proxy_secrets(&self) -> Vec<String> {
-        let Some(proxy) = &self.proxy else { return Vec::new() };
-        secrets_of_proxy(
-            proxy.username().unwrap_or_default(),
-            proxy.password().unwrap_or_default(),
-        )
+    /// What the user may not expect of the CA file and the environment's proxies.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.warnings
     }
-}
 
-/// The proxy that the settings or the environment name.
-fn proxy(settings: &WireSettings) -> Result<Option<Proxy>, WireError> {
-    let is_http = |proxy: &Proxy| matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
-    let Some(url) = &settings.proxy else {
-        let proxy = Proxy::try_from_env();
-        if proxy.as_ref().is_some_and(|proxy| !is_http(proxy)) {
-            log::warn!("the environment names a SOCKS proxy, which is not supported; connecting without it");
-        }
-        return Ok(proxy.filter(is_http));
-    };
-    if url.is_empty() {
-        return Ok(None);
+    /// The proxy that leads to each endpoint, without its password, and the variable that names it.
+    pub(crate) fn proxies(&self) -> impl Iterator<Item = Option<String>> {
+        self.endpoints.iter().map(|endpoint| {
+            let proxy = endpoint.agent.config().proxy()?;
+            let scheme = proxy.uri().scheme_str().unwrap_or("http");
+            let named = endpoint.variable.map(|name| format!(" ({name})"));
+            let (host, port) = (proxy.host(), proxy.port());
+            Some(format!("{scheme}://{host}:{port}{}", named.unwrap_or_default()))
+        })
     }
-    let proxy = Proxy::new(url).map_err(|_| WireError::Proxy)?;
-    if is_http(&proxy) {
-        Ok(Some(proxy))
-    } else {
-        Err(WireError::Proxy)
+
+    /// What the proxies are told that must not show.
+    pub(crate) fn proxy_secrets(&self) -> Vec<String> {
+        let proxies = self
+            .endpoints
+            .iter()
+            .filter_map(|endpoint| endpoint.agent.config().proxy());
+        let secrets = proxies.flat_map(|proxy| {
+            secrets_of_proxy(
+                proxy.username().unwrap_or_default(),
+                proxy.password().unwrap_or_default(),
+            )
+        });
+        let mut secrets: Vec<String> = secrets.collect();
+        // Most endpoints share one.
+        secrets.sort_unstable();
+        secrets.dedup();
+        secrets
     }
 }
 
 impl Endpoint {
-    fn new(spec: EndpointWire, config: Config, connector: WireConnector) -> Result<Self, WireError> {
+    fn new(
+        spec: EndpointWire,
+        config: Config,
+        connector: WireConnector,
+        variable: Option<&'static str>,
+    ) -> Result<Self, WireError> {
         let prepare = |operation| {
             prepare(&spec, operation).map_err(|problem| WireError::Endpoint {
                 name: Arc::clone(&spec.name),
@@ -261,6 +288,7 @@ impl Endpoint {
         Ok(Endpoint {
             spec,
             agent: Agent::with_parts(config, connector, NoResolver),
+            variable,
             known,
         })
     }

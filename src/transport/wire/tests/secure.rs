@@ -11,15 +11,23 @@ use super::server::{Peer, Server};
 use super::*;
 use crate::error::fault::{FaultKind, Phase};
 
-struct Secure {
-    server: Server,
+pub(super) struct Secure {
+    pub(super) server: Server,
     /// The server's certificate, as a `ca_file`.
-    ca_file: tempfile::NamedTempFile,
+    pub(super) ca_file: tempfile::NamedTempFile,
 }
 
 impl Secure {
     /// A TLS server that serves each connection by `serve`.
-    fn start(params: CertificateParams, serve: impl Fn(Peer, usize) + Send + Sync + 'static) -> Secure {
+    pub(super) fn start(params: CertificateParams, serve: impl Fn(Peer, usize) + Send + Sync + 'static) -> Secure {
+        Self::nested(params, move |peer, number, _| serve(peer, number))
+    }
+
+    /// The same, whose `serve` is given the server's configuration, for TLS within the connection.
+    pub(super) fn nested(
+        params: CertificateParams,
+        serve: impl Fn(Peer, usize, &Arc<ServerConfig>) + Send + Sync + 'static,
+    ) -> Secure {
         let signing_key = KeyPair::generate().unwrap();
         let cert = params.self_signed(&signing_key).unwrap();
         let CertifiedKey { cert, signing_key } = CertifiedKey { cert, signing_key };
@@ -35,7 +43,7 @@ impl Secure {
         let config = Arc::new(config);
         let server = Server::start_raw(move |stream, number| {
             let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
-            serve(Peer::new(StreamOwned::new(tls, stream)), number);
+            serve(Peer::new(StreamOwned::new(tls, stream)), number, &config);
         });
         Secure { server, ca_file }
     }

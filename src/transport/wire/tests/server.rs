@@ -113,6 +113,23 @@ impl Request {
     }
 }
 
+/// For another protocol within the connection.
+impl Read for Peer {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl Write for Peer {
+    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+        self.0.get_mut().write(buf)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.get_mut().flush()
+    }
+}
+
 impl Peer {
     pub(super) fn new(stream: impl Duplex + 'static) -> Peer {
         Peer(BufReader::new(Box::new(stream)))
