@@ -109,6 +109,22 @@ impl Headers {
             .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
     }
 
+    /// The first ones, as long as all that they take is within `most` bytes.
+    pub(crate) fn first(&self, most: usize) -> Self {
+        // What the map takes for each, beside its texts.
+        const ENTRY: usize = 64;
+        let mut left = most;
+        let mut first = HeaderMap::new();
+        for (name, value) in &self.0 {
+            let Some(rest) = left.checked_sub(ENTRY + name.as_str().len() + value.len()) else {
+                break;
+            };
+            left = rest;
+            first.append(name.clone(), value.clone());
+        }
+        Headers(first)
+    }
+
     /// How many headers there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::api::clip::clip;
 use crate::api::withheld::Withheld;
 use crate::api::{Attempt, ChatCompletion, Embeddings, Headers, Operation, RawReply, Told};
 use crate::balance::classify::{ReplyFacts, bad_reply, classify, classify_unreadable};
@@ -22,6 +23,9 @@ use super::stored::Stored;
 use super::stream::RawPiece;
 use super::streamed::{CHUNK, chat_stream, hand_out, pass_on, raw_stream};
 use super::tail::Tail;
+
+/// Most bytes kept of a header in the ledger.
+const HEADER_KEPT: usize = 128;
 
 /// Most bytes of room that a worker keeps from one job to the next.
 const ROOM_KEPT: usize = 1024 * 1024;
@@ -198,7 +202,10 @@ fn read(
     withheld: Withheld<'_>,
     seen: &mut Seen,
 ) -> Result<Attempted, Fault> {
-    let word = |name| Some(withheld.recorded_word(reply.headers.get(name)?).into());
+    let word = |name| {
+        let value = reply.headers.get(name)?;
+        Some(clip(&withheld.recorded_word(value), HEADER_KEPT).into())
+    };
     seen.status = Some(reply.status);
     seen.region = word("x-ms-region");
     seen.request_id = word("apim-request-id");

@@ -249,10 +249,14 @@ impl Job {
 
     /// An attempt has ended without an answer.
     pub(crate) fn note_problem(&mut self, reason: String, upstream: Option<Upstream>) {
-        let past = self.past();
-        past.reason = reason;
+        self.past().reason = reason;
+        self.note_upstream(upstream);
+    }
+
+    /// What the service has said last, where it has said anything.
+    pub(crate) fn note_upstream(&mut self, upstream: Option<Upstream>) {
         if upstream.is_some() {
-            past.upstream = upstream;
+            self.past().upstream = upstream;
         }
     }
 

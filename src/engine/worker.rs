@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::balance::outcome::{Blame, Outcome};
 use crate::balance::{GiveUp, Lease, backoff};
 use crate::clock;
-use crate::error::Error;
+use crate::error::{Error, Upstream};
 
 use super::actions::{Assignment, Ending, Settled, Why};
 use super::attempt;
@@ -125,7 +125,8 @@ fn settle(shared: &Shared, mut job: Box<Job>, lease: Lease, attempted: Attempted
         cause,
     } = attempted;
     if !told.is_empty() {
-        job.note_problem(told, upstream);
+        // It may wait with a hundred thousand others.
+        job.note_problem(told, upstream.as_ref().map(Upstream::brief));
     }
     next.lacks = match &outcome {
         Outcome::Failed {
@@ -159,8 +160,14 @@ fn settle(shared: &Shared, mut job: Box<Job>, lease: Lease, attempted: Attempted
             shared.finish(&mut job, age, attempts, result);
         }
         Settled::Waiting => {}
-        Settled::Failed(job, why) => fail(shared, job, why, cause),
-        Settled::Ended(ending) => shared.finish_ending(ending),
+        Settled::Failed(mut job, why) => {
+            job.note_upstream(upstream);
+            fail(shared, job, why, cause);
+        }
+        Settled::Ended(mut ending) => {
+            ending.job.note_upstream(upstream);
+            shared.finish_ending(ending);
+        }
     }
     shared.perform(rest);
 }

@@ -220,13 +220,26 @@ pub struct Upstream {
     pub status: u16,
     /// HTTP headers.
     pub headers: Headers,
-    /// The body, at most its first 64 KiB; of a stream the event that ended it.
+    /// The body, at most its first 64 KiB; of a stream the event that ended it. Of a job that ended while it waited again,
+    /// because its time was over or it was cancelled, the first 2 KiB, and the first headers to as much.
     pub body: Vec<u8>,
 }
+
+/// Most bytes of a body, and of headers, that a waiting job keeps.
+const BRIEF: usize = 2 * 1024;
 
 impl Upstream {
     pub(crate) fn new(status: u16, headers: Headers, body: Vec<u8>) -> Self {
         Upstream { status, headers, body }
+    }
+
+    /// What is kept of it while its job waits, which many may do.
+    pub(crate) fn brief(&self) -> Self {
+        Upstream {
+            status: self.status,
+            headers: self.headers.first(BRIEF),
+            body: self.body[..self.body.len().min(BRIEF)].to_vec(),
+        }
     }
 
     /// The body as text, bad UTF-8 replaced.

@@ -382,3 +382,38 @@ fn an_answer_is_what_the_service_said_whatever_it_says() {
     let reply = blaster.submit_raw(raw).unwrap().wait().unwrap();
     assert!(reply.text().unwrap().contains(KEY), "{reply:?}");
 }
+
+/// A hundred thousand jobs may wait after a refusal: each keeps the beginning of what the service said. Who ends with a
+/// refusal has all of it.
+#[test]
+fn a_job_that_waits_keeps_the_beginning_of_a_refusal_and_one_that_ends_with_it_the_whole() {
+    let page = |status| {
+        let reply = ScriptedReply::status(status).body("x".repeat(100_000));
+        let reply = reply
+            .header("retry-after", "60")
+            .header("apim-request-id", &"7".repeat(10_000));
+        (0..200).fold(reply, |reply, number| {
+            reply.header(&format!("x-filler-{number}"), "some words")
+        })
+    };
+    let transport = Scripted::answering("yes").script("east", [page(400), page(429)]);
+    let blaster = blaster(&transport, &["east"]);
+    let refused = blaster.chat("hello").unwrap_err();
+    let whole = refused.upstream().unwrap();
+    assert_eq!(
+        (whole.status, whole.body.len(), whole.headers.len()),
+        (400, 65_536, 202)
+    );
+    let id = refused.ledger().unwrap().attempts()[0].request_id.as_deref();
+    assert_eq!(id.map(str::len), Some(128));
+
+    let handle = blaster.submit("hello").unwrap();
+    while blaster.in_flight() > 0 || blaster.waiting() == 0 {
+        std::thread::yield_now();
+    }
+    handle.cancel();
+    let cancelled = handle.wait().unwrap_err();
+    let brief = cancelled.upstream().unwrap();
+    assert_eq!((brief.status, brief.body.len()), (429, 2_048));
+    assert!(brief.headers.len() < 40, "{}", brief.headers.len());
+}
