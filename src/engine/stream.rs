@@ -9,20 +9,59 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySen
 use parking_lot::Mutex;
 
 use crate::api::{ChatCompletion, Delta, Headers, RawReply};
+use crate::clock;
 use crate::error::{Error, Result};
 use crate::transport::{Gate, Interrupt};
 
 use super::event::caught;
 use super::handle::{Canceller, JobHandle};
 
-/// Pieces that wait for their reader; a worker that finds no room waits, for as long as the idle timeout allows.
-const BUFFER: usize = 64;
+/// Places for pieces that wait for their reader; a worker that finds none waits, for as long as the idle timeout allows.
+const PLACES: usize = 64;
+/// Bytes that a place holds. A larger piece takes more places, and all of them where it is larger than 1 MiB: so a reader
+/// that has stopped holds 1 MiB, or one piece.
+const PLACE: usize = 16 * 1024;
+
+/// A place in the buffer of a stream.
+#[derive(Debug)]
+pub(crate) enum Place<T> {
+    /// Taken by the piece that comes next.
+    Taken,
+    Piece(T),
+}
+
+/// Something that weighs what it holds.
+pub(crate) trait Weigh {
+    /// Its bytes.
+    fn weight(&self) -> usize;
+}
+
+impl Weigh for Delta {
+    fn weight(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let calls = self
+            .tool_calls
+            .iter()
+            .map(|call| size_of_val(call) + call.arguments.len());
+        self.raw.len() + text(&self.content) + text(&self.refusal) + calls.sum::<usize>()
+    }
+}
+
+impl Weigh for RawPiece {
+    fn weight(&self) -> usize {
+        match self {
+            // Its size is bounded.
+            RawPiece::Head(..) => 0,
+            RawPiece::Bytes(bytes) => bytes.len(),
+        }
+    }
+}
 
 /// Whom a worker hands the pieces of a stream.
 pub(crate) enum Sink {
-    Deltas(Sender<Delta>),
+    Deltas(Sender<Place<Delta>>),
     Callback(Callback),
-    Raw(Sender<RawPiece>),
+    Raw(Sender<Place<RawPiece>>),
 }
 
 /// A user's function that is called with each piece, on a worker's thread.
@@ -78,7 +117,19 @@ impl Sink {
     }
 }
 
-fn offer<T>(sender: &Sender<T>, piece: T, patience: Duration, gate: &Gate) -> Given {
+/// Lays a piece into the buffer, in as many places as it needs.
+fn offer<T: Weigh>(sender: &Sender<Place<T>>, piece: T, patience: Duration, gate: &Gate) -> Given {
+    let others = (piece.weight() / PLACE).min(PLACES - 1);
+    for _ in 0..others {
+        match take_place(sender, Place::Taken, patience, gate) {
+            Given::Taken => {}
+            other => return other,
+        }
+    }
+    take_place(sender, Place::Piece(piece), patience, gate)
+}
+
+fn take_place<T>(sender: &Sender<T>, piece: T, patience: Duration, gate: &Gate) -> Given {
     let piece = match sender.try_send(piece) {
         Ok(()) => return Given::Taken,
         Err(TrySendError::Disconnected(_)) => return Given::Declined,
@@ -123,14 +174,14 @@ impl fmt::Debug for Sink {
 /// On a thread of the blaster itself (in another stream's callback, say) a wait for the next piece would be a wait for
 /// itself: the stream then ends as [`Error::WouldDeadlock`], and its job is cancelled.
 ///
-/// Pieces are buffered (64 of them). A reader that stops holds a worker, until the idle timeout ends the job as
+/// Pieces are buffered (64 of them, and at most 1 MiB or one piece). A reader that stops holds a worker, until the idle timeout ends the job as
 /// [`Error::StreamBroken`]. Dropping the stream before its end cancels the job.
 ///
 /// Until the first piece has been handed out, a job whose stream breaks is tried again elsewhere; after that it
 /// ends as [`Error::StreamBroken`] with what was received.
 #[derive(Debug)]
 pub struct ChatStream {
-    pieces: Receiver<Delta>,
+    pieces: Receiver<Place<Delta>>,
     handle: Option<JobHandle<ChatCompletion>>,
     end: Option<Result<ChatCompletion>>,
 }
@@ -142,12 +193,12 @@ fn refuses<T>(handle: Option<&JobHandle<T>>) -> bool {
 }
 
 /// A channel between a worker and a reader.
-pub(crate) fn channel<T>() -> (Sender<T>, Receiver<T>) {
-    bounded(BUFFER)
+pub(crate) fn channel<T>() -> (Sender<Place<T>>, Receiver<Place<T>>) {
+    bounded(PLACES)
 }
 
 impl ChatStream {
-    pub(crate) fn new(pieces: Receiver<Delta>, handle: JobHandle<ChatCompletion>) -> Self {
+    pub(crate) fn new(pieces: Receiver<Place<Delta>>, handle: JobHandle<ChatCompletion>) -> Self {
         ChatStream {
             pieces,
             handle: Some(handle.cancel_on_drop()),
@@ -161,10 +212,19 @@ impl ChatStream {
         if let Some(item) = self.at_once() {
             return Some(item);
         }
-        match self.pieces.recv_timeout(timeout) {
-            Ok(piece) => Some(Some(Ok(piece))),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(self.finish()),
+        // None where the time never comes.
+        let until = clock::now().checked_add(timeout);
+        loop {
+            let received = match until {
+                Some(until) => self.pieces.recv_deadline(until),
+                None => self.pieces.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match received {
+                Ok(Place::Taken) => {}
+                Ok(Place::Piece(piece)) => return Some(Some(Ok(piece))),
+                Err(RecvTimeoutError::Timeout) => return None,
+                Err(RecvTimeoutError::Disconnected) => return Some(self.finish()),
+            }
         }
     }
 
@@ -195,11 +255,14 @@ impl ChatStream {
     /// What can be said without a wait: a piece that is there, or that a wait would never end.
     #[allow(clippy::option_option)] // as above
     fn at_once(&mut self) -> Option<Option<Result<Delta>>> {
-        match self.pieces.try_recv() {
-            Ok(piece) => Some(Some(Ok(piece))),
-            Err(TryRecvError::Disconnected) => Some(self.finish()),
-            Err(TryRecvError::Empty) if !refuses(self.handle.as_ref()) => None,
-            Err(TryRecvError::Empty) => Some(self.handle.take().map(|_| Err(Error::WouldDeadlock))),
+        loop {
+            return match self.pieces.try_recv() {
+                Ok(Place::Taken) => continue,
+                Ok(Place::Piece(piece)) => Some(Some(Ok(piece))),
+                Err(TryRecvError::Disconnected) => Some(self.finish()),
+                Err(TryRecvError::Empty) if !refuses(self.handle.as_ref()) => None,
+                Err(TryRecvError::Empty) => Some(self.handle.take().map(|_| Err(Error::WouldDeadlock))),
+            };
         }
     }
 
@@ -222,11 +285,19 @@ impl Iterator for ChatStream {
         if let Some(item) = self.at_once() {
             return item;
         }
-        match self.pieces.recv() {
-            Ok(piece) => Some(Ok(piece)),
-            Err(_) => self.finish(),
+        match next_piece(&self.pieces) {
+            Some(piece) => Some(Ok(piece)),
+            None => self.finish(),
         }
     }
+}
+
+/// Waits for the next piece; none where no more comes.
+fn next_piece<T>(pieces: &Receiver<Place<T>>) -> Option<T> {
+    pieces.iter().find_map(|place| match place {
+        Place::Taken => None,
+        Place::Piece(piece) => Some(piece),
+    })
 }
 
 /// A raw reply as it comes: its head, then its bytes, untouched.
@@ -236,7 +307,7 @@ impl Iterator for ChatStream {
 /// [`ChatStream`].
 #[derive(Debug)]
 pub struct RawStream {
-    pieces: Receiver<RawPiece>,
+    pieces: Receiver<Place<RawPiece>>,
     status: u16,
     headers: Headers,
     handle: Option<JobHandle<RawReply>>,
@@ -244,16 +315,16 @@ pub struct RawStream {
 
 impl RawStream {
     /// Waits for the head.
-    pub(crate) fn open(pieces: Receiver<RawPiece>, handle: JobHandle<RawReply>) -> Result<Self> {
+    pub(crate) fn open(pieces: Receiver<Place<RawPiece>>, handle: JobHandle<RawReply>) -> Result<Self> {
         let handle = handle.cancel_on_drop();
-        match pieces.recv() {
-            Ok(RawPiece::Head(status, headers)) => Ok(RawStream {
+        match next_piece(&pieces) {
+            Some(RawPiece::Head(status, headers)) => Ok(RawStream {
                 pieces,
                 status,
                 headers,
                 handle: Some(handle),
             }),
-            Ok(RawPiece::Bytes(_)) | Err(_) => match handle.wait() {
+            Some(RawPiece::Bytes(_)) | None => match handle.wait() {
                 Ok(_) => Err(Error::Cancelled(Box::default())),
                 Err(error) => Err(error),
             },
@@ -281,10 +352,10 @@ impl Iterator for RawStream {
             if self.pieces.is_empty() && refuses(self.handle.as_ref()) {
                 return self.handle.take().map(|_| Err(Error::WouldDeadlock));
             }
-            match self.pieces.recv() {
-                Ok(RawPiece::Bytes(bytes)) => return Some(Ok(bytes)),
-                Ok(RawPiece::Head(..)) => {}
-                Err(_) => return self.handle.take()?.wait().err().map(Err),
+            match next_piece(&self.pieces) {
+                Some(RawPiece::Bytes(bytes)) => return Some(Ok(bytes)),
+                Some(RawPiece::Head(..)) => {}
+                None => return self.handle.take()?.wait().err().map(Err),
             }
         }
     }
@@ -295,18 +366,19 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::clock;
 
     const LONG: Duration = Duration::from_secs(30);
 
     #[test]
     fn a_cancel_reaches_a_worker_that_waits_for_its_reader() {
-        let (sender, _reader) = bounded(1);
-        sender.send("first").unwrap();
+        let (sender, _reader) = channel();
+        for _ in 0..PLACES {
+            sender.send(Place::Piece(RawPiece::Bytes(Vec::new()))).unwrap();
+        }
         let gate = Gate::default();
         let begun = clock::now();
         thread::scope(|scope| {
-            let given = scope.spawn(|| offer(&sender, "second", LONG, &gate));
+            let given = scope.spawn(|| offer(&sender, RawPiece::Bytes(Vec::new()), LONG, &gate));
             while !gate.is_watching() {
                 thread::yield_now();
             }
@@ -314,5 +386,56 @@ mod tests {
             assert!(matches!(given.join().unwrap(), Given::Cancelled));
         });
         assert!(clock::now() - begun < LONG, "the wait went on to its end");
+    }
+
+    /// What lies in the buffer of a reader who has stopped, when no piece of `size` fits any more.
+    fn held(size: usize) -> Vec<usize> {
+        let (sender, reader) = channel();
+        let gate = Gate::default();
+        while !matches!(
+            offer(&sender, RawPiece::Bytes(vec![0; size]), Duration::ZERO, &gate),
+            Given::Stalled
+        ) {}
+        drop(sender);
+        reader
+            .iter()
+            .filter_map(|place| match place {
+                Place::Taken => None,
+                Place::Piece(piece) => Some(piece.weight()),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_reader_who_has_stopped_holds_sixty_four_pieces_or_a_mebibyte_or_one_piece() {
+        for (size, pieces) in [
+            (0, 64),
+            (PLACE - 1, 64),
+            (PLACE, 32),
+            (100_000, 9),
+            (600_000, 1),
+            (20_000_000, 1),
+        ] {
+            assert_eq!(held(size), vec![size; pieces], "{size}");
+        }
+    }
+
+    #[test]
+    fn a_large_piece_reaches_its_reader_behind_small_ones_and_in_order() {
+        let (sender, reader) = channel();
+        let gate = Gate::default();
+        let sizes = [1, PLACE * 100, 2, PLACE * 3, 3];
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                for size in sizes {
+                    let given = offer(&sender, RawPiece::Bytes(vec![0; size]), LONG, &gate);
+                    assert!(matches!(given, Given::Taken));
+                }
+            });
+            let received: Vec<_> = std::iter::from_fn(|| next_piece(&reader))
+                .map(|piece| piece.weight())
+                .collect();
+            assert_eq!(received, sizes);
+        });
     }
 }
