@@ -3,14 +3,10 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
-use super::json::{count, index, null_as_default};
-use super::{
-    ChatMessage, Content, Delta, ErrorObject, FinishReason, Ledger, NoText, Role, ToolCall, ToolCallDelta, Usage,
-};
-use crate::error::{BadReply, json_fault};
+use super::assembler::read_whole;
+use super::{ChatMessage, Content, Delta, FinishReason, Ledger, NoText, ToolCall, ToolCallDelta, Usage};
+use crate::error::BadReply;
 
 /// What a chat model answered, and how the answer was come by.
 ///
@@ -69,42 +65,40 @@ impl ChatCompletion {
     /// Where it is no answer: empty, HTML, not JSON or not of this shape, an `error` at its top (an error nested
     /// in the filter results is none), no choice, or a choice without a message that was not filtered.
     pub fn parse(body: &[u8]) -> Result<Self, BadReply> {
-        let Ok(body) = std::str::from_utf8(body) else {
-            return Err(BadReply::new("the reply is not UTF-8", body));
-        };
-        let bad = |reason: &str| Err(BadReply::new(reason, body.as_bytes()));
-        match body.trim_ascii_start().bytes().next() {
-            None => return bad("the reply is empty"),
-            Some(b'<') => return bad("the reply is HTML instead of JSON"),
-            Some(_) => {}
-        }
-        let reply: WireReply = match serde_json::from_str(body) {
-            Ok(reply) => reply,
-            Err(error) => return bad(&format!("the reply is no chat completion: {}", json_fault(&error))),
-        };
-        if reply.error.and_then(ErrorObject::read).is_some() {
-            return bad("the reply is an error");
-        }
-        match reply.choices.as_deref() {
-            None => return bad("the reply has no choices"),
-            Some([]) => return bad("the reply's list of choices is empty"),
-            Some(choices) => {
-                let whole =
-                    |c: &WireChoice| c.message.is_some() || c.finish_reason == Some(FinishReason::ContentFilter);
-                if let Some(choice) = choices.iter().find(|choice| !whole(choice)) {
-                    return bad(&format!("choice {} has no message", choice.index));
-                }
-            }
-        }
-        Ok(reply.into_completion(body))
+        Self::read(body.to_vec()).map_err(|(_, bad)| bad)
     }
 
-    /// Reads what the assembler has written, which may lack choices.
-    pub(crate) fn assembled(raw: &str) -> Result<Self, BadReply> {
-        match serde_json::from_str::<WireReply>(raw) {
-            Ok(reply) => Ok(reply.into_completion(raw)),
-            Err(error) => Err(BadReply::new(json_fault(&error), raw.as_bytes())),
+    /// Reads the body of a reply with status 200, which becomes the answer's [`raw`](Self::raw). Where it is none, it is
+    /// given back.
+    pub(crate) fn read(body: Vec<u8>) -> Result<Self, (Vec<u8>, BadReply)> {
+        let json = match String::from_utf8(body) {
+            Ok(json) => json,
+            Err(error) => {
+                let body = error.into_bytes();
+                let bad = BadReply::new("the reply is not UTF-8", &body);
+                return Err((body, bad));
+            }
+        };
+        let read = match json.trim_ascii_start().bytes().next() {
+            None => Err("the reply is empty".to_owned()),
+            Some(b'<') => Err("the reply is HTML instead of JSON".to_owned()),
+            Some(_) => read_whole(&json),
+        };
+        match read {
+            Ok(mut completion) => {
+                completion.raw = boxed(json);
+                Ok(completion)
+            }
+            Err(reason) => {
+                let bad = BadReply::new(reason, json.as_bytes());
+                Err((json.into_bytes(), bad))
+            }
         }
+    }
+
+    pub(crate) fn set_raw(&mut self, raw: Box<str>, usage: Option<Usage>) {
+        self.raw = raw;
+        self.usage = usage;
     }
 
     /// Text of the first choice; may be empty. None where there is none, as beside tool calls.
@@ -239,97 +233,19 @@ impl ChatCompletion {
     }
 }
 
-#[derive(Deserialize)]
-struct WireReply<'a> {
-    #[serde(default, deserialize_with = "null_as_default")]
-    id: String,
-    #[serde(default, deserialize_with = "null_as_default")]
-    model: String,
-    #[serde(default, deserialize_with = "count")]
-    created: u64,
-    system_fingerprint: Option<String>,
-    service_tier: Option<String>,
-    choices: Option<Vec<WireChoice>>,
-    usage: Option<Usage>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct WireChoice {
-    #[serde(default, deserialize_with = "index")]
-    index: u32,
-    message: Option<WireMessage>,
-    finish_reason: Option<FinishReason>,
-}
-
-/// What of a message may be sent back.
-#[derive(Default, Deserialize)]
-struct WireMessage {
-    role: Option<Role>,
-    content: Option<Content>,
-    refusal: Option<String>,
-    #[serde(default, deserialize_with = "null_as_default")]
-    tool_calls: Vec<ToolCall>,
-    function_call: Option<Value>,
-    audio: Option<Value>,
-}
-
-impl WireReply<'_> {
-    fn into_completion(self, raw: &str) -> ChatCompletion {
-        let mut choices: Vec<Choice> = self
-            .choices
-            .unwrap_or_default()
-            .into_iter()
-            .map(|choice| Choice {
-                index: choice.index,
-                message: choice.message.unwrap_or_default().into_message(),
-                finish_reason: choice.finish_reason,
-            })
-            .collect();
-        choices.sort_by_key(|choice| choice.index);
-        ChatCompletion {
-            id: self.id,
-            model: self.model,
-            created: self.created,
-            system_fingerprint: self.system_fingerprint,
-            service_tier: self.service_tier,
-            choices,
-            usage: self.usage,
-            raw: raw.into(),
-            ledger: Ledger::default(),
-        }
+/// A text without spare room. A small one is copied: what is cut off the end of an allocation is a hole that little
+/// fits into, and answers are kept by the million.
+fn boxed(text: String) -> Box<str> {
+    const SMALL: usize = 64 * 1024;
+    if text.len() < SMALL && text.capacity() > text.len() {
+        return Box::from(&*text);
     }
-}
-
-impl WireMessage {
-    fn into_message(mut self) -> ChatMessage {
-        for call in &mut self.tool_calls {
-            call.extra.remove("index"); // some services repeat the stream's index here, and refuse it in a request
-        }
-        let mut extra = Map::new();
-        if let Some(call) = self.function_call {
-            extra.insert("function_call".to_owned(), call);
-        }
-        // A reply's audio holds the sound; a request names it by its id.
-        if let Some(id) = self.audio.as_mut().and_then(|audio| audio.get_mut("id")) {
-            extra.insert("audio".to_owned(), serde_json::json!({ "id": id.take() }));
-        }
-        ChatMessage {
-            role: self.role.unwrap_or(Role::Assistant),
-            content: self.content,
-            name: None,
-            refusal: self.refusal,
-            tool_calls: self.tool_calls,
-            tool_call_id: None,
-            extra,
-        }
-    }
+    text.into_boxed_str()
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

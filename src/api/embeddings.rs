@@ -1,11 +1,14 @@
 //! Texts as vectors.
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use super::body::BodyWriter;
 use super::floats::Floats;
-use super::json::null_as_default;
+use super::lenient::{Budget, Member, Object, read_object};
 use super::members::Members;
 use super::options::option_methods;
 use super::{ErrorObject, Ledger, Method, Operation, Options, Prepared, Usage};
@@ -47,6 +50,9 @@ pub enum EncodingFormat {
     /// `float`: lists of numbers.
     Float,
 }
+
+/// Most bytes that the vectors of a reply may take.
+const MAX_MADE: usize = 128 << 20;
 
 /// Fields that the library reads.
 const RESERVED: [&str; 3] = ["input", "model", "encoding_format"];
@@ -183,27 +189,36 @@ impl Embeddings {
     /// Where it is not JSON of that shape, has an `error` at its top or no vectors, or where the vectors' indices do
     /// not say which text is whose.
     pub fn parse(body: &[u8]) -> Result<Self, BadReply> {
-        let bad = |reason: String| BadReply::new(reason, body);
-        let reply: WireReply<'_> = serde_json::from_slice(body)
-            .map_err(|error| bad(format!("the reply holds no embeddings: {}", json_fault(&error))))?;
+        let budget = Budget::new(MAX_MADE);
+        Self::read(body, &budget).map_err(|reason| {
+            let reason = match budget.excess() {
+                Some(excess) => format!("the reply is too large: {excess}"),
+                None => reason,
+            };
+            BadReply::new(reason, body)
+        })
+    }
+
+    fn read(body: &[u8], budget: &Budget) -> Result<Self, String> {
+        let json = std::str::from_utf8(body).map_err(|_| "the reply is not UTF-8")?;
+        let mut reply = WireReply::new(budget);
+        read_object(json, &mut reply)
+            .map_err(|error| format!("the reply holds no embeddings: {}", json_fault(&error)))?;
         if reply.error.and_then(ErrorObject::read).is_some() {
-            return Err(bad("the reply is an error".to_owned()));
+            return Err("the reply is an error".to_owned());
         }
         let mut data = reply.data;
         if data.is_empty() {
-            return Err(bad("the reply holds no embeddings".to_owned()));
+            return Err("the reply holds no embeddings".to_owned());
         }
         data.sort_by_key(|item| item.index);
-        if data.iter().enumerate().any(|(place, item)| item.index != place) {
-            return Err(bad(format!(
-                "the indices of {} embeddings are not 0 to {}",
-                data.len(),
-                data.len() - 1
-            )));
+        if data.iter().zip(0..).any(|(item, place)| item.index != Some(place)) {
+            let last = data.len() - 1;
+            return Err(format!("the indices of {} embeddings are not 0 to {last}", data.len()));
         }
         Ok(Embeddings {
-            vectors: data.into_iter().map(|item| item.embedding.0).collect(),
-            model: reply.model,
+            vectors: data.into_iter().map(|item| item.embedding).collect(),
+            model: reply.model.unwrap_or_default().into_owned(),
             usage: reply.usage,
             ledger: Ledger::default(),
         })
@@ -226,21 +241,74 @@ impl Embeddings {
     }
 }
 
-#[derive(Deserialize)]
 struct WireReply<'a> {
-    #[serde(default, deserialize_with = "null_as_default")]
-    data: Vec<WireVector>,
-    #[serde(default, deserialize_with = "null_as_default")]
-    model: String,
+    budget: &'a Budget,
+    data: Vec<WireVector<'a>>,
+    model: Option<Cow<'a, str>>,
     usage: Option<Usage>,
-    #[serde(borrow)]
     error: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-struct WireVector {
-    index: usize,
-    embedding: Floats,
+struct WireVector<'a> {
+    budget: &'a Budget,
+    index: Option<u64>,
+    embedding: Vec<f32>,
+}
+
+impl<'a> WireReply<'a> {
+    fn new(budget: &'a Budget) -> Self {
+        WireReply {
+            budget,
+            data: Vec::new(),
+            model: None,
+            usage: None,
+            error: None,
+        }
+    }
+}
+
+impl<'a> Object<'a> for WireReply<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: &str, value: Member<'_, A>) -> Result<(), A::Error> {
+        let budget = self.budget;
+        match key {
+            "data" => {
+                let data = value.objects(budget, || WireVector {
+                    budget,
+                    index: None,
+                    embedding: Vec::new(),
+                })?;
+                if let Some(data) = data.filter(|data| !data.is_empty()) {
+                    self.data = data;
+                }
+            }
+            "model" => self.model = value.name()?.or(self.model.take()),
+            "usage" => {
+                let mut usage = Usage::default();
+                if value.any_object(&mut usage)? {
+                    self.usage = Some(usage);
+                }
+            }
+            "error" => self.error = value.raw_unless_null()?.or(self.error),
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for WireVector<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: &str, value: Member<'_, A>) -> Result<(), A::Error> {
+        match key {
+            "index" => self.index = value.number()?.known().or(self.index),
+            "embedding" => {
+                let vector = value.seed(Floats(self.budget))?;
+                if !vector.is_empty() {
+                    self.embedding = vector;
+                }
+            }
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

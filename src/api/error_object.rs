@@ -10,8 +10,14 @@ use std::fmt;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::clip;
+use super::lenient::{Budget, read_tree};
+
 /// Most bytes of a body that are looked at; what comes after is ignored.
 pub(crate) const BODY_MAX: usize = 64 * 1024;
+
+/// Most bytes that its members may take while they are looked at.
+const MADE_MAX: usize = 1024 * 1024;
 
 /// Longest message kept, in characters. The service's own stay under 1,000; a gateway's page can be any size.
 pub(crate) const MESSAGE_MAX: usize = 4_096;
@@ -45,10 +51,18 @@ impl ErrorObject {
     pub fn parse(body: &[u8]) -> Self {
         let text = String::from_utf8_lossy(&body[..body.len().min(BODY_MAX)]);
         let text = text.trim_start_matches('\u{feff}').trim();
-        // serde_json itself refuses nesting deeper than 128 levels; such a body is taken as text.
-        match serde_json::from_str::<Value>(text) {
-            Ok(value) => Self::from_value(&value).unwrap_or_else(|| Self::from_text(text)),
-            Err(_) => Self::from_text(text),
+        // What is nested too deeply, or holds too much, is taken as text.
+        match read_tree(text, &Budget::new(MADE_MAX)) {
+            Ok(Some(value)) => Self::from_value(&value).unwrap_or_else(|| Self::from_text(text)),
+            Ok(None) | Err(_) => Self::from_text(text),
+        }
+    }
+
+    /// Reads the data of an event named `error`: the error itself or wrapped, as JSON or as text.
+    pub(crate) fn of_event(data: &str) -> Self {
+        match read_tree(clip::clip(data, BODY_MAX), &Budget::new(MADE_MAX)) {
+            Ok(Some(value)) => Self::from_value(&value).unwrap_or_default(),
+            Ok(None) | Err(_) => Self::from_text(data),
         }
     }
 
@@ -56,10 +70,11 @@ impl ErrorObject {
     ///
     /// Returns None for: what SDKs take for "no error", which is `null`, `false`, 0, `""`, `[]` and `{}`.
     pub(crate) fn read(error: &RawValue) -> Option<Self> {
-        match serde_json::from_str::<Value>(error.get()) {
-            Ok(value) => truthy(&value).then(|| Self::from_error(&value)),
-            // Nested too deeply to be read: an error nevertheless.
-            Err(reason) => Some(Self::from_text(&reason.to_string())),
+        let text = clip::clip(error.get(), BODY_MAX);
+        match read_tree(text, &Budget::new(MADE_MAX)) {
+            Ok(Some(value)) => truthy(&value).then(|| Self::from_error(&value)),
+            // Too large or nested too deeply to be read: an error nevertheless.
+            Ok(None) | Err(_) => Some(Self::from_text(text)),
         }
     }
 

@@ -2,34 +2,66 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, de};
+use serde::de::{self, DeserializeSeed, Deserializer, SeqAccess, Visitor};
 
-/// A vector, read from either encoding.
-pub(crate) struct Floats(pub(crate) Vec<f32>);
+use super::lenient::{Budget, OverBudget};
 
-impl<'de> Deserialize<'de> for Floats {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FloatsVisitor;
+/// Reads a vector from either encoding, within a budget.
+pub(crate) struct Floats<'b>(pub(crate) &'b Budget);
 
-        impl<'de> de::Visitor<'de> for FloatsVisitor {
-            type Value = Floats;
+/// Bytes of one number.
+const FLOAT: usize = size_of::<f32>();
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of numbers, or base64 of 32-bit floats")
+/// Numbers that the room of a vector begins with, as it comes without its length.
+const FEWEST: usize = 256;
+
+impl<'de> DeserializeSeed<'de> for Floats<'_> {
+    type Value = Vec<f32>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<f32>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Floats<'_> {
+    type Value = Vec<f32>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of numbers, or base64 of 32-bit floats")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<f32>, E> {
+        // The bytes and the numbers that they become.
+        self.0.take(2 * text.len()).map_err(E::custom)?;
+        let found = || format!("text of {} characters", text.len());
+        let floats = decode(text).ok_or_else(|| E::invalid_value(de::Unexpected::Other(&found()), &self))?;
+        self.0.give_back(2 * text.len() - FLOAT * floats.len());
+        Ok(floats)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut numbers: A) -> Result<Vec<f32>, A::Error> {
+        let mut floats = Vec::new();
+        while let Some(number) = numbers.next_element()? {
+            if floats.len() == floats.capacity() {
+                self.grow(&mut floats).map_err(de::Error::custom)?;
             }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Floats, E> {
-                let found = || format!("text of {} characters", text.len());
-                let vector = decode(text).map(Floats);
-                vector.ok_or_else(|| E::invalid_value(de::Unexpected::Other(&found()), &self))
-            }
-
-            fn visit_seq<A: de::SeqAccess<'de>>(self, numbers: A) -> Result<Floats, A::Error> {
-                Deserialize::deserialize(de::value::SeqAccessDeserializer::new(numbers)).map(Floats)
-            }
+            floats.push(number);
         }
+        self.0.give_back(FLOAT * (floats.capacity() - floats.len()));
+        floats.shrink_to_fit();
+        Ok(floats)
+    }
+}
 
-        deserializer.deserialize_any(FloatsVisitor)
+impl Floats<'_> {
+    fn grow(&self, floats: &mut Vec<f32>) -> Result<(), OverBudget> {
+        let room = floats.capacity();
+        let grown = (2 * room).max(FEWEST);
+        // The old room and the new one exist together for a moment.
+        self.0.take(FLOAT * grown)?;
+        floats.reserve_exact(grown - floats.len());
+        self.0.give_back(FLOAT * room);
+        Ok(())
     }
 }
 
@@ -106,8 +138,10 @@ mod tests {
     fn a_known_vector_is_read_from_both_encodings() {
         // 1.0 and -2.5 as python's base64.b64encode(struct.pack("<2f", 1.0, -2.5)) writes them.
         for json in [r#""AACAPwAAIMA=""#, r#""AACAPwAAIMA""#, "[1.0, -2.5]", "[1, -2.5]"] {
-            let floats: Floats = serde_json::from_str(json).unwrap();
-            assert_eq!(floats.0, [1.0, -2.5], "{json}");
+            let budget = Budget::new(4096);
+            let read = Floats(&budget).deserialize(&mut serde_json::Deserializer::from_str(json));
+            assert_eq!(read.unwrap(), [1.0, -2.5], "{json}");
+            assert_eq!(budget.left(), 4096 - 8, "{json}");
         }
     }
 

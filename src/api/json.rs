@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 use serde_json::value::RawValue;
 
 /// A caller's value, written as JSON at once, or the reason why it cannot be.
@@ -39,40 +39,4 @@ where
     T: Default + Deserialize<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// Reads a count: `null` and what is below zero are 0, and a fraction is dropped. Gateways write all of them.
-pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    struct Count;
-
-    impl<'de> de::Visitor<'de> for Count {
-        type Value = u64;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a number or null")
-        }
-
-        fn visit_u64<E>(self, value: u64) -> Result<u64, E> {
-            Ok(value)
-        }
-
-        fn visit_i64<E>(self, value: i64) -> Result<u64, E> {
-            Ok(value.try_into().unwrap_or(0))
-        }
-
-        fn visit_f64<E>(self, value: f64) -> Result<u64, E> {
-            Ok(value as u64) // saturates
-        }
-
-        fn visit_unit<E>(self) -> Result<u64, E> {
-            Ok(0)
-        }
-    }
-
-    deserializer.deserialize_any(Count)
-}
-
-/// An index: a count that fits.
-pub(crate) fn index<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    Ok(u32::try_from(count(deserializer)?).unwrap_or(u32::MAX))
 }

@@ -50,6 +50,7 @@ pub(crate) mod headers;
 mod json;
 pub(crate) mod kind;
 mod ledger;
+pub(crate) mod lenient;
 mod limit_report;
 mod members;
 mod message;

@@ -1,51 +1,87 @@
 //! What an answer cost.
 
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, MapAccess};
+use serde_json::value::RawValue;
 
-use super::json::{count, null_as_default};
+use super::lenient::{Member, Object, deserialize_object};
 
 /// Tokens that the service counted. A number that it did not tell is 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
     /// Tokens of the prompt, cached ones included.
-    #[serde(default, deserialize_with = "count")]
     pub prompt_tokens: u64,
     /// Tokens of the answer, hidden reasoning included.
-    #[serde(default, deserialize_with = "count")]
     pub completion_tokens: u64,
     /// Sum of both.
-    #[serde(default, deserialize_with = "count")]
     pub total_tokens: u64,
-    #[serde(default, deserialize_with = "null_as_default")]
-    prompt_tokens_details: PromptDetails,
-    #[serde(default, deserialize_with = "null_as_default")]
-    completion_tokens_details: CompletionDetails,
+    details: Details,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-struct PromptDetails {
-    #[serde(default, deserialize_with = "count")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Details {
     cached_tokens: u64,
+    reasoning_tokens: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-struct CompletionDetails {
-    #[serde(default, deserialize_with = "count")]
-    reasoning_tokens: u64,
+impl<'de> Deserialize<'de> for Usage {
+    /// Reads a usage in the words of chats, completions and embeddings, or of responses.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut usage = Usage::default();
+        deserialize_object(deserializer, &mut usage)?;
+        Ok(usage)
+    }
+}
+
+impl<'de> Object<'de> for Usage {
+    fn member<A: MapAccess<'de>>(&mut self, key: &str, value: Member<'_, A>) -> Result<(), A::Error> {
+        match key {
+            "prompt_tokens" | "input_tokens" => count(&mut self.prompt_tokens, value),
+            "completion_tokens" | "output_tokens" => count(&mut self.completion_tokens, value),
+            "total_tokens" => count(&mut self.total_tokens, value),
+            "prompt_tokens_details"
+            | "input_tokens_details"
+            | "completion_tokens_details"
+            | "output_tokens_details" => value.any_object(&mut self.details).map(drop),
+            _ => value.skip(),
+        }
+    }
+}
+
+impl<'de> Object<'de> for Details {
+    fn member<A: MapAccess<'de>>(&mut self, key: &str, value: Member<'_, A>) -> Result<(), A::Error> {
+        match key {
+            "cached_tokens" => count(&mut self.cached_tokens, value),
+            "reasoning_tokens" => count(&mut self.reasoning_tokens, value),
+            _ => value.skip(),
+        }
+    }
+}
+
+/// Reads a count. One that is 0, or none at all, does not take back what was told before: some gateways say it twice.
+fn count<'de, A: MapAccess<'de>>(slot: &mut u64, value: Member<'_, A>) -> Result<(), A::Error> {
+    if let Some(count) = value.number()?.known().filter(|&count| count > 0) {
+        *slot = count;
+    }
+    Ok(())
 }
 
 impl Usage {
     /// Tokens of the prompt that were found in the service's cache.
     #[must_use]
     pub fn cached_tokens(&self) -> u64 {
-        self.prompt_tokens_details.cached_tokens
+        self.details.cached_tokens
     }
 
     /// Tokens of hidden reasoning, which are part of the answer's.
     #[must_use]
     pub fn reasoning_tokens(&self) -> u64 {
-        self.completion_tokens_details.reasoning_tokens
+        self.details.reasoning_tokens
+    }
+
+    /// Reads a reply's `usage`; none where it cannot be read, which is no reason to lose the answer.
+    pub(crate) fn read(usage: &RawValue) -> Option<Self> {
+        serde_json::from_str(usage.get()).ok()
     }
 
     /// The last usage in the end of a reply of any operation, be it cut off at its beginning or an event stream.
@@ -56,42 +92,14 @@ impl Usage {
         const KEY: &[u8] = br#""usage""#;
         while let Some(at) = json.windows(KEY.len()).rposition(|bytes| bytes == KEY) {
             let value = json[at + KEY.len()..].trim_ascii_start().strip_prefix(b":");
-            if let Some(usage) = value.and_then(AnyUsage::read) {
+            // Whatever stands behind it.
+            let read = value.and_then(|json| serde_json::Deserializer::from_slice(json).into_iter().next());
+            if let Some(Ok(usage)) = read {
                 return Some(usage);
             }
             json = &json[..at];
         }
         None
-    }
-}
-
-/// A usage in the words of chats, completions and embeddings, or of responses.
-#[derive(Deserialize)]
-struct AnyUsage {
-    #[serde(default, deserialize_with = "count")]
-    input_tokens: u64,
-    #[serde(default, deserialize_with = "count")]
-    output_tokens: u64,
-    #[serde(flatten)]
-    usage: Usage,
-}
-
-impl AnyUsage {
-    /// Reads the object that `json` begins with, whatever stands behind it.
-    fn read(json: &[u8]) -> Option<Usage> {
-        let mut values = serde_json::Deserializer::from_slice(json).into_iter::<AnyUsage>();
-        let AnyUsage {
-            input_tokens,
-            output_tokens,
-            mut usage,
-        } = values.next()?.ok()?;
-        if usage.prompt_tokens == 0 {
-            usage.prompt_tokens = input_tokens;
-        }
-        if usage.completion_tokens == 0 {
-            usage.completion_tokens = output_tokens;
-        }
-        Some(usage)
     }
 }
 

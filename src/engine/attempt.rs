@@ -280,14 +280,14 @@ fn chat_whole(
     withheld: Withheld<'_>,
 ) -> Result<Attempted, Fault> {
     let bytes = reply.read_to_vec(MAX_BODY)?;
-    let completion = match ChatCompletion::parse(&bytes) {
+    let mut completion = match ChatCompletion::read(bytes) {
         Ok(completion) => completion,
-        Err(bad) => return Ok(no_answer(reply, &bytes, lease.operation(), &bad, withheld)),
+        Err((bytes, bad)) => return Ok(no_answer(reply, &bytes, lease.operation(), &bad, withheld)),
     };
     // The service may answer whole although a stream was asked for: its reader gets it in one piece.
     if job.request.has_sink() {
         for delta in completion.to_deltas() {
-            if let Some(ended) = hand_out(shared, job, delta, || completion.clone()) {
+            if let Some(ended) = hand_out(shared, job, delta, || std::mem::take(&mut completion)) {
                 return Ok(ended);
             }
         }

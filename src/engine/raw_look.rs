@@ -1,11 +1,13 @@
 //! What an event of a raw stream is, before any content has come.
 
-use serde::Deserialize;
-use serde_json::Value;
+use std::borrow::Cow;
+
+use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use crate::api::ErrorObject;
 use crate::api::assembler::says_something;
+use crate::api::lenient::{Budget, Member, Object, read_object};
 
 /// What an event is to a stream that has brought no content yet.
 #[derive(Debug, PartialEq)]
@@ -18,80 +20,128 @@ pub(crate) enum RawLook {
     /// Content, or something that is not known: from here on the stream belongs to its reader.
     Content,
 }
-
-/// The members by which events of all operations are told apart.
-#[derive(Deserialize)]
-struct Frame {
-    #[serde(default)]
-    r#type: Option<String>,
-    #[serde(default)]
-    error: Value,
-    #[serde(default)]
-    response: Value,
-    #[serde(default)]
-    choices: Option<Vec<Value>>,
-    #[serde(default)]
-    item: Value,
-}
+/// Most bytes that the choices of an event may take that is looked at.
+const MAX_MADE: usize = 1024 * 1024;
 
 impl RawLook {
     /// Looks at an event's name and data.
     pub(crate) fn at(name: &str, data: &str) -> Self {
-        let Ok(frame) = serde_json::from_str::<Frame>(data) else {
-            return RawLook::Content;
+        let budget = Budget::new(MAX_MADE);
+        let mut event = Event {
+            budget: &budget,
+            kind: None,
+            error: None,
+            response: Failure::default(),
+            choices: None,
+            item: Item::default(),
         };
-        let kind = frame.r#type.as_deref().unwrap_or(name);
-        let error = [&frame.error, &frame.response["error"]]
-            .into_iter()
-            .find(|error| is_error(error));
-        match (kind, error) {
-            (_, Some(error)) => RawLook::Failed(read(error)),
+        if read_object(data, &mut event).is_err() {
+            return RawLook::Content;
+        }
+        let kind = event.kind.as_deref().unwrap_or(name);
+        let error = [event.error, event.response.error].into_iter().flatten();
+        match (kind, error.filter_map(ErrorObject::read).next()) {
+            (_, Some(error)) => RawLook::Failed(error),
             // The error itself, not wrapped.
-            ("error", None) => RawLook::Failed(serde_json::from_str(data).map(read_raw).unwrap_or_default()),
+            ("error", None) => RawLook::Failed(ErrorObject::of_event(data)),
             ("response.failed", None) => RawLook::Failed(ErrorObject::default()),
             ("response.created" | "response.queued" | "response.in_progress", _) => RawLook::Preamble,
             ("response.content_part.added" | "response.reasoning_summary_part.added", _) => RawLook::Preamble,
-            ("response.output_item.added", _) if is_empty_item(&frame.item) => RawLook::Preamble,
+            // Empty still; a call of a tool is not.
+            ("response.output_item.added", _) if matches!(event.item.kind.as_deref(), Some("message" | "reasoning")) => {
+                RawLook::Preamble
+            }
             ("keepalive" | "ping", _) => RawLook::Preamble,
-            _ => match &frame.choices {
+            _ => match &event.choices {
                 // Azure's first frame has no choices, the second one only a role.
-                Some(choices) if choices.iter().all(is_blank) => RawLook::Preamble,
+                Some(choices) if !choices.iter().any(|choice| choice.says_something) => RawLook::Preamble,
                 _ => RawLook::Content,
             },
         }
     }
 }
 
-fn is_error(error: &Value) -> bool {
-    match error {
-        Value::Object(members) => !members.is_empty(),
-        Value::String(text) => !text.is_empty(),
-        _ => false,
+/// The members by which events of all operations are told apart.
+struct Event<'a> {
+    budget: &'a Budget,
+    kind: Option<Cow<'a, str>>,
+    error: Option<&'a RawValue>,
+    response: Failure<'a>,
+    choices: Option<Vec<Choice>>,
+    item: Item<'a>,
+}
+
+#[derive(Default)]
+struct Item<'a> {
+    kind: Option<Cow<'a, str>>,
+}
+
+#[derive(Default)]
+struct Failure<'a> {
+    error: Option<&'a RawValue>,
+}
+
+/// Whether a choice says anything but who speaks.
+#[derive(Default)]
+struct Choice {
+    says_something: bool,
+}
+
+struct Delta<'c>(&'c mut Choice);
+
+impl<'a> Object<'a> for Event<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: &str, value: Member<'_, A>) -> Result<(), A::Error> {
+        match key {
+            "type" => self.kind = value.word()?,
+            "error" => self.error = value.raw_unless_null()?,
+            "response" => drop(value.any_object(&mut self.response)?),
+            "choices" => self.choices = value.objects(self.budget, Choice::default)?,
+            "item" => drop(value.any_object(&mut self.item)?),
+            _ => value.skip()?,
+        }
+        Ok(())
     }
 }
 
-fn read(error: &Value) -> ErrorObject {
-    serde_json::value::to_raw_value(error)
-        .map(|raw| read_raw(&raw))
-        .unwrap_or_default()
+impl<'a> Object<'a> for Failure<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: &str, value: Member<'_, A>) -> Result<(), A::Error> {
+        match key {
+            "error" => self.error = value.raw_unless_null()?,
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
 }
 
-fn read_raw(error: &RawValue) -> ErrorObject {
-    ErrorObject::read(error).unwrap_or_default()
+impl<'a> Object<'a> for Item<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: &str, value: Member<'_, A>) -> Result<(), A::Error> {
+        match key {
+            "type" => self.kind = value.word()?,
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
 }
 
-/// Whether a choice says nothing but who speaks.
-fn is_blank(choice: &Value) -> bool {
-    let delta = choice["delta"].as_object();
-    let says = |(name, value): (&String, &Value)| name != "role" && says_something(value);
-    !(delta.is_some_and(|delta| delta.iter().any(says))
-        || says_something(&choice["text"])
-        || says_something(&choice["finish_reason"]))
+impl<'a> Object<'a> for Choice {
+    fn member<A: MapAccess<'a>>(&mut self, key: &str, value: Member<'_, A>) -> Result<(), A::Error> {
+        match key {
+            "delta" => drop(value.any_object(&mut Delta(self))?),
+            "text" | "finish_reason" => self.says_something |= says_something(value.raw()?),
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
 }
 
-/// Whether what begins is empty still; a call of a tool is not.
-fn is_empty_item(item: &Value) -> bool {
-    matches!(item["type"].as_str(), Some("message" | "reasoning"))
+impl<'a> Object<'a> for Delta<'_> {
+    fn member<A: MapAccess<'a>>(&mut self, key: &str, value: Member<'_, A>) -> Result<(), A::Error> {
+        match key {
+            "role" => value.skip()?,
+            _ => self.0.says_something |= says_something(value.raw()?),
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

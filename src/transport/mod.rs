@@ -31,7 +31,9 @@ pub(crate) mod wire;
 
 /// Most bytes of a (decompressed) body that are read into memory: 64 MiB.
 ///
-/// The largest replies seen are embeddings: 2,048 inputs × 3,072 numbers as text are about 70 % of it.
+/// The largest replies seen are embeddings: 2,048 inputs × 3,072 numbers as text are about 70 % of it. While a reply is
+/// read, itself and all that is made of it take at most four times as much, whatever it holds; while a stream is read, six
+/// times.
 pub const MAX_BODY: usize = 64 * 1024 * 1024;
 
 /// Longest time for the body of a reply that is no success, from its head on: what the head says is worth more than
@@ -44,6 +46,12 @@ const MOST_DRAINED: u64 = 64 * 1024;
 
 /// Most memory that is set aside because a reply announces its length; beyond it memory grows with what arrives.
 const TRUSTED_LENGTH: usize = 1024 * 1024;
+
+/// Least room that is set aside for a body whose length is not known.
+const LEAST_ROOM: usize = 4 * 1024;
+
+/// Bytes by which it is found out whether anything comes behind what there is room for.
+const PROBE: u64 = 32;
 
 /// Sends requests to endpoints, blocking the calling thread.
 ///
@@ -135,13 +143,28 @@ impl Reply {
             .get("content-length")
             .and_then(|length| length.parse().ok());
         let mut bytes = Vec::with_capacity(announced.unwrap_or(0).min(limit).min(TRUSTED_LENGTH));
-        let mut source = (&mut self.body).take(limit as u64 + 1);
-        source.read_to_end(&mut bytes).map_err(|error| Body::fault(&error))?;
-        if bytes.len() > limit {
-            let message = format!("the body is larger than {limit} bytes");
-            return Err(Fault::new(FaultKind::TooLarge, Phase::HeadReceived, message));
+        loop {
+            let room = bytes.capacity() - bytes.len();
+            let mut source = (&mut self.body).take(room as u64);
+            source.read_to_end(&mut bytes).map_err(|error| Body::fault(&error))?;
+            if bytes.len() < bytes.capacity() {
+                return Ok(bytes);
+            }
+            // Nearly always all of it has come, and there is no need for more room.
+            let mut more = Vec::new();
+            let mut source = (&mut self.body).take(PROBE);
+            source.read_to_end(&mut more).map_err(|error| Body::fault(&error))?;
+            if more.is_empty() {
+                return Ok(bytes);
+            }
+            if bytes.len() + more.len() > limit {
+                let message = format!("the body is larger than {limit} bytes");
+                return Err(Fault::new(FaultKind::TooLarge, Phase::HeadReceived, message));
+            }
+            // Doubled, but never beyond the limit.
+            bytes.reserve_exact(bytes.len().max(LEAST_ROOM).min(limit - bytes.len()));
+            bytes.append(&mut more);
         }
-        Ok(bytes)
     }
 }
 
@@ -276,6 +299,29 @@ mod tests {
             reply(std::io::repeat(0)).read_to_vec(100).unwrap_err().kind,
             FaultKind::TooLarge
         );
+    }
+
+    #[test]
+    fn the_room_of_a_body_is_neither_spare_nor_beyond_the_limit() {
+        for (announced, length, limit, room) in [
+            (Some("5"), 5, 100, 5),
+            (Some("5"), 4, 100, 5),
+            (None, 5, 100, 100),
+            (None, LEAST_ROOM + 1, 100_000, 2 * LEAST_ROOM),
+            (None, 99_999, 100_000, 100_000),
+            (None, 100_000, 100_000, 100_000),
+        ] {
+            let mut reply = reply(std::io::repeat(7).take(length as u64));
+            if let Some(announced) = announced {
+                reply.headers.insert("content-length", announced).unwrap();
+            }
+            let bytes = reply.read_to_vec(limit).unwrap();
+            assert_eq!(
+                (bytes.len(), bytes.capacity()),
+                (length, room),
+                "{announced:?} {length}"
+            );
+        }
     }
 
     #[test]

@@ -1,74 +1,109 @@
-//! A choice of an answer that is still coming.
+//! A choice of an answer that is still coming, or that has come whole.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::frame::{FrameChoice, FrameToolCall};
-use super::logprobs::Logprobs;
-use super::whole::{WholeCall, WholeChoice, WholeCustom, WholeFunction, WholeMessage};
-use crate::api::json::Text;
-use crate::api::{Delta, FinishReason, Role, ToolCallDelta};
+use super::frame::{FrameCall, FrameChoice, FrameLogprobs, FrameToolCall};
+use super::items::Items;
+use super::keeping::Keeping;
+use super::parts::Part;
+use super::write::CALL;
+use crate::api::lenient::{OverBudget, Said};
+use crate::api::{
+    ChatMessage, Choice, Content, CustomCall, Delta, FinishReason, FunctionCall, Role, ToolCall, ToolCallDelta,
+};
+
+/// Counts for each frame of a choice, so that no stream is endless. Real answers stay far below the limit.
+const FRAME: usize = 32;
 
 /// A choice so far.
 #[derive(Debug, Default)]
-pub(super) struct Draft {
-    role: Option<Role>,
+pub(crate) struct Draft {
+    pub(super) role: Option<Role>,
     role_told: bool,
-    content: Option<String>,
-    refusal: Option<String>,
-    tool_calls: BTreeMap<u32, CallDraft>,
+    pub(super) content: Option<String>,
+    /// Parts of the content that are no text.
+    pub(super) parts: Items,
+    pub(super) refusal: Option<String>,
+    pub(super) tool_calls: BTreeMap<u32, CallDraft>,
     last_call: u32,
-    extra: Map<String, Value>,
-    finish: Option<FinishReason>,
-    filter: Option<Box<RawValue>>,
-    logprobs: Option<Logprobs>,
+    pub(super) extra: Map<String, Value>,
+    /// Names the sound of a reply whose JSON is at hand.
+    audio: Option<String>,
+    pub(super) finish: Option<FinishReason>,
+    pub(super) filter: Option<Box<RawValue>>,
+    pub(super) logprobs: Option<Logprobs>,
 }
 
 /// A tool call so far.
 #[derive(Debug, Default)]
-struct CallDraft {
-    id: String,
-    kind: String,
-    name: String,
-    arguments: String,
-    is_custom: bool,
+pub(super) struct CallDraft {
+    pub(super) id: String,
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) arguments: String,
+    pub(super) is_function: bool,
+    pub(super) is_custom: bool,
+    pub(super) extra: Map<String, Value>,
+}
+
+/// Log probabilities so far.
+#[derive(Debug, Default)]
+pub(super) struct Logprobs {
+    pub(super) content: Option<Items>,
+    pub(super) refusal: Option<Items>,
 }
 
 impl Draft {
-    /// Adds what a frame brings. Returns what of it is new to a reader, unless nothing is; its `raw` is left empty.
-    pub(super) fn add(&mut self, choice: FrameChoice<'_>) -> Option<Delta> {
-        let delta = choice.delta.unwrap_or_default();
-        let finish = choice.finish_reason.filter(|reason| !reason.0.is_empty());
-        let finish = finish.map(|reason| FinishReason::from(&*reason.0));
-        self.note_filter(choice.content_filter_results, finish.as_ref());
-        self.note_finish(finish.as_ref());
-        if let Some(logprobs) = choice.logprobs {
-            self.logprobs.get_or_insert_default().add(logprobs);
-        }
-        if let Some(role) = delta.role.filter(|_| self.role.is_none()) {
-            self.role = Some(Role::from(&*role.0));
-        }
-        let has_extra = delta.extra.values().any(says_something);
-        for (key, value) in delta.extra {
-            merge(self.extra.entry(key).or_insert(Value::Null), value);
-        }
-        let content = append(&mut self.content, delta.content);
-        let refusal = append(&mut self.refusal, delta.refusal);
-        let tool_calls: Vec<_> = delta.tool_calls.into_iter().map(|call| self.add_call(call)).collect();
-
-        let is_new = content.is_some() || refusal.is_some() || !tool_calls.is_empty() || has_extra || finish.is_some();
-        is_new.then(|| Delta {
-            choice: choice.index,
-            role: self.tell_role(),
-            content,
-            refusal,
-            tool_calls,
-            finish_reason: finish,
+    /// Adds what a frame brings. Returns what of it is new to a reader, unless nothing is; its `raw` is left empty, and
+    /// its texts are, where there is no reader.
+    pub(super) fn add(&mut self, choice: FrameChoice<'_>, keeping: Keeping<'_>) -> Result<Option<Delta>, OverBudget> {
+        keeping.budget.take(FRAME)?;
+        let mut delta = Delta {
+            choice: choice.index.unwrap_or(0),
+            role: None,
+            content: None,
+            refusal: None,
+            tool_calls: Vec::new(),
+            finish_reason: choice.finish_reason.map(|reason| FinishReason::from(&*reason)),
             raw: Arc::default(),
-        })
+        };
+        self.note_filter(choice.content_filter_results, delta.finish_reason.as_ref(), keeping)?;
+        self.note_finish(delta.finish_reason.as_ref(), keeping)?;
+        self.add_logprobs(choice.logprobs, keeping)?;
+        let mut is_new = delta.finish_reason.is_some();
+        if let Some(said) = choice.said {
+            if let Some(role) = said.role.filter(|_| self.role.is_none()) {
+                keeping.keep(role.len())?;
+                self.role = Some(Role::from(&*role));
+            }
+            is_new |= keeping.merge(&mut self.extra, said.extra)?;
+            if let Some(id) = said.audio {
+                keeping.keep(id.len())?;
+                self.audio = Some(id.into_owned());
+            }
+            is_new |= self.add_content(said.content, &mut delta, keeping)?;
+            if let Some(text) = said.refusal {
+                is_new |= add_text(&mut self.refusal, text, &mut delta.refusal, keeping)?;
+            }
+            for call in said.tool_calls {
+                is_new = true;
+                let told = self.add_call(call, keeping)?;
+                if keeping.tells {
+                    keeping.budget.take_element::<ToolCallDelta>(delta.tool_calls.len())?;
+                    delta.tool_calls.push(told);
+                }
+            }
+        }
+        if !is_new {
+            return Ok(None);
+        }
+        delta.role = self.tell_role();
+        Ok(Some(delta))
     }
 
     /// Whether it has its finish reason.
@@ -77,19 +112,27 @@ impl Draft {
     }
 
     /// The verdict of the filter outlasts any other reason: late frames bring it after `stop`.
-    fn note_finish(&mut self, finish: Option<&FinishReason>) {
+    fn note_finish(&mut self, finish: Option<&FinishReason>, keeping: Keeping<'_>) -> Result<(), OverBudget> {
         if let Some(finish) = finish.filter(|_| self.finish != Some(FinishReason::ContentFilter)) {
+            keeping.keep(finish.as_str().len())?;
             self.finish = Some(finish.clone());
         }
+        Ok(())
     }
 
     /// Keeps the latest results that say anything; those that came with the filter's verdict stay.
-    fn note_filter(&mut self, results: Option<&RawValue>, finish: Option<&FinishReason>) {
+    fn note_filter(
+        &mut self,
+        results: Option<&RawValue>,
+        finish: Option<&FinishReason>,
+        keeping: Keeping<'_>,
+    ) -> Result<(), OverBudget> {
         let verdict = finish == Some(&FinishReason::ContentFilter);
         let settled = self.finish == Some(FinishReason::ContentFilter);
         if let Some(results) = results.filter(|results| results.get() != "{}" && (verdict || !settled)) {
-            self.filter = Some(results.to_owned());
+            keeping.latest(&mut self.filter, results)?;
         }
+        Ok(())
     }
 
     /// Who speaks, the first time that it is asked.
@@ -98,110 +141,151 @@ impl Draft {
         first.then(|| self.role.clone().unwrap_or(Role::Assistant))
     }
 
-    /// Adds a piece of a tool call and returns it.
-    fn add_call(&mut self, piece: FrameToolCall<'_>) -> ToolCallDelta {
-        let index = piece.index.unwrap_or_else(|| self.guess_call(piece.id.as_ref()));
-        self.last_call = index;
-        let call = self.tool_calls.entry(index).or_default();
-        call.is_custom |= piece.custom.is_some();
-        take_first(&mut call.kind, piece.kind);
-        let id = take_first(&mut call.id, piece.id);
-        let (name, arguments) = match piece.function.or(piece.custom) {
-            Some(part) => (part.name, part.arguments),
-            None => (None, None),
+    fn add_logprobs(&mut self, more: FrameLogprobs<'_>, keeping: Keeping<'_>) -> Result<(), OverBudget> {
+        let (content, refusal) = (more.content.and_then(items), more.refusal.and_then(items));
+        if content.is_none() && refusal.is_none() {
+            return Ok(());
+        }
+        let lists = self.logprobs.get_or_insert_default();
+        for (list, more) in [(&mut lists.content, content), (&mut lists.refusal, refusal)] {
+            if let Some(more) = more {
+                keeping.extend(list.get_or_insert_default(), more)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds content, or a piece of it. True where it brings anything.
+    fn add_content(&mut self, content: Said<'_>, delta: &mut Delta, keeping: Keeping<'_>) -> Result<bool, OverBudget> {
+        let parts = match content {
+            Said::Nothing => return Ok(false),
+            Said::Text(text) => return add_text(&mut self.content, text, &mut delta.content, keeping),
+            Said::Parts(parts) => parts,
         };
-        let name = take_first(&mut call.name, name);
-        let arguments = arguments.map(|text| text.0.into_owned()).unwrap_or_default();
-        call.arguments.push_str(&arguments);
-        ToolCallDelta {
+        let mut is_new = false;
+        for part in parts {
+            is_new |= match Part::read(part, keeping.budget) {
+                Part::Text(text) => add_text(&mut self.content, text, &mut delta.content, keeping)?,
+                Part::Refusal(text) => add_text(&mut self.refusal, text, &mut delta.refusal, keeping)?,
+                Part::Other(part) => {
+                    // Of a whole reply it stands in its own JSON.
+                    if keeping.writes {
+                        keeping.extend(&mut self.parts, part.get())?;
+                    }
+                    true
+                }
+            };
+        }
+        Ok(is_new)
+    }
+
+    /// Adds a piece of a tool call and returns it.
+    fn add_call(&mut self, piece: FrameToolCall<'_>, keeping: Keeping<'_>) -> Result<ToolCallDelta, OverBudget> {
+        let index = piece.index.unwrap_or_else(|| self.guess_call(piece.id.as_deref()));
+        self.last_call = index;
+        if !self.tool_calls.contains_key(&index) {
+            keeping.budget.take_entry::<u32, CallDraft>(self.tool_calls.len())?;
+            keeping.written(CALL)?;
+        }
+        let call = self.tool_calls.entry(index).or_default();
+        call.is_function |= piece.function.is_some();
+        call.is_custom |= piece.custom.is_some();
+        keeping.take_first(&mut call.kind, piece.kind)?;
+        let id = keeping.take_first(&mut call.id, piece.id)?;
+        let FrameCall { name, arguments } = piece.function.or(piece.custom).unwrap_or_default();
+        let name = keeping.take_first(&mut call.name, name)?;
+        let arguments = match arguments {
+            None => String::new(),
+            Some(text) => keeping.append(&mut call.arguments, text)?,
+        };
+        keeping.merge(&mut call.extra, piece.extra)?;
+        Ok(ToolCallDelta {
             index,
             id,
             name,
             arguments,
-        }
+        })
     }
 
     /// The index of a piece that names none, as some gateways send: a new id begins a new call.
-    fn guess_call(&self, id: Option<&Text<'_>>) -> u32 {
+    fn guess_call(&self, id: Option<&str>) -> u32 {
         let last = self.tool_calls.get(&self.last_call);
         match (last, id) {
-            (Some(call), Some(id)) if !id.0.is_empty() && call.id != id.0 => self.last_call.saturating_add(1),
+            (Some(call), Some(id)) if call.id != id => self.last_call.saturating_add(1),
             _ => self.last_call,
         }
     }
 
-    pub(super) fn to_wire(&self, index: u32) -> WholeChoice<'_> {
-        let tool_calls: Vec<_> = self.tool_calls.values().map(CallDraft::to_wire).collect();
-        WholeChoice {
+    /// The choice, with what of its message may be sent back.
+    pub(super) fn into_choice(mut self, index: u32) -> Choice {
+        let mut extra = Map::new();
+        if let Some(call) = self.extra.remove("function_call").filter(|call| !call.is_null()) {
+            extra.insert("function_call".to_owned(), call);
+        }
+        // A reply's audio holds the sound; a request names it by its id.
+        let audio = self.extra.get_mut("audio").and_then(|audio| audio.get_mut("id"));
+        if let Some(id) = self.audio.map(Value::String).or_else(|| audio.map(Value::take)) {
+            extra.insert("audio".to_owned(), json!({ "id": id }));
+        }
+        Choice {
             index,
-            message: WholeMessage {
-                role: self.role.as_ref().unwrap_or(&Role::Assistant),
-                content: self.content.as_deref(),
-                refusal: self.refusal.as_deref(),
-                tool_calls,
-                extra: &self.extra,
+            message: ChatMessage {
+                role: self.role.unwrap_or(Role::Assistant),
+                content: self.content.map(Content::Text),
+                name: None,
+                refusal: self.refusal,
+                tool_calls: self.tool_calls.into_values().map(CallDraft::into_call).collect(),
+                tool_call_id: None,
+                extra,
             },
-            finish_reason: self.finish.as_ref(),
-            logprobs: self.logprobs.as_ref(),
-            content_filter_results: self.filter.as_deref(),
+            finish_reason: self.finish,
         }
     }
 }
 
 impl CallDraft {
-    fn to_wire(&self) -> WholeCall<'_> {
-        let kind = match (self.kind.is_empty(), self.is_custom) {
+    pub(super) fn kind(&self) -> &str {
+        match (self.kind.is_empty(), self.is_custom) {
             (false, _) => &self.kind,
             (true, false) => "function",
             (true, true) => "custom",
+        }
+    }
+
+    fn into_call(self) -> ToolCall {
+        let kind = self.kind().to_owned();
+        let (name, text) = (self.name, self.arguments);
+        let (function, custom) = match (self.is_function, self.is_custom) {
+            (_, true) => (None, Some(CustomCall { name, input: text })),
+            (true, false) => (Some(FunctionCall { name, arguments: text }), None),
+            (false, false) => (None, None),
         };
-        let (name, text) = (&*self.name, &*self.arguments);
-        WholeCall {
-            id: &self.id,
+        ToolCall {
+            id: self.id,
             kind,
-            function: (!self.is_custom).then_some(WholeFunction { name, arguments: text }),
-            custom: self.is_custom.then_some(WholeCustom { name, input: text }),
+            function,
+            custom,
+            extra: self.extra,
         }
     }
 }
 
-/// Appends a piece of text and returns it, unless it is empty. An empty one still turns "none" into "empty".
-fn append(slot: &mut Option<String>, piece: Option<Text<'_>>) -> Option<String> {
-    let piece = piece?.0;
-    slot.get_or_insert_default().push_str(&piece);
-    (!piece.is_empty()).then(|| piece.into_owned())
-}
-
-/// Fills an empty slot, and returns what it was filled with. Some services repeat ids and names in every piece.
-fn take_first(slot: &mut String, text: Option<Text<'_>>) -> Option<String> {
-    let text = text.filter(|text| slot.is_empty() && !text.0.is_empty())?.0;
-    slot.push_str(&text);
-    Some(text.into_owned())
-}
-
-/// Whether a field that is not known may be part of the answer. Flags and numbers are not: a frame that brings only
-/// them must not count as content, after which nothing could be tried again.
-pub(crate) fn says_something(value: &Value) -> bool {
-    match value {
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(members) => !members.is_empty(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+/// Appends a piece of text, which says something unless it is empty. An empty one still turns "none" into "empty".
+fn add_text(
+    slot: &mut Option<String>,
+    piece: Cow<'_, str>,
+    told: &mut Option<String>,
+    keeping: Keeping<'_>,
+) -> Result<bool, OverBudget> {
+    let is_new = !piece.is_empty();
+    let text = keeping.append(slot.get_or_insert_default(), piece)?;
+    if !text.is_empty() {
+        told.get_or_insert_default().push_str(&text);
     }
+    Ok(is_new)
 }
 
-/// Joins a piece of a field that is not known to what is there, as the official SDKs do: texts and lists are
-/// appended, objects joined member by member, anything else replaced.
-fn merge(slot: &mut Value, piece: Value) {
-    match (slot, piece) {
-        (_, Value::Null) => {}
-        (Value::String(text), Value::String(more)) => text.push_str(&more),
-        (Value::Array(items), Value::Array(more)) => items.extend(more),
-        (Value::Object(members), Value::Object(more)) => {
-            for (key, value) in more {
-                merge(members.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (slot, piece) => *slot = piece,
-    }
+/// What stands in the brackets of a list; none of what is no list.
+fn items(list: &RawValue) -> Option<&str> {
+    list.get().strip_prefix('[')?.strip_suffix(']').map(str::trim_ascii)
 }

@@ -1,143 +1,370 @@
-//! One frame of a chat stream, as it stands on the wire; texts are borrowed from it.
+//! One frame of a chat stream, as it stands on the wire, or a whole reply, which differs from a frame by what its choices
+//! bring: a `message`, and not the next piece of one. Texts are borrowed from it.
 
-use serde::Deserialize;
+use std::borrow::Cow;
+
+use serde::de::{self, MapAccess};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
-use crate::api::json::{Text, count, index, null_as_default};
+use crate::api::Usage;
+use crate::api::lenient::{Budget, Member, Number, Object, Said, read_object};
 
-#[derive(Deserialize)]
+/// A frame, or a whole reply.
+#[derive(Debug)]
 pub(super) struct Frame<'a> {
-    #[serde(borrow)]
-    pub(super) id: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) model: Option<Text<'a>>,
-    #[serde(default, deserialize_with = "count")]
+    /// As it was received.
+    pub(super) json: &'a str,
+    reading: Reading<'a>,
+    pub(super) id: Option<Cow<'a, str>>,
+    pub(super) model: Option<Cow<'a, str>>,
     pub(super) created: u64,
-    #[serde(borrow)]
-    pub(super) system_fingerprint: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) service_tier: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "null_as_default")]
-    pub(super) choices: Vec<FrameChoice<'a>>,
-    #[serde(borrow)]
+    pub(super) system_fingerprint: Option<Cow<'a, str>>,
+    pub(super) service_tier: Option<Cow<'a, str>>,
+    /// None where there is no such list.
+    pub(super) choices: Option<Vec<FrameChoice<'a>>>,
+    /// What the usage tells, and how it does, in a frame of a stream.
+    pub(super) used: Option<Usage>,
     pub(super) usage: Option<&'a RawValue>,
-    #[serde(borrow)]
     pub(super) error: Option<&'a RawValue>,
-    /// Older versions call it `prompt_annotations`.
-    #[serde(borrow, alias = "prompt_annotations")]
     pub(super) prompt_filter_results: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug)]
 pub(super) struct FrameChoice<'a> {
-    #[serde(default, deserialize_with = "index")]
-    pub(super) index: u32,
-    /// Absent in the frames of the asynchronous filter.
-    #[serde(borrow)]
-    pub(super) delta: Option<FrameDelta<'a>>,
-    #[serde(borrow)]
-    pub(super) finish_reason: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) content_filter_results: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) logprobs: Option<FrameLogprobs<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-pub(super) struct FrameDelta<'a> {
-    #[serde(borrow)]
-    pub(super) role: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) content: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) refusal: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "null_as_default")]
-    pub(super) tool_calls: Vec<FrameToolCall<'a>>,
-    /// The deprecated `function_call`, reasoning text of other services, `audio`, …
-    #[serde(flatten)]
-    pub(super) extra: Map<String, Value>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct FrameToolCall<'a> {
+    reading: Reading<'a>,
     pub(super) index: Option<u32>,
-    #[serde(borrow)]
-    pub(super) id: Option<Text<'a>>,
-    #[serde(rename = "type", borrow)]
-    pub(super) kind: Option<Text<'a>>,
-    #[serde(borrow)]
+    /// Absent in the frames of the asynchronous filter.
+    pub(super) said: Option<FrameMessage<'a>>,
+    pub(super) finish_reason: Option<Cow<'a, str>>,
+    pub(super) content_filter_results: Option<&'a RawValue>,
+    pub(super) logprobs: FrameLogprobs<'a>,
+}
+
+/// A message, or the next piece of one.
+#[derive(Debug)]
+pub(super) struct FrameMessage<'a> {
+    reading: Reading<'a>,
+    pub(super) role: Option<Cow<'a, str>>,
+    pub(super) content: Said<'a>,
+    pub(super) refusal: Option<Cow<'a, str>>,
+    pub(super) tool_calls: Vec<FrameToolCall<'a>>,
+    /// Its audio's id, of a whole reply.
+    pub(super) audio: Option<Cow<'a, str>>,
+    pub(super) extra: Extra<'a>,
+}
+
+#[derive(Debug)]
+pub(super) struct FrameToolCall<'a> {
+    reading: Reading<'a>,
+    pub(super) index: Option<u32>,
+    pub(super) id: Option<Cow<'a, str>>,
+    pub(super) kind: Option<Cow<'a, str>>,
     pub(super) function: Option<FrameCall<'a>>,
-    #[serde(borrow)]
     pub(super) custom: Option<FrameCall<'a>>,
+    pub(super) extra: Extra<'a>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct FrameCall<'a> {
-    #[serde(borrow)]
-    pub(super) name: Option<Text<'a>>,
+    pub(super) name: Option<Cow<'a, str>>,
     /// A custom tool calls it `input`.
-    #[serde(borrow, alias = "input")]
-    pub(super) arguments: Option<Text<'a>>,
+    pub(super) arguments: Option<Cow<'a, str>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default)]
+struct FrameAudio<'a> {
+    id: Option<Cow<'a, str>>,
+}
+
+/// Lists of log probabilities, as they stand in the frame.
+#[derive(Debug, Default)]
 pub(super) struct FrameLogprobs<'a> {
-    #[serde(borrow)]
-    pub(super) content: Option<Vec<&'a RawValue>>,
-    #[serde(borrow)]
-    pub(super) refusal: Option<Vec<&'a RawValue>>,
+    pub(super) content: Option<&'a RawValue>,
+    pub(super) refusal: Option<&'a RawValue>,
 }
 
-/// What a choice, a tool call or a part of an unknown field counts for beside its texts, so that empty ones are
-/// bounded too.
-const ENTRY: usize = 128;
+/// Members that are not known.
+pub(super) type Extra<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 
-impl FrameChoice<'_> {
-    /// About how many bytes are kept of it. Counted for each frame, even if a choice's own entry is made only once:
-    /// real answers stay far below the limit either way.
-    pub(super) fn weight(&self) -> usize {
-        let list =
-            |list: &Option<Vec<&RawValue>>| -> usize { list.iter().flatten().map(|item| item.get().len()).sum() };
-        let logprobs = self.logprobs.as_ref();
-        self.delta.as_ref().map_or(0, FrameDelta::weight)
-            + logprobs.map_or(0, |logprobs| list(&logprobs.content) + list(&logprobs.refusal))
-            + ENTRY
+/// How a frame is read.
+#[derive(Clone, Copy, Debug)]
+struct Reading<'a> {
+    budget: &'a Budget,
+    form: Form,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// Of a stream, whose JSON is put together from what is read here.
+    Piece,
+    /// What nobody asks for stays in the reply's own JSON.
+    Whole,
+}
+
+impl<'a> Frame<'a> {
+    /// Reads a frame of a stream. What it holds is taken from `budget`; texts that are borrowed weigh nothing.
+    pub(super) fn piece(json: &'a str, budget: &'a Budget) -> Result<Self, serde_json::Error> {
+        Self::read(
+            json,
+            Reading {
+                budget,
+                form: Form::Piece,
+            },
+        )
     }
-}
 
-impl FrameDelta<'_> {
-    fn weight(&self) -> usize {
-        let extra = self.extra.iter().map(|(key, value)| key.len() + tree_weight(value));
-        length(&self.content)
-            + length(&self.refusal)
-            + self.tool_calls.iter().map(FrameToolCall::weight).sum::<usize>()
-            + extra.sum::<usize>()
+    /// Reads a whole reply, likewise.
+    pub(super) fn whole(json: &'a str, budget: &'a Budget) -> Result<Self, serde_json::Error> {
+        Self::read(
+            json,
+            Reading {
+                budget,
+                form: Form::Whole,
+            },
+        )
     }
-}
 
-impl FrameToolCall<'_> {
-    fn weight(&self) -> usize {
-        let part = self.function.as_ref().or(self.custom.as_ref());
-        ENTRY + length(&self.id) + part.map_or(0, |part| length(&part.name) + length(&part.arguments))
-    }
-}
-
-fn length(text: &Option<Text<'_>>) -> usize {
-    text.as_ref().map_or(0, |text| text.0.len())
-}
-
-fn tree_weight(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len(),
-        Value::Array(items) => ENTRY + items.iter().map(tree_weight).sum::<usize>(),
-        Value::Object(members) => {
-            ENTRY
-                + members
-                    .iter()
-                    .map(|(key, value)| key.len() + tree_weight(value))
-                    .sum::<usize>()
+    fn read(json: &'a str, reading: Reading<'a>) -> Result<Self, serde_json::Error> {
+        let mut frame = Frame {
+            json,
+            reading,
+            id: None,
+            model: None,
+            created: 0,
+            system_fingerprint: None,
+            service_tier: None,
+            choices: None,
+            used: None,
+            usage: None,
+            error: None,
+            prompt_filter_results: None,
+        };
+        match read_object(json, &mut frame)? {
+            true => Ok(frame),
+            false => Err(de::Error::custom("it is no object")),
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => ENTRY,
     }
+}
+
+impl<'a> Object<'a> for Frame<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: &str, value: Member<'_, A>) -> Result<(), A::Error> {
+        match key {
+            "id" => set(&mut self.id, value.name()?),
+            "model" => set(&mut self.model, value.name()?),
+            "created" => self.created = value.number()?.known().unwrap_or(self.created),
+            "system_fingerprint" => set(&mut self.system_fingerprint, value.name()?),
+            "service_tier" => set(&mut self.service_tier, value.name()?),
+            "choices" => {
+                let reading = self.reading;
+                let choices = value.objects(reading.budget, || FrameChoice::new(reading))?;
+                if self.choices.is_none() || choices.as_ref().is_some_and(|choices| !choices.is_empty()) {
+                    self.choices = choices;
+                }
+            }
+            "usage" if self.reading.form == Form::Whole => {
+                let mut usage = Usage::default();
+                let is_told = value.any_object(&mut usage)?;
+                set(&mut self.used, is_told.then_some(usage));
+            }
+            "usage" => {
+                if let Some(usage) = value.raw_unless_null()? {
+                    set(&mut self.used, Usage::read(usage));
+                    self.usage = Some(usage);
+                }
+            }
+            "error" => set(&mut self.error, value.raw_unless_null()?),
+            // Older versions call it `prompt_annotations`.
+            "prompt_filter_results" | "prompt_annotations" if self.reading.form == Form::Piece => {
+                set(&mut self.prompt_filter_results, value.raw_unless_null()?);
+            }
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> FrameChoice<'a> {
+    fn new(reading: Reading<'a>) -> Self {
+        FrameChoice {
+            reading,
+            index: None,
+            said: None,
+            finish_reason: None,
+            content_filter_results: None,
+            logprobs: FrameLogprobs::default(),
+        }
+    }
+}
+
+impl<'a> Object<'a> for FrameChoice<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: &str, value: Member<'_, A>) -> Result<(), A::Error> {
+        let Reading { form, .. } = self.reading;
+        match key {
+            "index" => set(&mut self.index, index(value)?),
+            "delta" if form == Form::Piece => self.say(value)?,
+            "message" if form == Form::Whole => self.say(value)?,
+            "finish_reason" => set(&mut self.finish_reason, value.word()?),
+            "content_filter_results" if form == Form::Piece => {
+                set(&mut self.content_filter_results, value.raw_unless_null()?);
+            }
+            "logprobs" if form == Form::Piece => drop(value.any_object(&mut self.logprobs)?),
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> FrameChoice<'a> {
+    fn say<A: MapAccess<'a>>(&mut self, value: Member<'_, A>) -> Result<(), A::Error> {
+        let mut said = FrameMessage::new(self.reading);
+        if value.object(&mut said)? {
+            self.said = Some(said);
+        }
+        Ok(())
+    }
+}
+
+impl<'a> FrameMessage<'a> {
+    fn new(reading: Reading<'a>) -> Self {
+        FrameMessage {
+            reading,
+            role: None,
+            content: Said::Nothing,
+            refusal: None,
+            tool_calls: Vec::new(),
+            audio: None,
+            extra: Vec::new(),
+        }
+    }
+}
+
+impl<'a> Object<'a> for FrameMessage<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: &str, value: Member<'_, A>) -> Result<(), A::Error> {
+        let Reading { budget, form } = self.reading;
+        match key {
+            "role" => set(&mut self.role, value.word()?),
+            "content" => self.content.follow(value.said(budget)?),
+            "refusal" => set(&mut self.refusal, value.word()?),
+            "tool_calls" => {
+                let reading = self.reading;
+                let calls = value.objects(budget, || FrameToolCall::new(reading))?;
+                if let Some(mut calls) = calls.filter(|calls| !calls.is_empty()) {
+                    if form == Form::Whole {
+                        // Some services repeat the stream's index here.
+                        calls
+                            .iter_mut()
+                            .zip(0..)
+                            .for_each(|(call, place)| call.index = Some(place));
+                    }
+                    self.tool_calls = calls;
+                }
+            }
+            "audio" if form == Form::Whole => {
+                let mut audio = FrameAudio::default();
+                value.any_object(&mut audio)?;
+                set(&mut self.audio, audio.id);
+            }
+            // The deprecated form of a tool call.
+            "function_call" => push_extra(&mut self.extra, key, value, budget)?,
+            // Reasoning text of other services, `audio`, …
+            _ if form == Form::Piece => push_extra(&mut self.extra, key, value, budget)?,
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> FrameToolCall<'a> {
+    fn new(reading: Reading<'a>) -> Self {
+        FrameToolCall {
+            reading,
+            index: None,
+            id: None,
+            kind: None,
+            function: None,
+            custom: None,
+            extra: Vec::new(),
+        }
+    }
+}
+
+impl<'a> Object<'a> for FrameToolCall<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: &str, value: Member<'_, A>) -> Result<(), A::Error> {
+        let part = |value: Member<'_, A>| {
+            let mut call = FrameCall::default();
+            Ok(value.object(&mut call)?.then_some(call))
+        };
+        match key {
+            "index" => set(&mut self.index, index(value)?),
+            "id" => set(&mut self.id, value.name()?),
+            "type" => set(&mut self.kind, value.word()?),
+            "function" => set(&mut self.function, part(value)?),
+            "custom" => set(&mut self.custom, part(value)?),
+            _ => push_extra(&mut self.extra, key, value, self.reading.budget)?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for FrameCall<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: &str, value: Member<'_, A>) -> Result<(), A::Error> {
+        match key {
+            "name" => set(&mut self.name, value.word()?),
+            "arguments" | "input" => set(&mut self.arguments, value.text_or_json()?),
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for FrameAudio<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: &str, value: Member<'_, A>) -> Result<(), A::Error> {
+        match key {
+            "id" => set(&mut self.id, value.name()?),
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for FrameLogprobs<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: &str, value: Member<'_, A>) -> Result<(), A::Error> {
+        match key {
+            "content" => set(&mut self.content, value.raw_unless_null()?),
+            "refusal" => set(&mut self.refusal, value.raw_unless_null()?),
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+/// A position, which says whose what stands beside it is.
+fn index<'a, A: MapAccess<'a>>(value: Member<'_, A>) -> Result<Option<u32>, A::Error> {
+    match value.number()? {
+        Number::Null => Ok(None),
+        Number::Is(number) => Ok(Some(u32::try_from(number).unwrap_or(u32::MAX))),
+        Number::Odd => Err(de::Error::custom("`index` is no number")),
+    }
+}
+
+/// Of members that come twice the last counts, but one that says nothing does not take back what was said.
+fn set<T>(slot: &mut Option<T>, value: Option<T>) {
+    if value.is_some() {
+        *slot = value;
+    }
+}
+
+fn push_extra<'a, A: MapAccess<'a>>(
+    extra: &mut Extra<'a>,
+    key: &str,
+    value: Member<'_, A>,
+    budget: &Budget,
+) -> Result<(), A::Error> {
+    let value = value.raw()?;
+    budget
+        .take_element::<(Cow<'_, str>, &RawValue)>(extra.len())
+        .map_err(de::Error::custom)?;
+    budget.take(key.len()).map_err(de::Error::custom)?;
+    extra.push((Cow::Owned(key.to_owned()), value));
+    Ok(())
 }

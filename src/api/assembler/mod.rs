@@ -9,28 +9,30 @@
 //! A service may give fewer choices than were asked for. One of which no frame has come is not missed where the stream
 //! came to its end: after a cut it might have been on its way.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use serde_json::value::RawValue;
-
-use super::json::Text;
+use super::lenient::{Budget, OverBudget};
 use super::{ChatCompletion, Delta, ErrorObject, Usage};
 use crate::error::{BadReply, Incomplete, StreamProblem, json_fault};
-use draft::Draft;
-pub(crate) use draft::says_something;
-use frame::{Frame, FrameChoice};
-use whole::Whole;
+use answer::Answer;
+use frame::Frame;
+use keeping::Keeping;
 
+pub(crate) use keeping::says_something;
+pub(super) use whole::read_whole;
+
+mod answer;
 mod draft;
 mod frame;
-mod logprobs;
+mod head;
+mod items;
+mod keeping;
+mod parts;
 #[cfg(test)]
 mod tests;
 mod whole;
+mod write;
 
-/// Most bytes that are kept of one answer. The longest ones of 2026 have 128,000 tokens: with a frame for each, 16 MiB
-/// by our count; with five log probabilities told for each, 100.
+/// Most bytes that an answer may take which comes as a stream, its JSON included, which is written in the end. The longest
+/// answers of 2026 have 128,000 tokens, which take 5 MiB; with five log probabilities told for each, 175.
 pub(crate) const MAX_KEPT: usize = 256 << 20;
 
 /// The data of the event that ends a stream.
@@ -55,15 +57,11 @@ pub struct Assembler {
     expected: u32,
     /// Whether there is a reader; else no [`Delta`]s are made.
     hands_out: bool,
-    limit: usize,
-    kept: usize,
+    budget: Budget,
     has_content: bool,
     problem: Option<StreamProblem>,
     end: End,
-    head: Head,
-    choices: BTreeMap<u32, Draft>,
-    usage: Option<Box<RawValue>>,
-    prompt_filter_results: Option<Box<RawValue>>,
+    answer: Answer,
 }
 
 /// How the stream has ended, as far as that is known.
@@ -78,16 +76,6 @@ enum End {
     Done,
 }
 
-/// What all frames of an answer share.
-#[derive(Debug, Default)]
-struct Head {
-    id: String,
-    model: String,
-    created: u64,
-    system_fingerprint: Option<String>,
-    service_tier: Option<String>,
-}
-
 impl Assembler {
     /// For a stream of `expected` choices (the request's `n`) with a reader, to whom each piece is handed.
     #[must_use]
@@ -95,15 +83,11 @@ impl Assembler {
         Assembler {
             expected: expected.max(1),
             hands_out: true,
-            limit: MAX_KEPT,
-            kept: 0,
+            budget: Budget::new(MAX_KEPT),
             has_content: false,
             problem: None,
             end: End::default(),
-            head: Head::default(),
-            choices: BTreeMap::new(),
-            usage: None,
-            prompt_filter_results: None,
+            answer: Answer::default(),
         }
     }
 
@@ -159,142 +143,70 @@ impl Assembler {
     ///
     /// # Errors
     /// [`Incomplete`] where the stream failed or a choice is not finished, with what was received.
-    pub fn finish(self) -> Result<ChatCompletion, Incomplete> {
-        let problem = match (&self.problem, self.unfinished()) {
-            (Some(problem), _) => Some(problem.clone()),
-            (None, Some(choice)) => Some(StreamProblem::Cut { choice }),
-            (None, None) => None,
+    pub fn finish(mut self) -> Result<ChatCompletion, Incomplete> {
+        let problem = match (self.problem.take(), self.unfinished()) {
+            (Some(problem), _) => problem,
+            (None, Some(choice)) => StreamProblem::Cut { choice },
+            (None, None) => return Ok(self.so_far()),
         };
-        let read = self.to_json().and_then(|raw| ChatCompletion::assembled(&raw));
-        match (problem, read) {
-            (None, Ok(completion)) => Ok(completion),
-            (Some(problem), read) => Err(Incomplete {
-                problem,
-                received: read.unwrap_or_default().into(),
-            }),
-            (None, Err(bad)) => Err(Incomplete {
-                problem: StreamProblem::Unreadable(bad),
-                received: Box::default(),
-            }),
-        }
+        let received = Box::new(self.so_far());
+        Err(Incomplete { problem, received })
     }
 
-    /// What has been received, put together; choices that are not finished lack a finish reason.
+    /// What has been received, put together; choices that are not finished lack a finish reason. It is taken: there may
+    /// be too much of it to be there twice.
     #[must_use]
-    pub fn so_far(&self) -> ChatCompletion {
-        self.to_json()
-            .and_then(|raw| ChatCompletion::assembled(&raw))
-            .unwrap_or_default()
+    pub fn so_far(&mut self) -> ChatCompletion {
+        std::mem::take(&mut self.answer).into_completion()
     }
 
-    /// The first choice without a finish reason.
+    /// The first choice that lacks its finish reason, or that is missed.
     fn unfinished(&self) -> Option<u32> {
-        let seen = self
-            .choices
-            .iter()
-            .find(|(_, draft)| !draft.is_finished())
-            .map(|(index, _)| *index);
-        let all_have_come = self.end != End::None && !self.choices.is_empty();
-        let unseen = (0..self.expected).find(|index| !all_have_come && !self.choices.contains_key(index));
-        [seen, unseen].into_iter().flatten().min()
+        let all_have_come = self.end != End::None && !self.answer.choices.is_empty();
+        self.answer.unfinished(if all_have_come { 0 } else { self.expected })
     }
 
     fn read(&mut self, event: &str, data: &str, on: &mut impl FnMut(Step)) -> Result<(), StreamProblem> {
-        let unreadable =
-            |error: serde_json::Error| StreamProblem::Unreadable(BadReply::new(json_fault(&error), data.as_bytes()));
-        let frame: Frame<'_> = serde_json::from_str(data).map_err(unreadable)?;
+        if event == "error" {
+            return Err(StreamProblem::Service(ErrorObject::of_event(data)));
+        }
+        let left = self.budget.left();
+        let read = self.read_frame(data, left, on);
+        if read.is_err() {
+            // What comes behind a whole answer cannot spoil it, and may be followed by something good.
+            self.budget.give_back(left - self.budget.left());
+        }
+        read
+    }
+
+    fn read_frame(&mut self, data: &str, left: usize, on: &mut impl FnMut(Step)) -> Result<(), StreamProblem> {
+        let frame = Frame::piece(data, &self.budget).map_err(|error| match self.budget.excess() {
+            Some(excess) => too_large(excess),
+            None => StreamProblem::Unreadable(BadReply::new(json_fault(&error), data.as_bytes())),
+        })?;
+        let transient = left - self.budget.left();
         if let Some(error) = frame.error.and_then(ErrorObject::read) {
             return Err(StreamProblem::Service(error));
         }
-        if event == "error" {
-            // The error itself, not wrapped.
-            let whole: &RawValue = serde_json::from_str(data).map_err(unreadable)?;
-            return Err(StreamProblem::Service(ErrorObject::read(whole).unwrap_or_default()));
-        }
-        let usage: Option<Usage> = match frame.usage {
-            Some(usage) => Some(serde_json::from_str(usage.get()).map_err(unreadable)?),
-            None => None,
+        let keeping = Keeping {
+            budget: &self.budget,
+            writes: true,
+            tells: self.hands_out,
         };
-
-        self.head.fill(&frame);
-        if self.prompt_filter_results.is_none() {
-            self.prompt_filter_results = frame.prompt_filter_results.map(ToOwned::to_owned);
-        }
-        let mut raw = None;
-        for choice in frame.choices {
-            let delta = self.apply(choice)?;
-            if let Some(delta) = delta.filter(|_| self.hands_out) {
-                let raw = raw.get_or_insert_with(|| Arc::from(data));
-                on(Step::Delta(Delta {
-                    raw: Arc::clone(raw),
-                    ..delta
-                }));
+        let added = self.answer.add(frame, keeping, |delta| {
+            self.has_content = true;
+            if self.hands_out {
+                on(Step::Delta(delta));
             }
-        }
-        if let Some(usage) = usage {
-            self.usage = frame.usage.map(ToOwned::to_owned);
+        });
+        if let Some(usage) = added.map_err(too_large)? {
             on(Step::Usage(usage));
         }
+        self.budget.give_back(transient);
         Ok(())
-    }
-
-    /// Adds a frame's choice to its draft. Returns what is new in it, unless nothing is.
-    fn apply(&mut self, choice: FrameChoice<'_>) -> Result<Option<Delta>, StreamProblem> {
-        self.keep(choice.weight())?;
-        let delta = self.choices.entry(choice.index).or_default().add(choice);
-        self.has_content |= delta.is_some();
-        Ok(delta)
-    }
-
-    fn keep(&mut self, bytes: usize) -> Result<(), StreamProblem> {
-        self.kept += bytes;
-        if self.kept > self.limit {
-            return Err(StreamProblem::TooLarge { limit: self.limit });
-        }
-        Ok(())
-    }
-
-    /// The answer as the service would have written it whole.
-    fn to_json(&self) -> Result<String, BadReply> {
-        let choices = self
-            .choices
-            .iter()
-            .map(|(index, draft)| draft.to_wire(*index))
-            .collect();
-        let whole = Whole {
-            id: &self.head.id,
-            object: "chat.completion",
-            created: self.head.created,
-            model: &self.head.model,
-            choices,
-            usage: self.usage.as_deref(),
-            system_fingerprint: self.head.system_fingerprint.as_deref(),
-            service_tier: self.head.service_tier.as_deref(),
-            prompt_filter_results: self.prompt_filter_results.as_deref(),
-        };
-        serde_json::to_string(&whole).map_err(|error| BadReply::new(json_fault(&error), b""))
     }
 }
 
-impl Head {
-    /// Takes from a frame what is not known yet: the first frame has these empty.
-    fn fill(&mut self, frame: &Frame<'_>) {
-        let fill = |slot: &mut String, text: &Option<Text<'_>>| {
-            if let Some(text) = text.as_ref().filter(|_| slot.is_empty()) {
-                slot.push_str(&text.0);
-            }
-        };
-        let fill_option = |slot: &mut Option<String>, text: &Option<Text<'_>>| {
-            if let Some(text) = text.as_ref().filter(|text| slot.is_none() && !text.0.is_empty()) {
-                *slot = Some(text.0.clone().into_owned());
-            }
-        };
-        fill(&mut self.id, &frame.id);
-        fill(&mut self.model, &frame.model);
-        if self.created == 0 {
-            self.created = frame.created;
-        }
-        fill_option(&mut self.system_fingerprint, &frame.system_fingerprint);
-        fill_option(&mut self.service_tier, &frame.service_tier);
-    }
+fn too_large(OverBudget { limit }: OverBudget) -> StreamProblem {
+    StreamProblem::TooLarge { limit }
 }

@@ -158,10 +158,12 @@ fn an_error_in_the_stream_ends_it() {
             "rate_limit_exceeded: flat",
         ),
         ("error", "{}", "error"),
-        ("error", "no JSON", "frame of the stream"),
+        ("error", "no JSON", "error in the stream: error: no JSON"),
         ("", "{\"choices\":[", "frame of the stream"),
         ("", "{\"choices\":5}", "frame of the stream"),
-        ("", "{\"usage\":5}", "frame of the stream"),
+        ("", "{\"choices\":[{\"delta\":5}]}", "frame of the stream"),
+        ("", "{\"choices\":[null]}", "frame of the stream"),
+        ("", "{\"choices\":[{\"index\":\"x\"}]}", "frame of the stream"),
     ] {
         let mut assembler = Assembler::new(1);
         let mut steps = Vec::new();
@@ -418,7 +420,7 @@ fn an_endless_answer_is_stopped() {
         more(json!({"novel": [[[]]]})),
     ] {
         let mut assembler = Assembler::new(1);
-        assembler.limit = 10_000;
+        assembler.budget = Budget::new(10_000);
         let mut pushed = 0;
         while assembler.problem.is_none() {
             assembler.push("", &endless, drop);

@@ -1,68 +1,57 @@
-//! An answer as the service would have written it whole.
+//! A reply that has come whole: a frame whose choices bring all of their messages.
 
-use serde::Serialize;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use super::draft::Draft;
+use super::frame::Frame;
+use super::head::Head;
+use super::keeping::Keeping;
+use crate::api::lenient::Budget;
+use crate::api::{ChatCompletion, Choice, ErrorObject, FinishReason};
+use crate::error::json_fault;
 
-use super::logprobs::Logprobs;
-use crate::api::{FinishReason, Role};
+/// Most bytes that may be made of a reply, its own JSON not counted. Its texts are at most as long as that.
+pub(super) const MAX_MADE: usize = 128 << 20;
 
-#[derive(Serialize)]
-pub(super) struct Whole<'a> {
-    pub(super) id: &'a str,
-    pub(super) object: &'a str,
-    pub(super) created: u64,
-    pub(super) model: &'a str,
-    pub(super) choices: Vec<WholeChoice<'a>>,
-    pub(super) usage: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) system_fingerprint: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) service_tier: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) prompt_filter_results: Option<&'a RawValue>,
+/// Reads a whole reply. The answer's raw JSON is for the caller to add.
+///
+/// # Errors
+/// Why it is no answer, in words that do not quote it.
+pub(crate) fn read_whole(json: &str) -> Result<ChatCompletion, String> {
+    let budget = Budget::new(MAX_MADE);
+    read(json, &budget).map_err(|reason| match budget.excess() {
+        Some(excess) => format!("the reply is too large: {excess}"),
+        None => reason,
+    })
 }
 
-#[derive(Serialize)]
-pub(super) struct WholeChoice<'a> {
-    pub(super) index: u32,
-    pub(super) message: WholeMessage<'a>,
-    pub(super) finish_reason: Option<&'a FinishReason>,
-    pub(super) logprobs: Option<&'a Logprobs>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) content_filter_results: Option<&'a RawValue>,
-}
-
-#[derive(Serialize)]
-pub(super) struct WholeMessage<'a> {
-    pub(super) role: &'a Role,
-    pub(super) content: Option<&'a str>,
-    pub(super) refusal: Option<&'a str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) tool_calls: Vec<WholeCall<'a>>,
-    #[serde(flatten)]
-    pub(super) extra: &'a Map<String, Value>,
-}
-
-#[derive(Serialize)]
-pub(super) struct WholeCall<'a> {
-    pub(super) id: &'a str,
-    #[serde(rename = "type")]
-    pub(super) kind: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) function: Option<WholeFunction<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) custom: Option<WholeCustom<'a>>,
-}
-
-#[derive(Serialize)]
-pub(super) struct WholeFunction<'a> {
-    pub(super) name: &'a str,
-    pub(super) arguments: &'a str,
-}
-
-#[derive(Serialize)]
-pub(super) struct WholeCustom<'a> {
-    pub(super) name: &'a str,
-    pub(super) input: &'a str,
+fn read(json: &str, budget: &Budget) -> Result<ChatCompletion, String> {
+    let mut frame = Frame::whole(json, budget).map_err(|error| format!("the reply is no chat completion: {}", json_fault(&error)))?;
+    if frame.error.and_then(ErrorObject::read).is_some() {
+        return Err("the reply is an error".to_owned());
+    }
+    let choices = frame.choices.take().ok_or("the reply has no choices")?;
+    if choices.is_empty() {
+        return Err("the reply's list of choices is empty".to_owned());
+    }
+    let keeping = Keeping {
+        budget,
+        writes: false,
+        tells: false,
+    };
+    let mut head = Head::default();
+    head.fill(&frame, keeping).map_err(|excess| excess.to_string())?;
+    let mut made = Vec::new();
+    for (place, choice) in (0..).zip(choices) {
+        let index = choice.index.unwrap_or(place);
+        if choice.said.is_none() && choice.finish_reason.as_deref() != Some(FinishReason::ContentFilter.as_str()) {
+            return Err(format!("choice {index} has no message"));
+        }
+        let mut draft = Draft::default();
+        budget
+            .take_element::<Choice>(made.len())
+            .map_err(|excess| excess.to_string())?;
+        draft.add(choice, keeping).map_err(|excess| excess.to_string())?;
+        made.push(draft.into_choice(index));
+    }
+    made.sort_by_key(|choice: &Choice| choice.index);
+    Ok(head.into_completion(made, Box::default()))
 }
