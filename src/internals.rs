@@ -1,6 +1,6 @@
 //! What tests, benches and fuzz targets need of the inside. No promise of stability.
 
-pub use crate::api::assembler::{Assembler, Step};
+pub use crate::api::assembler::{Assembler, Step, read_whole_within};
 pub use crate::api::withheld::Withheld;
 pub use crate::balance::classify::{
     Judged, REASON_MAX, ReplyFacts, bad_reply, classify, classify_error_frame, classify_fault,
@@ -12,6 +12,9 @@ pub use crate::balance::*;
 pub use crate::clock::{Clock, ManualClock, SystemClock};
 pub use crate::config::parse;
 pub use crate::engine::decisions::{Decisions, Entrant, Fate, Rest, Sent};
+
+#[cfg(feature = "sim")]
+pub use crate::sim::{RequestsRead, read_requests};
 
 /// The parser of event streams.
 pub mod sse {

@@ -11,9 +11,12 @@ mod bodies;
 type Check = fn(&[u8]);
 
 /// Every fuzz target, by its name.
-const TARGETS: [(&str, Check); 3] = [
+const TARGETS: [(&str, Check); 6] = [
     ("classify", bodies::classify::check),
     ("config", bodies::config::check),
+    ("reply", bodies::reply::check),
+    ("request", bodies::request::check),
+    ("size", bodies::size::check),
     ("sse", bodies::sse::check),
 ];
 

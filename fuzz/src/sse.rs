@@ -11,15 +11,7 @@ pub fn check(input: &[u8]) {
     let (first, cuts) = how.split_first().unwrap_or((&0, &[]));
     let choices = u32::from(first % 4);
     let whole = read(std::iter::once(stream), choices);
-    let mut rest = stream;
-    let lengths = cuts.iter().chain(&[1]).cycle();
-    let pieces = lengths.map_while(|length| {
-        let (piece, after) = rest
-            .split_at_checked(usize::from(*length) % 64 + 1)
-            .unwrap_or((rest, &[]));
-        rest = after;
-        (!piece.is_empty()).then_some(piece)
-    });
+    let pieces = super::pieces(stream, cuts);
     assert_eq!(read(pieces, choices), whole);
 }
 

@@ -48,5 +48,8 @@ pub use fleet_error::FleetError;
 pub use journal::{Counters, End, JournalEntry, JournalView, Mark, Totals};
 pub use limiter::{Dip, LimiterForm, Limits};
 pub use server::Death;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub use server::request::{RequestsRead, read_requests};
 pub use settings::{DEFAULT_JOURNAL_CAPACITY, DEFAULT_MAX_BODY, FleetSettings};
 pub use world::{World, WorldSummary};

@@ -18,6 +18,8 @@ use keeping::Keeping;
 
 pub(crate) use keeping::says_something;
 pub(super) use whole::read_whole;
+#[cfg(feature = "internals")]
+pub use whole::read_whole_within;
 
 mod answer;
 mod draft;

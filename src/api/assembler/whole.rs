@@ -16,7 +16,15 @@ pub(super) const MAX_MADE: usize = 128 << 20;
 /// # Errors
 /// Why it is no answer, in words that do not quote it.
 pub(crate) fn read_whole(json: &str) -> Result<ChatCompletion, String> {
-    let budget = Budget::new(MAX_MADE);
+    read_whole_within(json, MAX_MADE)
+}
+
+/// Reads a whole reply, of which no more than `most` bytes may be made.
+///
+/// # Errors
+/// Why it is no answer, in words.
+pub fn read_whole_within(json: &str, most: usize) -> Result<ChatCompletion, String> {
+    let budget = Budget::new(most);
     read(json, &budget).map_err(|reason| match budget.excess() {
         Some(excess) => format!("the reply is too large: {excess}"),
         None => reason,

@@ -226,6 +226,50 @@ fn has_token(headers: &[(String, String)], name: &str, token: &str) -> bool {
         .any(|part| part.trim().eq_ignore_ascii_case(token))
 }
 
+/// What an inbox has made of bytes, for the fuzz target.
+#[cfg(feature = "internals")]
+#[derive(Debug, PartialEq, Eq)]
+pub struct RequestsRead {
+    /// The requests, as text.
+    pub requests: Vec<String>,
+    /// How long their bodies are.
+    pub bodies: Vec<usize>,
+    /// Why no more can be read, where that is so.
+    pub refusal: Option<String>,
+}
+
+/// Reads requests with bodies of at most `max_body` bytes from bytes that come in pieces.
+///
+/// # Panics
+/// Where more waits to be read than a head, or a body with its frame, may take.
+#[cfg(feature = "internals")]
+pub fn read_requests<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, max_body: usize) -> RequestsRead {
+    let mut inbox = Inbox::new(max_body);
+    let mut read = RequestsRead {
+        requests: Vec::new(),
+        bodies: Vec::new(),
+        refusal: None,
+    };
+    for piece in pieces {
+        inbox.buffer().extend_from_slice(piece);
+        loop {
+            match inbox.next() {
+                Ok(Progress::Whole(request)) => {
+                    read.bodies.push(request.body.len());
+                    read.requests.push(format!("{request:?}"));
+                }
+                Ok(Progress::Partial | Progress::Waiting) => break,
+                Err(refusal) => {
+                    read.refusal = Some(format!("{refusal:?}"));
+                    return read;
+                }
+            }
+        }
+        assert!(inbox.len() <= MAX_HEAD.max(max_body), "{} bytes wait", inbox.len());
+    }
+    read
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
