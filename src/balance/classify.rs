@@ -750,7 +750,7 @@ mod tests {
                 401,
                 &[][..],
                 &said,
-                "401 (hidden) ((hidden)): Incorrect API key provided: (hidden). Find it.",
+                "401 (hidden) ((hidden)): Incorrect API key provided: (hidden). Find it; set api_key to a key of this resource",
             ),
             (502, &[], &page, "502 Bad Gateway: No (hidden)"),
             (502, &[], &KEY.to_uppercase(), "502 Bad Gateway: (hidden)"),
@@ -758,7 +758,7 @@ mod tests {
                 302,
                 &[("location", &*location)],
                 &String::new(),
-                "302 Found to (hidden).example and redirects are not followed",
+                "302 Found to (hidden).example and redirects are not followed; set endpoint to the service's own base URL",
             ),
             (
                 200,

@@ -5,8 +5,8 @@ use std::io;
 
 /// A configuration that cannot be used.
 ///
-/// `Display` gives one line per problem, each with file, line and column, where they are known. Keys, header values
-/// and the credentials in a URL never appear in it. `Debug` gives the same, for it is what a `main` shows that returns
+/// `Display` gives one line per problem, each with file, line and column, where they are known. What stands in the wrong
+/// place is not repeated, for it may be a key; only what is nearly a known word is, and names of up to 31 characters. `Debug` gives the same, for it is what a `main` shows that returns
 /// the error.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -1,5 +1,5 @@
 //! Where a key may go: to the host and the path that the configuration names, and nowhere else, whatever a service answers
-//! and whatever a request calls itself. `tests/secrets.rs` looks at where it may show.
+//! and whatever a request calls itself. `tests/secrets` looks at where it may show.
 
 use azure_openai_blaster::api::{ChatRequest, EmbeddingRequest, Operation, RawRequest};
 use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig, Kind};

@@ -58,7 +58,7 @@ pub struct FromEnv {
 ///
 /// # Errors
 /// Which variables would do where none is set, why a file cannot be read, or everything that is wrong with what the
-/// variables say: each with its name and, unless that may be secret, its value.
+/// variables say: each with its name and what was found, without repeating it.
 pub fn from_vars<N, V>(variables: impl IntoIterator<Item = (N, V)>) -> Result<FromEnv, ConfigError>
 where
     N: Into<OsString>,
