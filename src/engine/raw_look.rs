@@ -48,7 +48,9 @@ impl RawLook {
             ("response.created" | "response.queued" | "response.in_progress", _) => RawLook::Preamble,
             ("response.content_part.added" | "response.reasoning_summary_part.added", _) => RawLook::Preamble,
             // Empty still; a call of a tool is not.
-            ("response.output_item.added", _) if matches!(event.item.kind.as_deref(), Some("message" | "reasoning")) => {
+            ("response.output_item.added", _)
+                if matches!(event.item.kind.as_deref(), Some("message" | "reasoning")) =>
+            {
                 RawLook::Preamble
             }
             ("keepalive" | "ping", _) => RawLook::Preamble,

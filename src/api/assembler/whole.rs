@@ -32,7 +32,8 @@ pub fn read_whole_within(json: &str, most: usize) -> Result<ChatCompletion, Stri
 }
 
 fn read(json: &str, budget: &Budget) -> Result<ChatCompletion, String> {
-    let mut frame = Frame::whole(json, budget).map_err(|error| format!("the reply is no chat completion: {}", json_fault(&error)))?;
+    let mut frame = Frame::whole(json, budget)
+        .map_err(|error| format!("the reply is no chat completion: {}", json_fault(&error)))?;
     if frame.error.and_then(ErrorObject::read).is_some() {
         return Err("the reply is an error".to_owned());
     }

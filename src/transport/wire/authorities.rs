@@ -50,11 +50,17 @@ impl Authorities {
     /// # Errors
     /// Where it cannot be read, or no certificate in it can be used.
     pub(super) fn read(path: &Path) -> Result<Self, CaFileError> {
-        let bytes = bytes(path).map_err(|error| CaFileError {
-            path: (error.kind() != io::ErrorKind::NotFound).then(|| path.to_owned()),
-            problem: format!(
-                "reading the file that it names: {error}; a relative path starts at the working directory"
-            ),
+        let bytes = bytes(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => CaFileError {
+                path: None,
+                problem: format!(
+                    "reading the file that it names: {error}; a relative path starts at the working directory"
+                ),
+            },
+            _ => CaFileError {
+                path: Some(path.to_owned()),
+                problem: error.to_string(),
+            },
         })?;
         Self::of(&bytes, path).map_err(|problem| CaFileError {
             path: Some(path.to_owned()),
@@ -296,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_read_is_named_and_what_names_none_is_not() {
-        for (path, begins) in [("/nonexistent/canary", "ca_file: reading"), ("/", "ca_file /: reading")] {
+        for (path, begins) in [("/nonexistent/canary", "ca_file: reading"), ("/", "ca_file /: ")] {
             let error = Authorities::read(Path::new(path)).unwrap_err().to_string();
             assert!(error.starts_with(begins) && !error.contains("canary"), "{error}");
         }
