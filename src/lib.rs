@@ -82,6 +82,14 @@
 //! long that takes: give it a [`timeout`](ChatRequest::timeout), or all of them `job_timeout_s`, where that is too long. A sole
 //! deployment with a mistyped host is such a case, and the log says so at level warn.
 //!
+//! # Whose answer it is
+//!
+//! HTTP/1.1 tells replies apart by their order alone. So a connection is used again only where nothing is left of the reply
+//! before, in no buffer, decrypted or not; and where bytes come before the next request is written, that request is sent
+//! again on a connection of its own. What cannot be known: a service that answers one request twice, and whose second answer
+//! arrives when the next request on that connection has been written, seems to answer that one. No client of HTTP/1.1 can
+//! tell.
+//!
 //! # Limits
 //!
 //! A request goes out when the quota of a deployment, and of its [group](config::QuotaGroup), has room for its prompt and its

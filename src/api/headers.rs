@@ -31,6 +31,9 @@ const HIDDEN: [&str; 7] = [
 /// Longest value shown, in characters.
 const SHOWN: usize = 300;
 
+/// Longest name shown, in characters.
+const NAME_SHOWN: usize = 80;
+
 /// Headers that frame a message, say what its body is, name its destination, or that only the HTTP client can honour.
 const FRAMING: [&str; 13] = [
     "accept-encoding",
@@ -50,6 +53,13 @@ const FRAMING: [&str; 13] = [
 
 /// Headers that the library fills in from a deployment's `api_key`.
 const CREDENTIALS: [&str; 2] = ["api-key", "authorization"];
+
+/// Most bytes of one header, name and value together: it has to leave in one piece, and most services and gateways take
+/// 8 to 16 KiB.
+pub(crate) const MAX_HEADER: usize = 12_000;
+
+/// Most bytes of all headers that one request brings, or one deployment adds: the usual limit of a whole head.
+pub(crate) const MAX_HEADERS: usize = 32 * 1024;
 
 fn is_one_of(names: &[&str], name: &str) -> bool {
     names.iter().any(|one| one.eq_ignore_ascii_case(name))
@@ -88,9 +98,14 @@ impl Headers {
     }
 
     fn add(&mut self, name: &str, value: &str, is_secret: bool) -> Result<(), String> {
-        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no header name"))?;
-        let mut value = HeaderValue::from_str(value)
-            .map_err(|_| format!("the value of header {name:?} holds characters that no header may hold"))?;
+        let shown = || one_line(name, NAME_SHOWN);
+        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{:?} is no header name", shown()))?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| {
+            format!(
+                "the value of header {:?} holds characters that no header may hold",
+                shown()
+            )
+        })?;
         value.set_sensitive(is_secret || HIDDEN.contains(&key.as_str()));
         self.0.append(key, value);
         Ok(())
@@ -100,6 +115,24 @@ impl Headers {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.to_str().ok()
+    }
+
+    /// What is too large about these headers to be sent, if anything.
+    pub(crate) fn excess(&self) -> Option<String> {
+        const LINE: usize = ": \r\n".len();
+        let mut all = 0;
+        for (name, value) in &self.0 {
+            let bytes = name.as_str().len() + value.len();
+            if bytes > MAX_HEADER {
+                let name = one_line(name.as_str(), NAME_SHOWN);
+                return Some(format!(
+                    "header {name:?} has {bytes} bytes, name and value together, of which {MAX_HEADER} can be sent"
+                ));
+            }
+            all += bytes + LINE;
+        }
+        (all > MAX_HEADERS)
+            .then(|| format!("the headers have {all} bytes together, of which {MAX_HEADERS} can be sent"))
     }
 
     /// Name and value of each header; values that are not text are left out.
@@ -236,6 +269,30 @@ mod tests {
             assert_eq!(deployment_may_set(name, true), with_key, "{name}");
             assert_eq!(deployment_may_set(name, false), without, "{name}");
         }
+    }
+
+    #[test]
+    fn headers_are_bounded_each_and_together() {
+        let excess = |lines: &[(&str, usize)]| {
+            let mut headers = Headers::new();
+            for (name, length) in lines {
+                headers.insert(name, &"v".repeat(*length)).unwrap();
+            }
+            headers.excess()
+        };
+        assert_eq!(excess(&[("x-a", MAX_HEADER - 3)]), None);
+        assert_eq!(excess(&[("x-a", 11_000), ("x-b", 11_000), ("x-c", 10_000)]), None);
+        let one = excess(&[("x-b", 1), ("x-a", MAX_HEADER - 2)]).unwrap();
+        assert_eq!(
+            one,
+            "header \"x-a\" has 12001 bytes, name and value together, of which 12000 can be sent"
+        );
+        let all = excess(&[("x-a", 11_000), ("x-b", 11_000), ("x-c", 11_000)]).unwrap();
+        assert_eq!(all, "the headers have 33021 bytes together, of which 32768 can be sent");
+        let name = "n".repeat(20_000);
+        assert!(excess(&[(&name, 0)]).unwrap().len() < 200);
+        // Nothing is so small that any number of it can be sent.
+        assert!(excess(&vec![("x", 0); 7_000]).is_some());
     }
 
     #[test]

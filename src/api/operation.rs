@@ -53,7 +53,13 @@ impl Operation {
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
         };
-        if path.len() > MAX_PATH || !path.split('/').all(good) {
+        if path.len() > MAX_PATH {
+            return Err(format!(
+                "an operation's path of {} bytes: {MAX_PATH} at most are allowed",
+                path.len()
+            ));
+        }
+        if !path.split('/').all(good) {
             return Err(format!(
                 "operation {path:?}: a relative path of letters, digits, '-', '_' and '.' is needed, such as \"images/generations\""
             ));
@@ -106,8 +112,10 @@ mod tests {
             "a%2fb",
             "ä",
             &"x".repeat(257),
+            &"x".repeat(1_000_000),
         ] {
-            assert!(Operation::other(bad).is_err(), "{bad:?} was accepted");
+            let problem = Operation::other(bad).expect_err(bad);
+            assert!(problem.len() < 1_000, "{problem}");
         }
     }
 

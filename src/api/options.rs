@@ -60,7 +60,11 @@ impl Options {
         } else {
             headers.insert(name, value)
         };
-        inserted.map_err(|reason| RequestError::Header { reason })
+        let excess = inserted.map(|()| headers.excess());
+        match excess {
+            Ok(None) => Ok(()),
+            Ok(Some(reason)) | Err(reason) => Err(RequestError::Header { reason }),
+        }
     }
 }
 
@@ -93,7 +97,8 @@ macro_rules! option_methods {
             self
         }
 
-        /// Adds an HTTP header. Azure refuses more than 10 of them.
+        /// Adds an HTTP header. Azure refuses more than 10 of them. One may have 12,000 bytes, name and value together,
+        /// and all of them 32 KiB.
         ///
         /// Credentials and what frames the body are the library's own and cannot be set. A value whose name sounds secret
         /// (`key`, `token`, `auth`, `secret`, `password`, … in it) never shows, nor where the service repeats it.
@@ -122,6 +127,23 @@ mod tests {
         assert!(options.header("x-ms-spillover-deployment", "standard").is_ok());
         let names: Vec<_> = options.headers().into_iter().flat_map(Headers::iter).collect();
         assert_eq!(names, [("x-ms-spillover-deployment", "standard")]);
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_sent_is_a_mistake_of_the_request() {
+        let mut options = Options::default();
+        let problem = options.header("x-trace", &"canary".repeat(12_000)).unwrap_err();
+        let RequestError::Header { reason } = &problem else {
+            panic!("{problem}");
+        };
+        assert!(
+            reason.contains("\"x-trace\" has 72007 bytes") && !reason.contains("canary"),
+            "{reason}"
+        );
+        let mut options = Options::default();
+        let mut lines = (0..).map(|index| options.header(&format!("x-{index}"), &"v".repeat(8_000)));
+        assert_eq!(lines.by_ref().take_while(Result::is_ok).count(), 4, "32 KiB of them");
+        assert!(Options::default().content_type(&"x".repeat(70_000)).is_err());
     }
 
     #[test]

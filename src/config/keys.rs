@@ -233,7 +233,8 @@ keys! { DEPLOYMENT:
     TIMEOUT = "timeout_s", Form::Seconds { max: DAY_S }, "`attempt_timeout_s`", Works + null,
         "Longest time of one request to this deployment.";
     HEADERS = "headers", Form::Object("an object of at most 8 headers with text values"), "none", Works,
-        "Headers sent with every request to this deployment.";
+        "Headers sent with every request to this deployment; one may have 12,000 bytes, name and value together, and all \
+         of them 32 KiB.";
     TEMPERATURE = "temperature", Form::Number { min: 0.0, max: 2.0 }, "none", Works + null,
         "Sent where the request sets none.";
     MAX_COMPLETION_TOKENS = "max_completion_tokens", Form::Whole { min: 1, max: COUNT_MAX }, "none", Works + null,

@@ -223,6 +223,7 @@ impl Judge<'_> {
         if config.headers.len() > keys::HEADERS_MAX {
             self.must(key, &format!("be {}, got {}", key.form, config.headers.len()));
         }
+        let mut headers = Headers::new();
         for (index, (name, value)) in config.headers.iter().take(keys::HEADERS_MAX).enumerate() {
             let is_named = |other: &str| other.eq_ignore_ascii_case(name);
             if !deployment_may_set(name, has_key) {
@@ -234,13 +235,16 @@ impl Judge<'_> {
                     key,
                     &format!("hold what HTTP allows: {} is no header name", named(name)),
                 );
-            } else if Headers::new().insert(name, value.expose()).is_err() {
+            } else if headers.insert(name, value.expose()).is_err() {
                 let name = named(name);
                 self.must(
                     key,
                     &format!("hold what HTTP allows: the value of {name} holds characters that no header may hold"),
                 );
             }
+        }
+        if let Some(why) = headers.excess() {
+            self.must(key, &format!("be smaller: {why}"));
         }
     }
 

@@ -10,6 +10,9 @@ use crate::transport::target::is_loopback;
 /// Text for an URL that is none.
 const NO_URL: &str = "be an absolute URL such as https://my-resource.openai.azure.com";
 
+/// Longest base URL, in bytes: with the deployment and the operation behind it, it has to leave in one piece.
+const MAX_BASE: usize = 2048;
+
 /// Whether `text` can be a deployment's base URL.
 ///
 /// # Errors
@@ -45,7 +48,7 @@ pub(super) fn check_endpoint(text: &str, azure: bool, allow_http: bool) -> Resul
 /// What it must do instead, to stand after "must".
 pub(super) fn check_proxy(text: &str) -> Result<(), &'static str> {
     const NO_PROXY: &str = "be a URL such as http://proxy.example:8080";
-    let uri = absolute(text).map_err(|_| NO_PROXY)?;
+    let uri = absolute(text).map_err(|needed| if needed == NO_URL { NO_PROXY } else { needed })?;
     if !matches!(uri.path(), "" | "/") || text.contains(['?', '#']) {
         return Err("end after host and port");
     }
@@ -83,6 +86,9 @@ pub(super) fn of_operation(deployment: &DeploymentConfig, operation: &Operation)
 }
 
 fn absolute(text: &str) -> Result<Uri, &'static str> {
+    if text.len() > MAX_BASE {
+        return Err("have at most 2048 bytes");
+    }
     let uri: Uri = text.parse().map_err(|_| NO_URL)?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) || host(&uri).is_empty() {
         return Err(NO_URL);

@@ -261,15 +261,18 @@ fn read_some(body: Body, bytes: &mut Vec<u8>) -> Option<Fault> {
     let ends = clock::now() + REFUSAL_TIME;
     let mut body = body.take(BODY_KEPT as u64);
     let mut buffer = [0; CHUNK];
-    while clock::now() < ends {
+    loop {
         match body.read(&mut buffer) {
-            Ok(0) => break,
+            Ok(0) => return None,
             Ok(read) => bytes.extend_from_slice(&buffer[..read]),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => return Some(Body::fault(&error)),
         }
+        // Afterwards: it may be late because we were stopped, and then what has come is there.
+        if clock::now() >= ends {
+            return None;
+        }
     }
-    None
 }
 
 fn chat_whole(

@@ -34,8 +34,9 @@ pub enum FaultKind {
     Timeout(TimeoutKind),
     /// The peer closed or reset the connection.
     Closed,
-    /// A reused connection proved closed before any byte of a reply came: the one failure that says nothing
-    /// about the endpoint. The engine tries once more at once, on a fresh connection.
+    /// A reused connection proved closed before any byte of a reply came, or bytes came on it before the request was
+    /// written, which may be somebody else's answer: the one failure that says nothing about the endpoint. The engine
+    /// tries once more at once, on a fresh connection.
     Stale,
     /// What came back is not HTTP, or breaks its rules.
     Protocol,
@@ -102,7 +103,7 @@ impl fmt::Display for FaultKind {
             FaultKind::Timeout(TimeoutKind::Idle) => "reply stalled",
             FaultKind::Timeout(TimeoutKind::Attempt) => "timeout of the attempt",
             FaultKind::Closed => "connection closed by the peer",
-            FaultKind::Stale => "reused connection was closed",
+            FaultKind::Stale => "reused connection was of no use",
             FaultKind::Protocol => "not HTTP",
             FaultKind::TooLarge => "reply too large",
             FaultKind::Cancelled => "cancelled",

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use azure_openai_blaster::Blaster;
-use azure_openai_blaster::api::{Condition, Headers};
+use azure_openai_blaster::api::{ChatRequest, Condition, Headers, Operation, RawRequest};
 use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig};
-use azure_openai_blaster::error::ErrorKind;
 use azure_openai_blaster::error::fault::{self, Fault, Phase};
+use azure_openai_blaster::error::{Error, ErrorKind};
 use azure_openai_blaster::sim::{FaultKind, RefusalFamily, RetryAfter, SimDeployment, SimFault};
 use azure_openai_blaster::transport::{Body, Call, Reply, Transport};
 
@@ -160,6 +160,39 @@ fn a_request_that_is_refused_harms_no_endpoint() {
         FaultKind::FilteredPrompt,
     ] {
         check_refused(kind);
+    }
+}
+
+#[test]
+fn what_is_too_large_to_be_sent_is_a_mistake_of_its_request_alone() {
+    let fleet = fleet([SimDeployment::new("east"), SimDeployment::new("west")]);
+    let blaster = blaster(&fleet);
+    let long = "canary".repeat(12_000);
+    let many = |request: ChatRequest| {
+        (0..40).fold(request, |request, line| {
+            request.header(format!("x-{line}"), &long[..1000])
+        })
+    };
+    for id in 0..12 {
+        let raw = |request: RawRequest| blaster.submit_raw(request).map(drop).map_err(Error::from);
+        let chat = |request| blaster.submit(request).map(drop).map_err(Error::from);
+        for refused in [
+            chat(ask(id).header("x-trace", &long)),
+            chat(ask(id).header(&long, "x")),
+            chat(many(ask(id))),
+            raw(RawRequest::post(Operation::Responses, "x").content_type(&long)),
+            raw(RawRequest::get(Operation::Responses).header("x-trace", &long)),
+        ] {
+            let error = refused.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Request, "{error}");
+            assert!(error.to_string().len() < 300, "{error}");
+        }
+        let completion = blaster.chat(ask(id).header("x-trace", &long[..8_000])).unwrap();
+        assert_eq!(completion.ledger().len(), 1);
+    }
+    assert_eq!(fleet.totals().requests, 12);
+    for state in blaster.states() {
+        assert_eq!(state.report().condition, Condition::Ready);
     }
 }
 

@@ -188,6 +188,52 @@ fn each_key_is_refused_where_its_value_is_wrong_and_the_message_says_why() {
 }
 
 #[test]
+fn what_is_too_long_to_be_sent_is_refused_in_a_few_words() {
+    let long = "canary".repeat(12_000);
+    let open = "x".repeat(70_000);
+    let half = "canary".repeat(1_500);
+    let rows = [
+        (
+            "endpoint",
+            format!("\"https://east.example/{open}\""),
+            "must have at most 2048 bytes",
+        ),
+        (
+            "proxy",
+            format!("\"http://u:{long}@proxy:1\""),
+            "must have at most 2048 bytes",
+        ),
+        (
+            "api_key",
+            format!("\"{long}\""),
+            "a key of 1 to 8192 printable ASCII characters",
+        ),
+        ("model", format!("\"{open}\""), "text of 1 to 256 characters"),
+        ("api_version", format!("\"{open}\""), "a date such as"),
+        (
+            "headers",
+            format!("{{\"x-a\": \"{long}\"}}"),
+            "must be smaller: header \"x-a\" has 72003 bytes, name and value together, of which 12000 can be sent",
+        ),
+        (
+            "headers",
+            format!("{{\"x-a\": \"{half}\", \"x-b\": \"{half}\", \"x-c\": \"{half}\", \"x-d\": \"{half}\"}}"),
+            "must be smaller: the headers have 36028 bytes together, of which 32768 can be sent",
+        ),
+    ];
+    for (name, written, part) in rows {
+        let line = format!("\"{name}\": {written},");
+        let text = match DEPLOYMENT.iter().any(|key| key.name == name) {
+            true => without(&file_with("", &line), name),
+            false => file_with(&line, ""),
+        };
+        let problem = problem_of(&text);
+        assert!(problem.text.contains(part), "{name}: {}", problem.text);
+        assert!(problem.text.len() < 500, "{name}: {}", problem.text);
+    }
+}
+
+#[test]
 fn what_is_missing_is_told_at_the_object_that_lacks_it() {
     for name in ["name", "endpoint", "api_key", "model"] {
         let problem = problem_of(&without(&file_with("", ""), name));

@@ -17,6 +17,9 @@
 //! | Ending     | the answer's last byte        | `END_TIME` in all                        | `Idle`         |
 //!
 //! Whatever the stage, the attempt's deadline is an end, so a drip of bytes cannot stretch it (`Attempt`).
+//!
+//! These are ends of waiting. What has come while nobody looked, because the process was stopped or the machine slept, is
+//! read all the same: a limit that is found to have passed leaves [`GRACE`] for what needs no waiting.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +29,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::socket::Socket;
+use crate::clock;
 use crate::error::fault::{Fault, FaultKind, Phase, TimeoutKind};
 use crate::transport::gate::Interrupt;
 use crate::transport::{Limits, REFUSAL_TIME};
@@ -57,7 +61,12 @@ struct State {
     socket: Weak<Socket>,
     /// Header lines that the HTTP client must not see, until they are written.
     sealed: Option<Arc<[u8]>>,
+    /// The end of reading that was found to have passed, and when it was.
+    passed: Option<(Instant, Instant)>,
 }
+
+/// How long what has come is read after the end of its wait.
+const GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -129,6 +138,7 @@ impl CurrentCall {
                 reused: false,
                 socket: Weak::new(),
                 sealed: Some(sealed),
+                passed: None,
             }),
             changed: Condvar::new(),
         })
@@ -159,17 +169,11 @@ impl CurrentCall {
         self.state.lock().cancelled
     }
 
-    /// A connection is being made; `false` where that is so already, because it is made through a proxy, to which a
-    /// connection is made first.
-    pub(super) fn connecting(&self, now: Instant) -> bool {
-        let mut state = self.state.lock();
-        if matches!(state.stage, Stage::Connecting { .. }) {
-            return false;
-        }
-        state.stage = Stage::Connecting {
+    /// A connection is being made.
+    pub(super) fn connecting(&self, now: Instant) {
+        self.state.lock().stage = Stage::Connecting {
             until: now + self.limits.connect,
         };
-        true
     }
 
     /// The connection stands, TLS included.
@@ -177,18 +181,9 @@ impl CurrentCall {
         self.state.lock().stage = Stage::Sending;
     }
 
-    pub(super) fn is_connecting(&self) -> bool {
-        matches!(self.state.lock().stage, Stage::Connecting { .. })
-    }
-
-    /// The sealed header lines, for the first who asks once the connection stands.
+    /// The sealed header lines, for the first who asks.
     pub(super) fn take_sealed(&self) -> Option<Arc<[u8]>> {
-        let mut state = self.state.lock();
-        match state.stage {
-            // These bytes are a proxy's.
-            Stage::Connecting { .. } => None,
-            _ => state.sealed.take(),
-        }
+        self.state.lock().sealed.take()
     }
 
     /// `socket` is what this call uses from now on.
@@ -201,19 +196,16 @@ impl CurrentCall {
         // whether the call is cancelled.
     }
 
-    /// Bytes went out; those of a handshake or to a proxy do not count, for the service has not seen the request.
+    /// Bytes of the request went out.
     pub(super) fn wrote(&self) {
         let mut state = self.state.lock();
-        if matches!(state.stage, Stage::Connecting { .. }) {
-            return;
-        }
         if !std::mem::replace(&mut state.written, true) {
             drop(state);
             log::trace!("call {}: the request is on its way", self.id);
         }
     }
 
-    /// Bytes of the reply came (not: of a handshake or from a proxy).
+    /// Bytes of the reply came.
     pub(super) fn received(&self) {
         let mut state = self.state.lock();
         if matches!(state.stage, Stage::Sending | Stage::Waiting { .. }) {
@@ -227,7 +219,12 @@ impl CurrentCall {
     /// Where the call is cancelled, or its time is over.
     pub(super) fn write_limit(&self, now: Instant) -> Result<WaitLimit, Fault> {
         let state = self.state.lock();
-        self.limit(&state, now)
+        let limit = self.limit(&state, now)?;
+        if now < limit.until {
+            Ok(limit)
+        } else {
+            Err(self.timed_out(&state, limit.kind))
+        }
     }
 
     /// The reply is a refusal: the rest of it gets [`REFUSAL_TIME`] at most.
@@ -255,10 +252,11 @@ impl CurrentCall {
         self.state.lock().stage = Stage::Ending { until: now + END_TIME };
     }
 
-    /// How long a read may block. The first one after the request starts the wait for the first byte.
+    /// How long a read may block. The first one after the request starts the wait for the first byte. An end that has
+    /// passed is for what can be read at once.
     ///
     /// # Errors
-    /// Where the call is cancelled, or its time is over.
+    /// Where the call is cancelled, or its time is over and so is the [`GRACE`].
     pub(super) fn read_limit(&self, now: Instant) -> Result<WaitLimit, Fault> {
         let mut state = self.state.lock();
         if state.stage == Stage::Sending {
@@ -267,7 +265,20 @@ impl CurrentCall {
                 until: now + self.limits.first_byte,
             };
         }
-        self.limit(&state, now)
+        let limit = self.limit(&state, now)?;
+        if now < limit.until {
+            return Ok(limit);
+        }
+        let found = match state.passed {
+            Some((until, found)) if until == limit.until => found,
+            _ => now,
+        };
+        state.passed = Some((limit.until, found));
+        if now < found + GRACE {
+            Ok(limit)
+        } else {
+            Err(self.timed_out(&state, limit.kind))
+        }
     }
 
     fn limit(&self, state: &State, now: Instant) -> Result<WaitLimit, Fault> {
@@ -283,19 +294,14 @@ impl CurrentCall {
             Stage::Preamble { until } => (until, TimeoutKind::FirstByte),
             Stage::Ending { until } => (until, TimeoutKind::Idle),
         };
-        let limit = if until <= self.limits.deadline {
+        Ok(if until <= self.limits.deadline {
             WaitLimit { until, kind }
         } else {
             WaitLimit {
                 until: self.limits.deadline,
                 kind: TimeoutKind::Attempt,
             }
-        };
-        if now < limit.until {
-            Ok(limit)
-        } else {
-            Err(self.timed_out(state, limit.kind))
-        }
+        })
     }
 
     /// The fault of a wait that lasted until its limit.
@@ -352,6 +358,7 @@ impl CurrentCall {
     ) -> Result<Option<T>, Fault> {
         let mut state = self.state.lock();
         let limit = self.limit(&state, now)?;
+        let mut until = limit.until;
         loop {
             if let Some(value) = ready() {
                 return Ok(Some(value));
@@ -359,15 +366,18 @@ impl CurrentCall {
             if state.cancelled {
                 return Err(cancelled(&state));
             }
-            if self
-                .changed
-                .wait_until(&mut state, patience.min(limit.until))
-                .timed_out()
-            {
-                return match ready() {
-                    None if limit.until <= patience => Err(self.timed_out(&state, limit.kind)),
-                    value => Ok(value),
-                };
+            if self.changed.wait_until(&mut state, patience.min(until)).timed_out() {
+                if let Some(value) = ready() {
+                    return Ok(Some(value));
+                }
+                if patience < until {
+                    return Ok(None);
+                }
+                // Woken so late, we were stopped, and so was the one that is waited for: it may be about to answer.
+                if until > limit.until || clock::now() < limit.until + GRACE {
+                    return Err(self.timed_out(&state, limit.kind));
+                }
+                until = clock::now() + GRACE;
             }
         }
     }
@@ -408,10 +418,7 @@ impl Interrupt for CurrentCall {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::clock;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -438,11 +445,7 @@ mod tests {
     fn each_stage_waits_by_its_own_limit() {
         let t0 = clock::now();
         let call = call(t0);
-        assert!(call.connecting(t0));
-        assert!(
-            !call.connecting(t0 + SECOND),
-            "a proxy's connection is part of the same wait"
-        );
+        call.connecting(t0);
         assert_eq!(
             call.read_limit(t0 + 4 * SECOND),
             limit(t0 + 5 * SECOND, TimeoutKind::Connect)
@@ -505,9 +508,46 @@ mod tests {
             limit(t0 + 60 * SECOND, TimeoutKind::Attempt)
         );
         assert_eq!(
-            timeout_of(call.read_limit(t0 + 60 * SECOND)),
+            timeout_of(call.write_limit(t0 + 60 * SECOND)),
             FaultKind::Timeout(TimeoutKind::Attempt)
         );
+        // What lies there when the end is found to have passed is read, but no more than can be read in a moment.
+        let late = t0 + 100 * SECOND;
+        let at_once = limit(t0 + 60 * SECOND, TimeoutKind::Attempt);
+        assert_eq!(call.read_limit(late), at_once);
+        call.received();
+        assert_eq!(call.read_limit(late + GRACE / 2), at_once);
+        assert_eq!(
+            timeout_of(call.read_limit(late + GRACE)),
+            FaultKind::Timeout(TimeoutKind::Attempt)
+        );
+    }
+
+    #[test]
+    fn a_reply_that_came_while_nobody_looked_begins_the_next_wait() {
+        let t0 = clock::now();
+        let call = call(t0);
+        let first_byte = limit(t0 + 20 * SECOND, TimeoutKind::FirstByte);
+        assert_eq!(call.read_limit(t0), first_byte);
+        let late = t0 + 40 * SECOND;
+        assert_eq!(call.read_limit(late), first_byte, "a last look");
+        call.received();
+        assert_eq!(call.read_limit(late), limit(late + 10 * SECOND, TimeoutKind::Idle));
+    }
+
+    #[test]
+    fn who_is_waited_for_may_answer_after_both_were_stopped() {
+        let begun = clock::now().checked_sub(30 * SECOND).unwrap();
+        let call = call(begun);
+        call.connecting(begun);
+        let mut asked = 0;
+        let answer = call.wait_for(begun, begun + Duration::from_secs(60), || {
+            asked += 1;
+            (asked == 3).then_some("late")
+        });
+        assert_eq!(answer, Ok(Some("late")));
+        let never = call.wait_for(begun, begun + Duration::from_secs(60), || None::<()>);
+        assert_eq!(never.unwrap_err().kind, FaultKind::Timeout(TimeoutKind::Connect));
     }
 
     #[test]
@@ -515,8 +555,6 @@ mod tests {
         let t0 = clock::now();
         let call = call(t0);
         call.connecting(t0);
-        call.wrote();
-        call.received();
         assert_eq!(call.fault(FaultKind::Closed, "").phase, Phase::NotWritten);
         call.connected();
         call.wrote();

@@ -63,6 +63,11 @@ pub(super) fn dial(names: &Names, place: &Place, call: &Arc<CurrentCall>) -> Res
     }
     let socket = won?.socket;
     call.claims(&socket, false);
+    let now = clock::now();
+    if now >= until {
+        // It was made while we were stopped; what follows has its own time still before it.
+        call.connecting(now);
+    }
     Ok(socket)
 }
 
@@ -97,8 +102,7 @@ impl Attempts {
             let limit = call.write_limit(now)?;
             let (address, error) = match race.next(now) {
                 Move::Begin(address) => match begin(address) {
-                    Ok(stream) => {
-                        let socket = Socket::new(stream);
+                    Ok(socket) => {
                         // A cancel closes the youngest, which ends the wait for all.
                         call.claims(&socket, false);
                         self.under_way.push(Attempt { address, socket });
@@ -174,15 +178,13 @@ impl Attempts {
 }
 
 /// Begins to connect.
-fn begin(address: SocketAddr) -> io::Result<TcpStream> {
+fn begin(address: SocketAddr) -> io::Result<Arc<Socket>> {
     let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
-    // Requests leave in whole packets already.
-    socket.set_tcp_nodelay(true)?;
     match socket.connect(&address.into()) {
         Err(error) if !is_under_way(&error) => Err(error),
-        _ => Ok(socket.into()),
+        _ => Socket::new(socket.into()),
     }
 }
 
@@ -198,11 +200,15 @@ fn end(stream: &TcpStream) -> io::Result<()> {
         Some(error) => Err(error),
         // It may have been shut down.
         None => stream.peer_addr().map(drop),
-    }?;
-    stream.set_nonblocking(false)
+    }
 }
 
 impl Place {
+    /// Name or address, without brackets.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
     pub(super) fn of(uri: &Uri) -> Option<Place> {
         let host = uri.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = uri.port_u16().or(match uri.scheme_str() {

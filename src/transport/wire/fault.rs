@@ -10,7 +10,6 @@ use rustls::CertificateError;
 use ureq::Error;
 
 use super::call::CurrentCall;
-use super::proxies;
 use crate::error::fault::{Fault, FaultKind, TimeoutKind};
 
 /// `fault` as the client passes it on.
@@ -31,6 +30,12 @@ pub(super) fn of(error: Error, call: &CurrentCall) -> Fault {
 /// What an error of reading a body means for `call`.
 pub(super) fn of_read(error: io::Error, call: &CurrentCall) -> Fault {
     of(Error::from(error), call)
+}
+
+/// What an error of a socket, or of TLS over it, means for `call`.
+pub(super) fn of_io(error: &io::Error, call: &CurrentCall) -> Fault {
+    let (kind, message) = translated_io(error);
+    call.fault(kind, message)
 }
 
 /// The [`Fault`] inside, through any number of wrappers.
@@ -57,19 +62,14 @@ fn carried(error: &Error) -> Option<&Fault> {
 
 fn translated(error: &Error) -> (FaultKind, String) {
     match error {
-        Error::Io(inner) => of_io(inner),
-        Error::Rustls(inner) => (FaultKind::Tls, tls_words(inner)),
-        Error::Tls(_) | Error::TlsRequired | Error::Pem(_) => (FaultKind::Tls, error.to_string()),
+        Error::Io(inner) => translated_io(inner),
+        Error::Tls(_) | Error::TlsRequired => (FaultKind::Tls, error.to_string()),
         Error::Decompress(_, inner) if is_closed(inner) => {
             (FaultKind::Closed, "the compressed body ends before its end".to_owned())
         }
         Error::LargeResponseHeader(..) => (FaultKind::TooLarge, "the reply's head is too large".to_owned()),
         Error::BodyExceedsLimit(_) => (FaultKind::TooLarge, error.to_string()),
         Error::HostNotFound => (FaultKind::Dns, error.to_string()),
-        Error::ConnectProxyFailed(words) => match status_in(words) {
-            Some(status) => proxies::refusal(status),
-            None => (FaultKind::Connect, words.clone()),
-        },
         Error::ConnectionFailed | Error::InvalidProxyUrl => (FaultKind::Connect, error.to_string()),
         // We set none of the client's timeouts, so this is for completeness.
         Error::Timeout(_) => (FaultKind::Timeout(TimeoutKind::Attempt), error.to_string()),
@@ -77,12 +77,7 @@ fn translated(error: &Error) -> (FaultKind, String) {
     }
 }
 
-/// The status of a proxy's answer, in the client's words: `proxy server responded 407/407`.
-fn status_in(words: &str) -> Option<u16> {
-    words.rsplit('/').next()?.parse().ok()
-}
-
-fn of_io(error: &io::Error) -> (FaultKind, String) {
+fn translated_io(error: &io::Error) -> (FaultKind, String) {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(inner) => (FaultKind::Tls, tls_words(inner)),
         None if error.kind() == io::ErrorKind::UnexpectedEof => (
@@ -103,7 +98,7 @@ pub(super) fn is_closed(error: &io::Error) -> bool {
 }
 
 /// A TLS error in words, with what may be done where that is known.
-fn tls_words(error: &rustls::Error) -> String {
+pub(super) fn tls_words(error: &rustls::Error) -> String {
     let hint = match error {
         rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
             "; where TLS is inspected on the way, or the service has a certificate of your own, name its authority in ca_file"
@@ -168,17 +163,9 @@ mod tests {
             Error::Io(io::Error::new(io::ErrorKind::InvalidData, tls())),
             FaultKind::Tls,
         );
-        check(Error::Rustls(tls()), FaultKind::Tls);
         check(Error::Tls("x"), FaultKind::Tls);
         check(Error::LargeResponseHeader(2, 1), FaultKind::TooLarge);
         check(Error::HostNotFound, FaultKind::Dns);
-        let answered = |status: u16| Error::ConnectProxyFailed(format!("proxy server responded {status}/{status}"));
-        check(answered(407), FaultKind::ProxyRefused);
-        check(answered(502), FaultKind::Connect);
-        check(
-            Error::ConnectProxyFailed("proxy server did not respond".into()),
-            FaultKind::Connect,
-        );
         check(Error::BadUri("x".into()), FaultKind::Protocol);
         check(
             Error::Decompress("gzip", io::ErrorKind::UnexpectedEof.into()),

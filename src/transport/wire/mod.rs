@@ -7,12 +7,15 @@
 //! # Reading order
 //! 1. [`headers`]: what is sent besides the body
 //! 2. `call`: the call in progress, its limits and its cancel
-//! 3. `socket`: reads and writes that end in time; who may close a socket
-//! 4. `connect`: new connections, through a proxy and TLS where need be; `dial`, of whose course `race` decides, and `lack`:
-//!    what they take
-//! 5. `names` and `reach`: the addresses of a host, and which of them answer
-//! 6. `proxies`, `no_proxy`: which proxy leads where
-//! 7. `tls`, `fault`: whom we trust, and what went wrong
+//! 3. `link`, `room`, `strays`: a connection and its buffers as the HTTP client sees them; whose reply it is that comes
+//! 4. `channel`, `socket`: the bytes below, with TLS or without; the one place that waits; who may close a socket
+//! 5. `connect`: new connections; `dial`, of whose course `race` decides, `tunnel` through a proxy, and `lack`: what they take
+//! 6. `names` and `reach`: the addresses of a host, and which of them answer
+//! 7. `proxies`, `no_proxy`: which proxy leads where
+//! 8. `authorities`, `tls`, `fault`: whom we trust, and what went wrong
+//!
+//! The client frames requests and replies and keeps the pool. TLS and the way through a proxy are our own, because the
+//! client's hide what a connection must not be used again for: bytes that are decrypted and that nobody asked for.
 //!
 //! # What is logged
 //! The client logs each request without its credentials, and some headers of the reply, at `debug`, and dumps what it reads
@@ -23,7 +26,8 @@
 //! # What it costs
 //! An endpoint keeps at most [`EndpointWire::max_connections`] idle connections, a minute each at most (longer ones
 //! are closed when the endpoint is next asked). A connection takes one file descriptor and, once used, two buffers
-//! of 16 KiB (four with TLS). While a name is looked up there is one more thread, for as long as that takes.
+//! of 16 KiB (with TLS some more, while a reply comes). While a name is looked up there is one more thread, for as long as
+//! that takes.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -33,7 +37,6 @@ use std::time::Duration;
 
 use ureq::config::Config;
 use ureq::http::{self, Request, Uri};
-use ureq::unversioned::transport::{ConnectProxyConnector, RustlsConnector};
 use ureq::{Agent, BodyReader};
 
 use crate::api::withheld::secrets_of_proxy;
@@ -47,25 +50,32 @@ use connect::{NoResolver, Told, WireConnector};
 use headers::Template;
 use names::Names;
 use proxies::Proxies;
+use strays::Strays;
+use tls::Trust;
 
 pub(crate) use authorities::CaFileError;
 
 mod authorities;
 mod call;
+mod channel;
 mod connect;
 mod dial;
 mod fault;
 mod headers;
 mod lack;
+mod link;
 mod names;
 mod no_proxy;
 mod proxies;
 mod race;
 mod reach;
+mod room;
 mod socket;
+mod strays;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod tunnel;
 
 /// An endpoint, as the transport needs to know it.
 #[derive(Clone, Debug)]
@@ -165,6 +175,7 @@ pub(crate) struct UreqTransport {
 /// One endpoint, with what its calls have in common worked out.
 struct Endpoint {
     spec: EndpointWire,
+    strays: Arc<Strays>,
     agent: Agent,
     /// The variable of the environment that names its proxy.
     variable: Option<&'static str>,
@@ -189,11 +200,10 @@ impl UreqTransport {
             None => Proxies::of_environment(|name| std::env::var_os(name)),
         };
         let authorities = settings.ca_file.as_deref().map(Authorities::read).transpose()?;
-        let tls_config = tls::config(authorities.as_ref());
+        let trust = Arc::new(Trust::new(authorities.as_ref()));
         let mut warnings: Vec<String> = authorities.and_then(|own| own.warning).into_iter().collect();
         let buffer_size = settings.buffer_size.max(LEAST_BUFFER_SIZE);
         let names = Arc::new(Names::new());
-        let tls = Arc::new(RustlsConnector::default());
         let told = Arc::new(Told::new());
         let endpoints = specs.into_iter().enumerate().map(|(position, spec)| {
             let way = proxies.way_to(&spec.url)?;
@@ -204,7 +214,6 @@ impl UreqTransport {
                 .http_status_as_error(false)
                 .max_redirects(0)
                 .proxy(way.proxy)
-                .tls_config(tls_config.clone())
                 .user_agent(headers::AGENT_NAME)
                 .input_buffer_size(buffer_size)
                 .output_buffer_size(buffer_size)
@@ -214,14 +223,15 @@ impl UreqTransport {
                 .max_idle_connections_per_host(spec.max_connections)
                 .max_idle_age(MAX_IDLE)
                 .build();
+            let strays = Strays::of(&spec.name);
             let connector = WireConnector {
                 endpoint: position,
+                strays: Arc::clone(&strays),
                 told: Arc::clone(&told),
                 names: Arc::clone(&names),
-                tls: Arc::clone(&tls),
-                proxy: ConnectProxyConnector::default(),
+                trust: Arc::clone(&trust),
             };
-            Endpoint::new(spec, config, connector, way.variable)
+            Endpoint::new(spec, config, connector, strays, way.variable)
         });
         Ok(UreqTransport {
             endpoints: endpoints.collect::<Result<_, _>>()?,
@@ -271,6 +281,7 @@ impl Endpoint {
         spec: EndpointWire,
         config: Config,
         connector: WireConnector,
+        strays: Arc<Strays>,
         variable: Option<&'static str>,
     ) -> Result<Self, WireError> {
         let prepare = |operation| {
@@ -287,6 +298,7 @@ impl Endpoint {
         ];
         Ok(Endpoint {
             spec,
+            strays,
             agent: Agent::with_parts(config, connector, NoResolver),
             variable,
             known,
@@ -349,9 +361,10 @@ impl Transport for UreqTransport {
         }
         let sent = {
             let _sending = current.begin();
+            let fresh = call.fresh || endpoint.strays.are_about(clock::now());
             match call.method {
-                Method::Post => run(&endpoint.agent, request.body(call.body), call.fresh),
-                Method::Get | Method::Delete => run(&endpoint.agent, request.body(()), call.fresh),
+                Method::Post => run(&endpoint.agent, request.body(call.body), fresh),
+                Method::Get | Method::Delete => run(&endpoint.agent, request.body(()), fresh),
             }
         };
         let (head, body) = sent.map_err(|error| fault::of(error, &current))?.into_parts();

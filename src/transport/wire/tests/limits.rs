@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::server::Server;
 use super::*;
 use crate::error::fault::{FaultKind, Phase, TimeoutKind};
+use crate::transport::Body;
 
 fn check(transport: &UreqTransport, limits: Limits, kind: TimeoutKind, phase: Phase) {
     let call = Ask {
@@ -221,6 +222,68 @@ fn a_drip_of_bytes_does_not_stretch_the_attempt() {
         TimeoutKind::Attempt,
         Phase::HeadReceived,
     );
+}
+
+/// A server whose whole reply, more than the client's buffer holds, is there once its head is.
+fn answers_at_once(status: &'static str) -> (Server, String) {
+    let body = "x".repeat(40_000);
+    let reply = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let server = Server::start(move |mut peer, _| {
+        while peer.request().is_some() {
+            peer.send(&reply);
+        }
+    });
+    (server, body)
+}
+
+#[test]
+fn what_has_come_is_read_however_late_it_is() {
+    for status in ["200 OK", "400 Bad Request"] {
+        let (server, body) = answers_at_once(status);
+        let transport = transport(&server.url());
+        let silence = || Limits {
+            idle: Duration::ZERO,
+            ..long()
+        };
+        let attempt = || Limits {
+            deadline: clock::now() + SHORT,
+            ..long()
+        };
+        for (limits, looks_again) in [(attempt(), clock::now() + SHORT), (silence(), clock::now())] {
+            let call = Ask {
+                limits,
+                ..Ask::default()
+            };
+            let mut reply = call.head(&transport).unwrap();
+            // As where the process was stopped: the time is over when it looks again.
+            while clock::now() < looks_again {
+                thread::yield_now();
+            }
+            assert_eq!(reply.read_to_vec(MAX_BODY).unwrap(), body.as_bytes(), "{status}");
+        }
+        assert_eq!(server.accepted(), 1);
+    }
+}
+
+#[test]
+fn a_flood_of_bytes_does_not_stretch_the_attempt() {
+    let server = Server::start(|mut peer, _| {
+        peer.request();
+        peer.send("HTTP/1.1 200 OK\r\n\r\n");
+        while peer.try_send([b'x'; 65_536]).is_some() {}
+    });
+    let limits = Limits {
+        deadline: clock::now() + SHORT,
+        ..long()
+    };
+    let mut reply = Ask {
+        limits,
+        ..Ask::default()
+    }
+    .head(&transport(&server.url()))
+    .unwrap();
+    let error = std::io::copy(&mut reply.body, &mut std::io::sink()).unwrap_err();
+    assert_eq!(Body::fault(&error).kind, FaultKind::Timeout(TimeoutKind::Attempt));
 }
 
 #[test]

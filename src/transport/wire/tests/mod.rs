@@ -3,6 +3,8 @@
 //! - `server`: a listener and its conversations
 //! - `calls`: what goes over the wire, and which connection it takes
 //! - `failures`: what each thing that breaks is called
+//! - `leftovers`: whose reply it is, where more comes than was asked for
+//! - `early`: replies that come before the request is written
 //! - `limits`: each time limit, told apart by its kind
 //! - `cancels`: a cancel in each phase, and races of many
 //! - `secure`: TLS
@@ -24,7 +26,9 @@ use crate::transport::{Auth, Call, Gate, Limits, MAX_BODY, Method, Reply, Target
 
 mod calls;
 mod cancels;
+mod early;
 mod failures;
+mod leftovers;
 mod limits;
 mod observed;
 mod proxied;

@@ -1,6 +1,7 @@
 //! TLS: whom we trust, and what is said about those we do not.
 
 use std::io::Write as _;
+use std::net::TcpStream;
 use std::sync::Arc;
 
 use rcgen::{CertificateParams, CertifiedKey, KeyPair, date_time_ymd};
@@ -28,6 +29,23 @@ impl Secure {
         params: CertificateParams,
         serve: impl Fn(Peer, usize, &Arc<ServerConfig>) + Send + Sync + 'static,
     ) -> Secure {
+        Self::by_hand(params, move |tls, stream, number, config| {
+            serve(Peer::new(StreamOwned::new(tls, stream)), number, config);
+        })
+    }
+
+    /// The same, by hand.
+    pub(super) fn start_raw(
+        params: CertificateParams,
+        serve: impl Fn(ServerConnection, TcpStream, usize) + Send + Sync + 'static,
+    ) -> Secure {
+        Self::by_hand(params, move |tls, stream, number, _| serve(tls, stream, number))
+    }
+
+    fn by_hand(
+        params: CertificateParams,
+        serve: impl Fn(ServerConnection, TcpStream, usize, &Arc<ServerConfig>) + Send + Sync + 'static,
+    ) -> Secure {
         let signing_key = KeyPair::generate().unwrap();
         let cert = params.self_signed(&signing_key).unwrap();
         let CertifiedKey { cert, signing_key } = CertifiedKey { cert, signing_key };
@@ -43,7 +61,7 @@ impl Secure {
         let config = Arc::new(config);
         let server = Server::start_raw(move |stream, number| {
             let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
-            serve(Peer::new(StreamOwned::new(tls, stream)), number, &config);
+            serve(tls, stream, number, &config);
         });
         Secure { server, ca_file }
     }
@@ -56,7 +74,7 @@ impl Secure {
         })
     }
 
-    fn transport(&self, host: &str, trusted: bool) -> UreqTransport {
+    pub(super) fn transport(&self, host: &str, trusted: bool) -> UreqTransport {
         let settings = WireSettings {
             ca_file: trusted.then(|| self.ca_file.path().to_owned()),
             ..direct()
@@ -66,7 +84,7 @@ impl Secure {
     }
 }
 
-fn localhost() -> CertificateParams {
+pub(super) fn localhost() -> CertificateParams {
     CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap()
 }
 

@@ -162,11 +162,23 @@ impl Peer {
         Some(request)
     }
 
+    /// Reads so many bytes of a body; `None` where the client has closed before.
+    pub(super) fn skip(&mut self, length: usize) -> Option<()> {
+        let body = &mut (&mut self.0).take(length as u64);
+        let read = std::io::copy(body, &mut std::io::sink()).ok()?;
+        (read == length as u64).then_some(())
+    }
+
     /// Sends these bytes; a client that has gone does not matter.
     pub(super) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.try_send(bytes);
+    }
+
+    /// Sends these bytes; `None` where the client has gone.
+    pub(super) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> Option<()> {
         let stream = self.0.get_mut();
-        let _ = stream.write_all(bytes.as_ref());
-        let _ = stream.flush();
+        stream.write_all(bytes.as_ref()).ok()?;
+        stream.flush().ok()
     }
 
     /// Sends 200 with this body.

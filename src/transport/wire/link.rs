@@ -1,0 +1,275 @@
+//! A connection as the HTTP client sees it, above TLS, where the bytes that come are a reply's.
+//!
+//! # Whose reply it is
+//! HTTP/1.1 tells replies apart by their order alone: whatever comes first after a request is taken for its reply. So a
+//! connection is used again only where nothing is left of the reply before:
+//!
+//! | what came                                              | when it is seen                   | then                             |
+//! |--------------------------------------------------------|-----------------------------------|----------------------------------|
+//! | bytes beyond the reply's end, in the same read         | the client gives the link back    | closed                           |
+//! | bytes in the socket, decrypted or not; a part of a TLS record | the client asks for it again | closed; another one, or a new one |
+//! | bytes before the request is written whole              | before its next piece is written  | stale: asked again on a new one  |
+//! | … on a connection that has carried no other request    | the same                          | the reply, and then closed       |
+//! | bytes after that                                       | cannot be told from the reply     | the reply                        |
+//!
+//! The last row is a service that answers one request twice, and whose second answer is under way while the next request
+//! goes out. Nothing in HTTP/1.1 shows it. But such a service shows itself sooner or later by one of the other rows, and
+//! from then on each of its connections carries one request, see [`Strays`].
+//!
+//! # A refusal that comes early
+//! A service may refuse a large request before it has read it (413, 429), and read no more of it. So a request that
+//! cannot be written on is a time to look for a reply, and a refusal ends the writing.
+
+use std::fmt;
+use std::io::{self, Read as _, Write as _};
+use std::sync::Arc;
+
+use ureq::Error;
+use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
+
+use super::call::{self, CurrentCall, WaitLimit};
+use super::channel::Channel;
+use super::fault;
+use super::room::Room;
+use super::socket::{Socket, WaitFor};
+use super::strays::Strays;
+use crate::clock;
+use crate::error::fault::{Fault, FaultKind};
+
+/// A connection as the HTTP client sees it.
+///
+/// The client's own timeouts are not set, so its `NextTimeout`s say nothing: all limits are the call's.
+pub(super) struct Link {
+    channel: Channel,
+    /// Where the channel ends.
+    socket: Arc<Socket>,
+    /// The call that uses it; none while it lies in the pool.
+    call: Option<Arc<CurrentCall>>,
+    room: Room,
+    /// It has carried a request before.
+    reused: bool,
+    /// Whether the endpoint says more than it is asked.
+    strays: Arc<Strays>,
+    /// What is known of the request under way.
+    writing: Writing,
+}
+
+/// How far a request has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Writing {
+    /// A byte of it is gone.
+    begun: bool,
+    /// Bytes came before it was whole.
+    answered: bool,
+    /// The client has not been told of them yet.
+    untold: bool,
+    /// The peer takes no more bytes; what it has answered before may still be read.
+    closed: bool,
+    /// The peer sends no more bytes.
+    heard_out: bool,
+}
+
+impl Link {
+    /// A connection that `call` has just made.
+    pub(super) fn new(
+        channel: Channel,
+        socket: Arc<Socket>,
+        call: Arc<CurrentCall>,
+        room: Room,
+        strays: Arc<Strays>,
+    ) -> Self {
+        Link {
+            channel,
+            socket,
+            call: Some(call),
+            room,
+            strays,
+            reused: false,
+            writing: Writing::default(),
+        }
+    }
+
+    fn call(&self) -> Result<Arc<CurrentCall>, Error> {
+        // The client reads and writes between check-out and return only.
+        self.call.clone().ok_or(Error::ConnectionFailed)
+    }
+
+    /// Writes what is pending; `true` where something was.
+    fn flush(&mut self, call: &CurrentCall) -> Result<bool, Fault> {
+        if self.room.pending().is_empty() {
+            return Ok(false);
+        }
+        let mut limit = call.write_limit(clock::now())?;
+        self.look(call)?;
+        let mut start = 0;
+        while start < self.room.pending().len() && !self.writing.closed {
+            match self.channel.write(&self.room.pending()[start..]) {
+                Ok(written @ 1..) => {
+                    start += written;
+                    self.writing.begun = true;
+                    call.wrote();
+                    if start < self.room.pending().len() {
+                        limit = call.write_limit(clock::now())?;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_to_write(call, limit)?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // A service that refuses a large request may answer and close before it has read it all. The answer, if
+                // there is one, is what the caller should hear of.
+                Ok(0) => self.writing.closed = true,
+                Err(error) if fault::is_closed(&error) && !call.is_cancelled() => self.writing.closed = true,
+                Err(error) => return Err(fault::of_io(&error, call)),
+            }
+        }
+        self.room.written();
+        Ok(true)
+    }
+
+    /// The peer takes nothing at the moment: waits until it does, or has something to say.
+    fn wait_to_write(&mut self, call: &CurrentCall, limit: WaitLimit) -> Result<(), Fault> {
+        let what = match self.writing.heard_out || self.writing.answered {
+            true => WaitFor::Write,
+            false => WaitFor::Either,
+        };
+        let ready = self.socket.wait(call, what, limit)?;
+        if ready.read && !ready.write {
+            self.look(call)?;
+        }
+        Ok(())
+    }
+
+    /// Looks for a reply to a request that is not whole.
+    fn look(&mut self, call: &CurrentCall) -> Result<(), Fault> {
+        if self.writing.heard_out || self.writing.answered {
+            return Ok(());
+        }
+        match self.channel.read(self.room.free()) {
+            // Whether it takes more is seen when it is written to.
+            Ok(0) => self.writing.heard_out = true,
+            Ok(amount) if self.reused => {
+                self.strays.came(&self.room.free()[..amount], clock::now());
+                return Err(call.fault(FaultKind::Stale, "bytes came on it before the request was written"));
+            }
+            Ok(amount) => {
+                self.room.filled(amount);
+                self.writing.answered = true;
+                self.writing.untold = true;
+                self.writing.closed = self.writing.begun && is_refusal(self.room.input());
+            }
+            Err(error) if is_pause(&error) => {}
+            Err(_) => self.writing.heard_out = true,
+        }
+        Ok(())
+    }
+
+    /// Reads what comes, and waits for it; 0 is the end.
+    fn receive(&mut self, call: &CurrentCall, mut asked_just_now: bool) -> Result<usize, Fault> {
+        let limit = call.read_limit(clock::now())?;
+        loop {
+            // Nothing can be there yet.
+            if !std::mem::take(&mut asked_just_now) {
+                match self.channel.read(self.room.free()) {
+                    // Our own shutdown reads as an end, which would pass for the end of a body without a length.
+                    Ok(0) if call.is_cancelled() => return Err(call.fault(FaultKind::Cancelled, "")),
+                    Ok(amount) => return Ok(amount),
+                    Err(error) if is_pause(&error) => {}
+                    Err(error) => return Err(fault::of_io(&error, call)),
+                }
+            }
+            self.socket.wait(call, WaitFor::Read, limit)?;
+        }
+    }
+
+    /// Whether the peer has neither closed the connection nor sent what nobody asked for.
+    fn is_quiet(&mut self) -> bool {
+        match self.channel.read(self.room.free()) {
+            Ok(amount @ 1..) => {
+                self.strays.came(&self.room.free()[..amount], clock::now());
+                false
+            }
+            Ok(0) => false,
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock && self.channel.is_empty(),
+        }
+    }
+}
+
+/// Whether these bytes begin a reply that is no success, nor tells of one to come.
+fn is_refusal(reply: &[u8]) -> bool {
+    reply.starts_with(b"HTTP/1.") && matches!(reply.get(9), Some(b'3'..=b'5'))
+}
+
+/// Not a failure: nothing is there, or a signal came.
+fn is_pause(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+impl Transport for Link {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.room
+    }
+
+    /// Head and body of a small request leave in one packet: the bytes stay in the buffer until it is well filled or
+    /// the reply is waited for.
+    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), Error> {
+        let call = self.call()?;
+        self.room.add_pending(amount);
+        if let Some(sealed) = call.take_sealed() {
+            self.room.insert_after_first_line(&sealed);
+        }
+        if self.room.is_well_filled() {
+            self.flush(&call).map_err(fault::wrap)?;
+        }
+        Ok(())
+    }
+
+    fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
+        let call = self.call()?;
+        let asked_just_now = self.flush(&call).map_err(fault::wrap)? && !self.writing.closed;
+        if std::mem::take(&mut self.writing.untold) {
+            call.received();
+            return Ok(true);
+        }
+        if self.room.free().is_empty() {
+            return Err(fault::wrap(
+                call.fault(FaultKind::TooLarge, "the reply's head does not fit"),
+            ));
+        }
+        let amount = self.receive(&call, asked_just_now).map_err(fault::wrap)?;
+        self.room.filled(amount);
+        if amount > 0 {
+            call.received();
+        }
+        Ok(amount > 0)
+    }
+
+    /// Asked twice by the pool: when the connection comes back, and when it is to be used again.
+    fn is_open(&mut self) -> bool {
+        if self.call.take().is_some() {
+            // Released before the pool can hand it to anybody else. Whether it is still good is asked at
+            // check-out, after it has lain there.
+            self.socket.release();
+            let writing = std::mem::take(&mut self.writing);
+            return !writing.answered && !writing.closed && self.room.pending().is_empty();
+        }
+        let Some(call) = call::current() else {
+            return false;
+        };
+        if !self.is_quiet() {
+            return false;
+        }
+        call.claims(&self.socket, true);
+        self.call = Some(call);
+        self.reused = true;
+        true
+    }
+
+    fn is_tls(&self) -> bool {
+        matches!(self.channel, Channel::Tls(_))
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Link").field(&self.channel).finish()
+    }
+}
