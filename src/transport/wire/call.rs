@@ -482,8 +482,10 @@ mod tests {
             let now = t3 + seconds * SECOND;
             assert_eq!(call.read_limit(now), limit(t2 + 30 * SECOND, TimeoutKind::FirstByte));
         }
+        let at_once = limit(t2 + 30 * SECOND, TimeoutKind::FirstByte);
+        assert_eq!(call.read_limit(t2 + 30 * SECOND), at_once, "a last look");
         assert_eq!(
-            timeout_of(call.read_limit(t2 + 30 * SECOND)),
+            timeout_of(call.read_limit(t2 + 30 * SECOND + GRACE)),
             FaultKind::Timeout(TimeoutKind::FirstByte)
         );
         call.answer_begins();
@@ -492,8 +494,10 @@ mod tests {
         call.answer_ends(t4);
         call.received();
         assert_eq!(call.read_limit(t4), limit(t4 + END_TIME, TimeoutKind::Idle));
+        let at_once = limit(t4 + END_TIME, TimeoutKind::Idle);
+        assert_eq!(call.read_limit(t4 + END_TIME), at_once, "a last look");
         assert_eq!(
-            timeout_of(call.read_limit(t4 + END_TIME)),
+            timeout_of(call.read_limit(t4 + END_TIME + GRACE)),
             FaultKind::Timeout(TimeoutKind::Idle)
         );
     }
