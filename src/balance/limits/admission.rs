@@ -228,6 +228,13 @@ impl Limit {
         if gate > now {
             return Err(No::to_every(gate));
         }
+        if self.doubts.is_open() && self.unconfirmed.is_any_written() {
+            // It is about to be known what a refusal was.
+            return Err(No {
+                at: self.unconfirmed.next_at(self.silence(), now),
+                holds: Holds::None,
+            });
+        }
         let by_bucket = self.bucket_fits_at(charge, now);
         if self.sku == Sku::Provisioned && self.quota.is_known() {
             return if by_bucket <= now {

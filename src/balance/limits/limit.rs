@@ -7,6 +7,7 @@ use super::admission::Closed;
 use super::belief::{Belief, Form};
 use super::bucket::{Bucket, Vessel};
 use super::charge::{Charge, Exhausted, Mode, Reservation, Settlement};
+use super::doubts::{Doubts, Finding};
 use super::moment::Moment;
 use super::quota::Quota;
 use super::raises::Raises;
@@ -72,6 +73,9 @@ pub struct Limit {
     pub(super) raises: Raises,
     pub(super) unconfirmed: Unconfirmed,
     pub(super) trips: RoundTrips,
+    pub(super) doubts: Doubts,
+    /// What was believed before refusals that may have been noise.
+    pub(super) before: Option<Box<(Quota, Belief)>>,
     /// Nothing is sent before: the service's word.
     pub(super) block: Moment,
     /// When tokens were last refused.
@@ -137,6 +141,8 @@ impl Limit {
             unconfirmed: Unconfirmed::new(quota.tokens() * tuning.share),
             quota,
             trips: RoundTrips::new(),
+            doubts: Doubts::default(),
+            before: None,
             block: now,
             tokens_refused: Moment::LONG_AGO,
             requests_refused: Moment::LONG_AGO,
@@ -405,6 +411,8 @@ impl Limit {
     /// It has ended in a way that says nothing about the quota. A test is still to be made then.
     fn end_untaught(&mut self, reservation: &Reservation) {
         let ended = self.unconfirmed.remove(reservation.number);
+        self.doubts.left(reservation.number);
+        self.conclude();
         if ended.is_some_and(|send| send.mode == Mode::Test && send.epoch == self.belief.epoch) {
             self.belief.test_is_due = true;
         }
@@ -413,12 +421,14 @@ impl Limit {
     fn confirm_number(&mut self, number: u64) {
         if let Some(send) = self.unconfirmed.remove(number) {
             self.confirmed(&send);
+            self.conclude();
         }
     }
 
     /// A send has been admitted: its reply's head has come, or no refusal for long enough.
     fn confirmed(&mut self, send: &Send) {
         self.admitted = self.admitted.max(send.at);
+        self.doubts.heard(send.number, send.at, false);
         let counts = send.epoch == self.belief.epoch;
         self.unconfirmed.confirm(send, counts, self.quota.tokens());
         if !counts {
@@ -465,7 +475,35 @@ impl Limit {
         while let Some(send) = self.unconfirmed.next_silent(silence, now) {
             self.confirmed(&send);
         }
+        self.conclude();
         now
+    }
+
+    /// Learns from a refusal that was doubted, once it is known what it was.
+    pub(super) fn conclude(&mut self) {
+        match self.doubts.find() {
+            Some(Finding::Limit { refused, is_witnessed }) => {
+                let before = self.before.take();
+                let now = || Box::new((self.quota.clone(), self.belief.clone()));
+                self.before = (!is_witnessed).then(|| before.unwrap_or_else(now));
+                self.limit_met(&refused);
+            }
+            Some(Finding::Noise { is_certain: true }) => self.take_back(),
+            Some(Finding::Noise { is_certain: false }) | None => {}
+        }
+    }
+
+    /// What refusals without witnesses have taught was noise, too. An unknown quota stays known: it was never told.
+    fn take_back(&mut self) {
+        let Some(before) = self.before.take().filter(|before| before.0.is_known()) else {
+            return;
+        };
+        let epoch = self.belief.epoch + 1;
+        (self.quota, self.belief) = *before;
+        self.belief.epoch = epoch;
+        self.unconfirmed.allow_all();
+        let level = self.sent.level(self.vessel().rate, self.now);
+        self.bucket.set_level(level.min(self.bucket.level()));
     }
 
     /// The time as this limit counts it; never before what it has seen.

@@ -17,7 +17,8 @@
 //!        Now(mode) or At(instant)           charge          before the wait is over
 //! ```
 //!
-//! Reading order: `charge` (the words), `limit` (the calls), `admission` (may it go?), `refusal` (what a refusal teaches),
+//! Reading order: `charge` (the words), `limit` (the calls), `admission` (may it go?), `doubts` (does a refusal say
+//! anything?), `refusal` (what it teaches),
 //! then the parts: `bucket`, `window`, `sliding_log` and its `sent_log`, `requests`, `quota`, `belief`, `raises`,
 //! `unconfirmed`.
 
@@ -32,6 +33,7 @@ mod admission;
 mod belief;
 mod bucket;
 mod charge;
+mod doubts;
 mod limit;
 mod moment;
 mod quota;

@@ -24,6 +24,8 @@
 //! | log | else | every second time **bucket**, from its beginnings |
 //! | provisioned | | its level is known now |
 //!
+//! A refusal for three seconds or less is doubted first, see [`doubts`](super::doubts): it teaches once it is known to be a limit.
+//!
 //! Where the service named no time, nothing is learnt about clocks: only the quantities above.
 
 use super::belief::Form;
@@ -51,6 +53,8 @@ pub(super) struct Refused {
     pub(super) until: Moment,
 }
 
+/// A refusal for no longer than so many seconds may be noise.
+const SHORT: f64 = 3.0;
 /// Seconds by which the whole-second wait of a bucket may exceed what is left to drain.
 const ROUNDING: f64 = 1.0;
 /// Least quota, in tokens a minute, that a window's first refusal may tell.
@@ -102,6 +106,11 @@ impl Limit {
             Exhausted::Tokens | Exhausted::Capacity => self.length,
         };
         let is_too_long = refused.wait.is_some_and(|wait| wait > longest);
+        let is_doubtful = refused.mode != Mode::Test && refused.wait.is_none_or(|wait| wait <= SHORT);
+        match exhausted {
+            Exhausted::Tokens => self.doubts.heard(reservation.number, written, true),
+            Exhausted::Requests | Exhausted::Capacity => self.doubts.left(reservation.number),
+        }
         match exhausted {
             Exhausted::Requests if self.sku == Sku::Standard => {
                 self.requests.release(reservation.sent);
@@ -121,10 +130,32 @@ impl Limit {
                 }
                 self.block_until(refused.until);
             }
-            _ if self.sku == Sku::Provisioned => self.provisioned_refused(&refused),
-            _ => self.tokens_refused(&refused),
+            _ if is_doubtful => {
+                self.block_until(refused.until);
+                let open = self.unconfirmed.written_after(reservation.number);
+                self.doubts.refused(refused, reservation.number, self.next, open);
+            }
+            _ => {
+                self.before = None;
+                self.limit_met(&refused);
+            }
         }
+        self.conclude();
         alone
+    }
+
+    /// What was refused has met a limit of ours.
+    pub(super) fn limit_met(&mut self, refused: &Refused) {
+        let newest = self.tokens_refused.max(self.requests_refused);
+        let refused = &Refused {
+            is_fresh: refused.is_fresh && refused.sent >= newest,
+            ..*refused
+        };
+        if self.sku == Sku::Provisioned {
+            self.provisioned_refused(refused);
+        } else {
+            self.tokens_refused(refused);
+        }
     }
 
     pub(super) fn block_until(&mut self, until: Moment) {

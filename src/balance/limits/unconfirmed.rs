@@ -120,6 +120,11 @@ impl Unconfirmed {
         self.written.iter().chain(&self.dialing).map(|send| send.number)
     }
 
+    /// How many of those that silence can confirm were sent after the one with this number.
+    pub(super) fn written_after(&self, number: u64) -> u32 {
+        self.written.iter().filter(|send| send.number > number).count() as u32
+    }
+
     /// How many were no sure sends.
     pub(super) fn trials(&self) -> u32 {
         self.trials
@@ -159,6 +164,11 @@ impl Unconfirmed {
     /// After a surprise: one at a time.
     pub(super) fn one_at_a_time(&mut self) {
         self.allowance = 0.0;
+    }
+
+    /// No bound any more.
+    pub(super) fn allow_all(&mut self) {
+        self.allowance = f64::INFINITY;
     }
 
     pub(super) fn allow_at_most(&mut self, tokens: f64) {

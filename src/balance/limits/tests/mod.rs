@@ -2,6 +2,7 @@
 
 mod admission;
 mod any_order;
+mod doubts;
 mod refusals;
 mod requests;
 mod scenario;

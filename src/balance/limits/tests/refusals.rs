@@ -273,7 +273,7 @@ fn the_first_refusal_of_an_unknown_quota_tells_form_and_figure() {
     // Wait → form, quota, blocked until: 16 of 3,000 were confirmed at 0, and are 48,000 in a window, or what a bucket must
     // hold that has drained for a tenth of a second.
     let bucket = 48_000.0 / (1.0 + 0.1 / 60.0);
-    for (wait, form, quota, block) in [(55.0, Window, 48_000.0, 55.1), (3.0, Bucket, bucket, 3.1)] {
+    for (wait, form, quota, block) in [(55.0, Window, 48_000.0, 55.1), (4.0, Bucket, bucket, 4.1)] {
         let mut s = Scenario::new(&UNKNOWN);
         s.admitted(16, 3_000.0, 0.0);
         let (sent, _) = s.burst(3_000.0, 0.0);
@@ -309,7 +309,7 @@ fn a_stale_refusal_proves_nothing() {
     s.admitted(10, 3_000.0, 0.0);
     let (mut burst, _) = s.burst(3_000.0, 5.0);
     let (first, second) = (burst.remove(0), burst.remove(0));
-    s.refuse(first, 2.0, 5.1);
+    s.refuse(first, 4.0, 5.1);
     let (belief, surprises) = (s.belief(), s.limit.belief.surprises);
     s.refuse(second, 41.0, 5.2);
     assert_eq!(

@@ -1,0 +1,129 @@
+//! Refusals that may have nothing to do with what was sent.
+
+use super::scenario::{Answer, PROVISIONED, STANDARD, Scenario, UNKNOWN};
+use crate::balance::limits::belief::Form::Bucket;
+use crate::balance::limits::charge::{Mode, Reservation, Settlement};
+
+use Answer::{At, Now};
+
+/// Of five that went together at 5 the first is refused for a second.
+fn refused_first(s: &mut Scenario) -> Vec<Reservation> {
+    let mut burst: Vec<_> = (0..5).map(|_| s.send(3_000.0, 5.0)).collect();
+    let first = burst.remove(0);
+    s.refuse(first, 1.0, 5.05);
+    burst
+}
+
+#[test]
+fn who_refuses_one_and_admits_the_next_has_met_no_limit_and_teaches_nothing() {
+    let mut s = Scenario::new(&STANDARD);
+    s.admitted(5, 3_000.0, 0.0);
+    for sent in refused_first(&mut s) {
+        s.answer(sent, 5.1);
+    }
+    assert_eq!(
+        (s.belief(), s.block()),
+        ((Bucket, 60_000.0, true), 6.05),
+        "its wait is kept"
+    );
+    assert_eq!(s.limit.belief.surprises, 0);
+    let (next, _) = s.burst(3_000.0, 6.1);
+    assert!(next.len() > 5, "not one at a time: {}", next.len());
+}
+
+#[test]
+fn whoever_refuses_those_after_it_too_has_met_a_limit() {
+    for (refused, surprises) in [(1, 0), (2, 1), (4, 1)] {
+        let mut s = Scenario::new(&STANDARD);
+        s.admitted(5, 3_000.0, 0.0);
+        for (index, sent) in refused_first(&mut s).into_iter().enumerate() {
+            if index < refused {
+                s.refuse(sent, 1.0, 5.06);
+            } else {
+                s.answer(sent, 5.1);
+            }
+        }
+        assert_eq!(s.limit.belief.surprises, surprises, "{refused} of four");
+    }
+}
+
+#[test]
+fn nothing_is_learnt_and_nothing_sent_before_the_witnesses_are_heard() {
+    let mut s = Scenario::new(&STANDARD);
+    s.admitted(5, 3_000.0, 0.0);
+    let mut burst: Vec<_> = (0..5).map(|_| s.send(3_000.0, 5.0)).collect();
+    let first = burst.remove(0);
+    s.refuse(first, 0.001, 5.05);
+    assert_eq!(s.ask(3_000.0, 5.06), At(5.3), "silence tells by then");
+    assert!(matches!(s.ask(3_000.0, 5.3), Now(_)));
+    assert_eq!((s.belief(), s.limit.belief.surprises), ((Bucket, 60_000.0, true), 0));
+    // Nor is somebody waited for who will not be heard of any more.
+    let mut s = Scenario::new(&STANDARD);
+    s.admitted(5, 3_000.0, 0.0);
+    for sent in refused_first(&mut s) {
+        s.settle(sent, Settlement::Kept, 5.06);
+    }
+    assert_eq!(s.limit.belief.surprises, 1, "there are no witnesses");
+}
+
+#[test]
+fn what_a_refusal_without_witnesses_taught_is_taken_back_when_others_show_that_it_was_noise() {
+    let mut s = Scenario::standard(120_000);
+    s.admitted(5, 3_000.0, 0.0);
+    for at in [1.0, 10.0] {
+        let alone = s.send(3_000.0, at);
+        s.refuse(alone, 1.0, at + 0.05);
+    }
+    let (_, quota, trusted) = s.belief();
+    assert!(quota < 120_000.0 && !trusted, "{:?}", s.belief());
+    let burst: Vec<_> = (0..4).map(|_| s.force(3_000.0, Mode::Sure, 20.0)).collect();
+    for (index, sent) in burst.into_iter().enumerate() {
+        if index == 0 {
+            s.refuse(sent, 1.0, 20.05);
+        } else {
+            s.answer(sent, 20.1);
+        }
+    }
+    assert_eq!(s.belief(), (Bucket, 120_000.0, true));
+    // From now on one without witnesses is noise, until half of the latest eight are refused.
+    s.admitted(7, 3_000.0, 25.0);
+    let mut taught = Vec::new();
+    for round in 0..6u8 {
+        let at = 30.0 + 10.0 * f64::from(round);
+        let alone = s.send(3_000.0, at);
+        s.refuse(alone, 1.0, at + 0.05);
+        taught.push(s.limit.belief.surprises > 0);
+    }
+    assert_eq!(taught, [false, false, false, true, true, true]);
+}
+
+#[test]
+fn a_provisioned_level_is_not_set_by_noise() {
+    let mut s = Scenario::new(&PROVISIONED);
+    s.admitted(5, 3_000.0, 0.0);
+    for sent in refused_first(&mut s) {
+        s.answer(sent, 5.1);
+    }
+    assert_eq!((s.quota(), s.is_trusted()), (600_000.0, true));
+    assert!(s.level() < 20_000.0, "{}", s.level());
+}
+
+#[test]
+fn an_unknown_quota_is_not_found_by_noise() {
+    let mut s = Scenario::new(&UNKNOWN);
+    s.admitted(5, 3_000.0, 0.0);
+    for sent in refused_first(&mut s) {
+        s.answer(sent, 5.1);
+    }
+    assert!(!s.limit.quota.is_known());
+}
+
+#[test]
+fn a_long_wait_teaches_at_once() {
+    let mut s = Scenario::new(&STANDARD);
+    s.admitted(5, 3_000.0, 0.0);
+    let mut burst: Vec<_> = (0..5).map(|_| s.send(3_000.0, 5.0)).collect();
+    let first = burst.remove(0);
+    s.refuse(first, 4.0, 5.05);
+    assert_eq!(s.limit.belief.surprises, 1);
+}
