@@ -238,7 +238,7 @@ fn a_configuration_that_is_right_is_shown_without_its_secrets() {
       ]
     }"#;
     fs::write(folder.path().join("config.json"), file).unwrap();
-    let output = check(folder.path(), &["--config", "config.json"], &[("KEY", "canary")]);
+    let output = check(folder.path(), &["--config", "config.json"], &[("KEY", "canary-key")]);
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{stdout}{stderr}");
     let expected = "\
@@ -284,7 +284,7 @@ quota group spare
 fn two_deployments(settings: &str) -> String {
     format!(
         r#"{{{settings} "deployments": [
-          {{"name": "east", "endpoint": "https://east.example", "api_key": "canary", "model": "m"}},
+          {{"name": "east", "endpoint": "https://east.example", "api_key": "canary-key", "model": "m"}},
           {{"name": "local", "endpoint": "http://127.0.0.1:8080", "api_key": null, "model": "m"}}]}}"#
     )
 }
@@ -358,7 +358,7 @@ fn the_file_of_authorities_is_read() {
     let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     assert_eq!(ended(Some(&format!("\u{feff}{good}"))), (Some(0), String::new()));
     for (pem, code, said) in [
-        (None, 2, "blaster: ca_file ca.pem: "),
+        (None, 2, "blaster: ca_file: reading the file that it names: "),
         (
             Some("hello"),
             2,
