@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from strict import faults
 
-KEY = "sim-key"
+KEY = "simulated-key"
 TOOL = {
     "type": "function",
     "function": {
