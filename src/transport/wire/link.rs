@@ -100,9 +100,13 @@ impl Link {
             return Ok(false);
         }
         let mut limit = call.write_limit(clock::now())?;
-        self.look(call)?;
         let mut start = 0;
-        while start < self.room.pending().len() && !self.writing.closed {
+        while start < self.room.pending().len() {
+            // No byte leaves behind one that has come.
+            self.look(call)?;
+            if self.writing.closed {
+                break;
+            }
             match self.channel.write(&self.room.pending()[start..]) {
                 Ok(written @ 1..) => {
                     start += written;
@@ -131,11 +135,7 @@ impl Link {
             true => WaitFor::Write,
             false => WaitFor::Either,
         };
-        let ready = self.socket.wait(call, what, limit)?;
-        if ready.read && !ready.write {
-            self.look(call)?;
-        }
-        Ok(())
+        self.socket.wait(call, what, limit).map(drop)
     }
 
     /// Looks for a reply to a request that is not whole.
@@ -155,6 +155,16 @@ impl Link {
                 self.writing.answered = true;
                 self.writing.untold = true;
                 self.writing.closed = self.writing.begun && is_refusal(self.room.input());
+            }
+            // A part of a TLS record has come, which may be anybody's.
+            Err(error) if is_pause(&error) && !self.channel.is_empty() => {
+                if self.reused {
+                    return Err(call.fault(
+                        FaultKind::Stale,
+                        "a part of a record came on it before the request was written",
+                    ));
+                }
+                self.writing.answered = true;
             }
             Err(error) if is_pause(&error) => {}
             Err(_) => self.writing.heard_out = true,
