@@ -15,7 +15,7 @@ use azure_openai_blaster::{Auth, Blaster, BlasterConfig, ChatRequest, Deployment
 
 fn main() -> Result<(), Box<dyn Error>> {
     // A key comes from wherever you keep yours; it never shows in logs, errors or reports.
-    let key = || Auth::key(std::env::var("AZURE_OPENAI_API_KEY").unwrap_or_else(|_| "not-a-real-key".to_owned()));
+    let key = || Auth::api_key(std::env::var("AZURE_OPENAI_API_KEY").unwrap_or_else(|_| "not-a-real-key".to_owned()));
     let config = BlasterConfig::new([
         DeploymentConfig::new("sweden", "https://sweden.example.openai.azure.com", "gpt-4o")
             .auth(key())

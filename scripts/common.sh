@@ -76,5 +76,19 @@ sdk() {
     cp "$list" "$home/installed.txt"
 }
 
+# browser: makes sure that there is a Chromium, which tests/credentials.rs signs in with.
+browser() {
+    has_browser() {
+        local name
+        for name in chromium chromium-browser google-chrome chrome; do
+            command -v "$name" >/dev/null && return
+        done
+        return 1
+    }
+    has_browser && return
+    packages chromium chromium chromium >&2 && has_browser && return
+    fail "Chromium is missing and cannot be installed from here (on Debian: apt-get install chromium)"
+}
+
 command -v cargo >/dev/null || fail "cargo is missing; https://rustup.rs installs Rust"
 command -v cc >/dev/null || fail "a C compiler is missing (on Debian: apt-get install gcc libc6-dev)"

@@ -2,6 +2,8 @@
 
 pub use crate::api::assembler::{Assembler, Step, read_whole_within};
 pub use crate::api::withheld::Withheld;
+#[cfg(feature = "entra")]
+pub use crate::auth::entra::EntraLimits;
 pub use crate::balance::classify::{
     Judged, REASON_MAX, ReplyFacts, bad_reply, classify, classify_error_frame, classify_fault,
 };

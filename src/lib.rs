@@ -73,6 +73,7 @@
 //! |---|---|---|
 //! | 429 | rests until the instant that the service named, and 1, 2, 4 … 30 s where it named none, or has refused twice before without admitting anything | goes on to the next ready one, at no cost; where all rest, it waits for the first |
 //! | timeout, connection refused or cut, 5xx | rests for 1, 2, 4 … 30 s; ejected after `auto_disable_threshold` failures in a row, then probed every 5 s | tried elsewhere, up to `max_job_retry` attempts |
+//! | 401 for a token | waits for a new one; disabled where that is refused too | goes again, at no cost |
 //! | 401, 403, 404 of the deployment, a Retry-After beyond `cooldown_max_s` | disabled with the reason, probed every 60 s | goes on to the next; [`Error::NoEndpoint`] where all are disabled, which says what to change |
 //! | 400, 413, 422, content filter | unharmed | ends as [`Error::Refused`] |
 //! | 500, or a success that makes no sense | blamed once the job succeeds elsewhere | asked of up to three deployments (a sole one twice), then [`Error::ServerErrors`] |
@@ -102,7 +103,7 @@
 //!
 //! 1. [`api`]: what is sent and what comes back
 //! 2. [`config`]: the deployments and the settings of the pool, from JSON or by calls; every key with its default
-//! 3. [`error`]: what can go wrong, and what to do about it
+//! 3. [`error`]: what can go wrong, and what to do about it; [`auth`]: tokens in place of keys
 //! 4. [`testing`]: a service that answers from a script, for tests of your own
 //! 5. [`transport`]: the way to the service behind one trait, for a transport of your own
 //! 6. `sim` (feature `sim`): a fleet of simulated deployments on loopback ports
@@ -111,10 +112,12 @@
 //!
 //! # Features
 //!
-//! None is on by default, and without them the library needs neither an async runtime nor a C library for TLS.
+//! `entra` alone is on by default; neither it nor the library needs an async runtime or a C library for TLS.
 //!
 //! ## Supported
 //!
+//! - `entra` (default): deployments sign in with Microsoft Entra ID, see `docs/credentials.md` in the repository
+//! - `browser-login`: a person signs in at a browser, on this machine or another
 //! - `cli`: the command `blaster` with `check`, `demo` and `sim`
 //! - `sim`: the simulator, module `sim`; brings tokio
 //! - `tiktoken`: `Builder::exact_token_counts`, by which prompts are counted by the tokeniser of their model instead of being
@@ -134,8 +137,8 @@
 //! | level | what |
 //! |---|---|
 //! | error | a panic: of the event hook, of a task's waker, or in a worker, without what it said; only mistakes in code are logged so |
-//! | warn | a deployment is ejected or disabled; a job has waited for a minute because every deployment that may serve it is out, with each one's reason and when it is asked next (once in each such time, and at most every five minutes); the service grants less than the limit that was told; a text was cut at its token limit and returned without more ado; the configuration, the CA file or the environment's proxies say what has no effect; fewer worker threads could be started than were asked for |
-//! | info | a deployment cools down, is probed, or is ready again; [advice](Blaster::advice), once |
+//! | warn | a deployment is ejected or disabled; a source of tokens gives none; the clock of this machine is wrong; a job has waited for a minute because every deployment that may serve it is out, with each one's reason and when it is asked next (once in each such time, and at most every five minutes); the service grants less than the limit that was told; a text was cut at its token limit and returned without more ado; the configuration, the CA file or the environment's proxies say what has no effect; fewer worker threads could be started than were asked for |
+//! | info | a deployment cools down, is probed, signs in, or is ready again; a token has come; [advice](Blaster::advice), once |
 //! | debug | each attempt that failed, with the service's reason as far as it is not what was asked |
 //! | trace | each attempt, as its line in the ledger; the moment at which its request begins to leave |
 //!
@@ -157,6 +160,7 @@
 //! Needs Rust 1.88 or newer, and a newer one only in a minor version. `CHANGELOG.md` tells what changed.
 
 pub mod api;
+pub mod auth;
 // `internals` shows more of it than the engine uses.
 #[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub, unused_imports))]
 mod balance;

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Top-level modules by layer, lowest first. A module may import from lower layers, and from its own layer where no
+/// Top-level modules by layer, lowest first. Of the adapters `auth` imports `transport`, over which tokens are fetched, and
+/// `config` imports `auth`, whose sources of tokens a deployment names. A module may import from lower layers, and from its own layer where no
 /// circle comes of it.
 const LAYERS: [&[&str]; 5] = [
     WORDS,

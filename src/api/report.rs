@@ -25,6 +25,8 @@ pub enum Condition {
     Disabled,
     /// One request is finding out whether it is back.
     Probing,
+    /// It signs in with tokens and waits for one.
+    SigningIn,
 }
 
 impl fmt::Display for Condition {
@@ -35,6 +37,7 @@ impl fmt::Display for Condition {
             Condition::Ejected => "ejected",
             Condition::Disabled => "disabled",
             Condition::Probing => "probing",
+            Condition::SigningIn => "signing in",
         })
     }
 }

@@ -382,6 +382,20 @@ fn refused(words: Words) -> Judged {
     words.judged(|reason| Outcome::Refused { reason })
 }
 
+/// What a 401 to a token comes to, and what it says, with what helps where another token does not.
+pub(crate) fn classify_token_refusal(
+    error: &ErrorObject,
+    lacks_role: bool,
+    withheld: Withheld<'_>,
+    outcome: impl FnOnce(String) -> Outcome,
+) -> Judged {
+    let remedy = if lacks_role { remedy::ROLE } else { remedy::TOKEN };
+    let words = Words::of(error, withheld, |error| describe(&head(401), 401, error));
+    words
+        .map(|reason| remedy::after(reason, remedy, REASON_MAX))
+        .judged(outcome)
+}
+
 /// `429 RateLimitReached: Your requests to …`, or `head` where the code says no more than `status`; with the type and the
 /// parameter at fault where they are told: `400 unsupported_value (invalid_request_error, temperature): …`.
 fn describe(head: &str, status: u16, error: &ErrorObject) -> String {
@@ -476,7 +490,9 @@ mod tests {
             Outcome::Unusable { scope, reason } => (Kind::Unusable(scope), reason),
             Outcome::Refused { reason } => (Refused, reason),
             Outcome::Abandoned => (Abandoned, String::new()),
-            Outcome::Success(_) | Outcome::OutOfTime { .. } => panic!("no reply is classified so"),
+            Outcome::Success(_) | Outcome::Unsigned { .. } | Outcome::OutOfTime { .. } => {
+                panic!("no reply is classified so")
+            }
         }
     }
 

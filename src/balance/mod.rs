@@ -15,6 +15,7 @@
 pub use advice::WorkerAdvice;
 pub use balancer::{Balancer, Need, Opening, Pick, ReplyHead, Target, Unavailable};
 pub use change::Change;
+pub use endpoint::SignedIn;
 pub use estimator::{Estimator, LimitAdvice};
 pub use job::JobState;
 pub use lease::{Lease, Role};

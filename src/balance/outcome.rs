@@ -33,6 +33,12 @@ pub enum Outcome {
         /// In words, for the ledger.
         reason: String,
     },
+    /// There was no token for it, or the service refused the one that there was: a new one is being fetched, and the
+    /// endpoint waits for it. Tells nothing about the endpoint, and costs the job nothing.
+    Unsigned {
+        /// In words, for the ledger and the report.
+        reason: String,
+    },
     /// The job's own time was over. What that says about the endpoint is for the balancer to decide.
     OutOfTime {
         /// Whether nothing had come of the reply.
@@ -60,7 +66,7 @@ impl Outcome {
         match self {
             Outcome::Success(_) | Outcome::Throttled(_) | Outcome::Unusable { .. } | Outcome::Refused { .. } => true,
             Outcome::Failed { blame, .. } => !matches!(blame, Blame::Endpoint | Blame::Nobody),
-            Outcome::OutOfTime { .. } | Outcome::Abandoned => false,
+            Outcome::Unsigned { .. } | Outcome::OutOfTime { .. } | Outcome::Abandoned => false,
         }
     }
 }

@@ -19,6 +19,11 @@ pub(super) const PROXY: &str =
 /// Nobody pays.
 pub(super) const BILLING: &str = "see to the account's billing";
 
+/// The identity may not do that.
+pub(super) const ROLE: &str = "give the identity the role Cognitive Services OpenAI User on this resource";
+/// The service takes no token of this kind.
+pub(super) const TOKEN: &str = "set tenant_id and token_scope to those of this resource";
+
 /// What helps where access is denied with this `status`.
 pub(super) fn of_denial(status: u16) -> &'static str {
     match status {

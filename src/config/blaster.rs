@@ -24,7 +24,7 @@ use crate::error::ConfigError;
 /// ```
 /// use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig};
 ///
-/// let east = DeploymentConfig::new("east", "https://east.openai.azure.com", "gpt-4o").auth(Auth::key("not-a-real-key"));
+/// let east = DeploymentConfig::new("east", "https://east.openai.azure.com", "gpt-4o").auth(Auth::api_key("not-a-real-key"));
 /// let config = BlasterConfig::new([east]).num_workers(12);
 /// assert!(config.validate().is_ok());
 /// assert!(config.clone().num_workers(0).validate().is_err());
@@ -214,7 +214,8 @@ impl BlasterConfig {
         }
         if let Some(names) = deployments(&|d| d.auth.unavailable().is_some()) {
             warnings.push(format!(
-                "Entra ID sign-in comes with a later release, and what needs it is disabled (deployments: {names})"
+                "this build lacks the feature `entra` or `browser-login` that their `api_key` needs, and they are disabled \
+                 (deployments: {names})"
             ));
         }
         warnings

@@ -175,11 +175,12 @@ pub(super) fn found_near<'c>(text: &str, known: impl IntoIterator<Item = &'c str
 
 /// Whether `text` holds the deployment's key, which then stands in the wrong place.
 pub(super) fn holds_key(deployment: &DeploymentConfig, text: &str) -> bool {
-    match &deployment.auth {
-        // A shorter one may well be a part of some other word.
-        Auth::Key(key) => key.expose().len() >= WORD_MAX && text.contains(key.expose()),
-        Auth::SignIn(_) | Auth::None => false,
-    }
+    let key = match &deployment.auth {
+        Auth::Key(key) => Some(key),
+        Auth::Entra(_) | Auth::Custom(_) | Auth::None => deployment.client_secret.as_ref(),
+    };
+    // A shorter one may well be a part of some other word.
+    key.is_some_and(|key| key.expose().len() >= WORD_MAX && text.contains(key.expose()))
 }
 
 #[cfg(test)]

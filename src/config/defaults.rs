@@ -50,3 +50,9 @@ pub const REQUEST_WINDOW: Duration = Duration::from_secs(10);
 
 /// `api_version` of a deployment; the Python original's value.
 pub const API_VERSION: &str = "2025-01-01-preview";
+
+/// `token_scope` of the v1 surface and of Foundry resources. Source: Microsoft, v1 samples and troubleshooting page.
+pub const SCOPE: &str = "https://ai.azure.com/.default";
+
+/// `token_scope` of dated versions of the API. Source: the same, and the service's own 401.
+pub const DATED_SCOPE: &str = "https://cognitiveservices.azure.com/.default";

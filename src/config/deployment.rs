@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::{Auth, Kind, SendStreamOptions, Sku, defaults, write};
 use crate::api::{Operation, Secret};
+use crate::transport::target::V1;
 
 /// One deployment to send to: an entry of `deployments` in a configuration file.
 ///
@@ -17,7 +18,7 @@ use crate::api::{Operation, Secret};
 /// use azure_openai_blaster::config::{Auth, DeploymentConfig};
 ///
 /// let east = DeploymentConfig::new("east", "https://east.openai.azure.com", "gpt-4o")
-///     .auth(Auth::key("not-a-real-key"))
+///     .auth(Auth::api_key("not-a-real-key"))
 ///     .weight(3);
 /// assert!(!format!("{east:?}").contains("not-a-real-key"));
 /// ```
@@ -88,6 +89,24 @@ pub struct DeploymentConfig {
     pub request_window: Duration,
     /// What kind of capacity it has.
     pub sku: Sku,
+    /// Tenant that issues its tokens, by id or domain; none: what the credential says by itself.
+    #[serde(serialize_with = "write::maybe_text", skip_serializing_if = "Option::is_none")]
+    pub tenant_id: Option<String>,
+    /// Client id of the app registration, or of the managed identity where it is not the host's own.
+    #[serde(serialize_with = "write::maybe_text", skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// Object id of the managed identity, instead of its client id.
+    #[serde(serialize_with = "write::maybe_text", skip_serializing_if = "Option::is_none")]
+    pub object_id: Option<String>,
+    /// Resource id of the managed identity, instead of its client id.
+    #[serde(serialize_with = "write::maybe_text", skip_serializing_if = "Option::is_none")]
+    pub resource_id: Option<String>,
+    /// Secret of the app registration; none: `AZURE_CLIENT_SECRET`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<Secret>,
+    /// Scope that its tokens are for; none: by the surface, see [`DeploymentConfig::scope`].
+    #[serde(serialize_with = "write::maybe_text", skip_serializing_if = "Option::is_none")]
+    pub token_scope: Option<String>,
     /// Name of the [`QuotaGroup`](super::QuotaGroup) that it draws from beside its own limits.
     #[serde(serialize_with = "write::maybe_text", skip_serializing_if = "Option::is_none")]
     pub quota_group: Option<String>,
@@ -119,6 +138,12 @@ impl DeploymentConfig {
             quota_window: defaults::QUOTA_WINDOW,
             request_window: defaults::REQUEST_WINDOW,
             sku: Sku::default(),
+            tenant_id: None,
+            client_id: None,
+            object_id: None,
+            resource_id: None,
+            client_secret: None,
+            token_scope: None,
             quota_group: None,
         }
     }
@@ -127,6 +152,48 @@ impl DeploymentConfig {
     #[must_use]
     pub fn auth(mut self, auth: Auth) -> Self {
         self.auth = auth;
+        self
+    }
+
+    /// Sets the tenant that issues its tokens.
+    #[must_use]
+    pub fn tenant_id(mut self, tenant: impl Into<String>) -> Self {
+        self.tenant_id = Some(tenant.into());
+        self
+    }
+
+    /// Sets the client id of the app registration or of the managed identity.
+    #[must_use]
+    pub fn client_id(mut self, id: impl Into<String>) -> Self {
+        self.client_id = Some(id.into());
+        self
+    }
+
+    /// Sets the object id of the managed identity, instead of its client id.
+    #[must_use]
+    pub fn object_id(mut self, id: impl Into<String>) -> Self {
+        self.object_id = Some(id.into());
+        self
+    }
+
+    /// Sets the resource id of the managed identity, instead of its client id.
+    #[must_use]
+    pub fn resource_id(mut self, id: impl Into<String>) -> Self {
+        self.resource_id = Some(id.into());
+        self
+    }
+
+    /// Sets the secret of the app registration.
+    #[must_use]
+    pub fn client_secret(mut self, secret: impl Into<Secret>) -> Self {
+        self.client_secret = Some(secret.into());
+        self
+    }
+
+    /// Sets the scope that its tokens are for.
+    #[must_use]
+    pub fn token_scope(mut self, scope: impl Into<String>) -> Self {
+        self.token_scope = Some(scope.into());
         self
     }
 
@@ -253,6 +320,18 @@ impl DeploymentConfig {
     #[must_use]
     pub fn url(&self, operation: &Operation) -> Option<String> {
         super::url::of_operation(self, operation)
+    }
+
+    /// The scope that its tokens are for: `token_scope`, or else [`defaults::SCOPE`] on the v1 surface and at
+    /// `services.ai.azure.com`, and [`defaults::DATED_SCOPE`] for dated versions of the API.
+    #[must_use]
+    pub fn scope(&self) -> &str {
+        let is_new = self.api_version == V1 || self.endpoint.ends_with("/openai/v1");
+        match &self.token_scope {
+            Some(scope) => scope,
+            None if is_new || super::url::is_foundry(&self.endpoint) => defaults::SCOPE,
+            None => defaults::DATED_SCOPE,
+        }
     }
 
     /// The model names that it answers for: those of `serves`, or its own; never none.

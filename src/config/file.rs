@@ -7,9 +7,7 @@ use std::path::Path;
 use super::complaint::{Complaints, Spot, named};
 use super::env::Env;
 use super::json::{Node, Sort};
-use super::keys::{
-    DEPLOYMENT, DEPLOYMENTS, DEPLOYMENTS_MAX, GROUP, Key, QUOTA_GROUPS, QUOTA_GROUPS_MAX, Standing, TOP,
-};
+use super::keys::{DEPLOYMENT, DEPLOYMENTS, DEPLOYMENTS_MAX, GROUP, Key, QUOTA_GROUPS, QUOTA_GROUPS_MAX, TOP};
 use super::nearest::nearest;
 use super::{BlasterConfig, parse};
 use crate::error::ConfigError;
@@ -197,10 +195,6 @@ impl<'t> Fields<'t> {
                 complaints.beside(spot, written.at(), said);
                 continue;
             }
-            if key.standing == Standing::Later {
-                let said = "is refused: it comes with a later release";
-                complaints.about(spot.key(key), Some(written.at()), said);
-            }
             found.push((key, value));
         }
         Fields { at, found }
@@ -228,11 +222,7 @@ fn unknown(name: &str, spot: Spot) -> String {
     } else if let Some(near) = nearest(name, known.iter().map(|key| key.name)) {
         format!("did you mean {}?", named(near))
     } else {
-        let names: Vec<_> = known
-            .iter()
-            .filter(|key| key.standing != Standing::Later)
-            .map(|key| key.name)
-            .collect();
+        let names: Vec<_> = known.iter().map(|key| key.name).collect();
         format!("known here: {}", names.join(", "))
     };
     format!("unknown key {}; {hint}", named(name))

@@ -50,8 +50,6 @@ pub(super) enum Standing {
     Works,
     /// Accepted for compatibility; will never have an effect.
     Ignored,
-    /// Refused until the release that brings it.
-    Later,
 }
 
 impl Form {
@@ -119,6 +117,8 @@ pub(super) const NAME_MAX: usize = 128;
 pub(super) const MODEL_MAX: usize = 256;
 /// Longest API key, in bytes.
 pub(super) const API_KEY_MAX: usize = 8192;
+/// Longest resource id, in characters.
+pub(super) const RESOURCE_ID_MAX: usize = 1024;
 /// Most headers of a deployment: the service takes ten custom headers and answers 431 to more; two are ours.
 pub(super) const HEADERS_MAX: usize = 8;
 
@@ -210,10 +210,10 @@ keys! { DEPLOYMENT:
          machine alone unless `allow_http` is true.";
     API_KEY = "api_key",
         Form::Text("a key of 1 to 8192 printable ASCII characters without spaces, one of \"default\", \"az\", \
-            \"interactive\", \"managed\", \"workload\", \"client_secret\", or null"),
+            \"interactive\", \"managed\", \"workload\", \"client_secret\", \"device_code\", or null"),
         "required", Works + null,
         "A key, best as `${ENV}`; `null` sends none; the names (in any letter case, empty means `default`) sign in \
-         with Entra ID, which comes with a later release: until then such a deployment is disabled.";
+         with Entra ID, see credentials.md.";
     MODEL = "model",
         Form::Text("text of 1 to 256 characters, without control characters and without `.` or `..` between slashes"),
         "required", Works,
@@ -258,12 +258,21 @@ keys! { DEPLOYMENT:
     REQUEST_WINDOW = "request_window_s", Form::Seconds { max: DAY_S }, "10", Works,
         "Window in which requests are counted, each with its share of `rpm_limit`; what the service says of its own \
          counts instead.";
-    TOKEN_SCOPE = "token_scope", Form::Text("a scope"), "none", Later,
-        "Scope of Entra ID tokens.";
-    TENANT_ID = "tenant_id", Form::Text("a tenant"), "none", Later,
-        "Tenant to sign in to.";
-    CLIENT_ID = "client_id", Form::Text("an id"), "none", Later,
-        "Identity to sign in as.";
+    TENANT_ID = "tenant_id", Form::Text("the id or domain of a tenant: letters, digits, `.` and `-`"),
+        "the credential's own, or `AZURE_TENANT_ID`", Works + null,
+        "Tenant of Entra ID that issues the tokens.";
+    CLIENT_ID = "client_id", Form::Text("an id of letters, digits and `-`"), "`AZURE_CLIENT_ID`, or the host's own identity", Works + null,
+        "App registration to sign in as (`client_secret`, `workload`, `interactive`, `device_code`), or managed identity \
+         (`managed`, `default`).";
+    OBJECT_ID = "object_id", Form::Text("an id of letters, digits and `-`"), "none", Works + null,
+        "Managed identity to sign in as, by its object id instead of `client_id`.";
+    RESOURCE_ID = "resource_id", Form::Text("a resource id, /subscriptions/…"), "none", Works + null,
+        "Managed identity to sign in as, by its resource id instead of `client_id`; not on App Service.";
+    CLIENT_SECRET = "client_secret", Form::Text("text of 1 to 8192 printable ASCII characters without spaces"), "`AZURE_CLIENT_SECRET`", Works + null,
+        "Secret of the app registration, best as `${ENV}`; for `api_key` `client_secret` and `default`.";
+    TOKEN_SCOPE = "token_scope", Form::Text("a scope such as \"https://cognitiveservices.azure.com/.default\""),
+        "`https://ai.azure.com/.default` for `v1` and `services.ai.azure.com`, else `https://cognitiveservices.azure.com/.default`", Works + null,
+        "What the tokens are for; where none is given and the service asks for the other one, that is tried.";
 }
 
 keys! { GROUP:
@@ -300,8 +309,8 @@ impl Key {
             kind.to_owned()
         };
         let remark = match self.standing {
-            Standing::Works | Standing::Ignored => "",
-            Standing::Later => " **Refused: comes with a later release.**",
+            Standing::Works => "",
+            Standing::Ignored => " **No effect.**",
         };
         format!(
             "| `{}` | {kind} | {range} | {} | {}{remark} |\n",

@@ -120,6 +120,12 @@ fn deployment(read: &mut Reader<'_, '_>) -> DeploymentConfig {
     set(&mut config.quota_window, read.time(&keys::QUOTA_WINDOW));
     set(&mut config.request_window, read.time(&keys::REQUEST_WINDOW));
     config.quota_group = read.text(&keys::QUOTA_GROUP);
+    config.tenant_id = read.text(&keys::TENANT_ID);
+    config.client_id = read.text(&keys::CLIENT_ID);
+    config.object_id = read.text(&keys::OBJECT_ID);
+    config.resource_id = read.text(&keys::RESOURCE_ID);
+    config.client_secret = read.text(&keys::CLIENT_SECRET).map(Secret::new);
+    config.token_scope = read.text(&keys::TOKEN_SCOPE);
     config
 }
 
@@ -270,7 +276,9 @@ impl<'t> Reader<'_, 't> {
 fn shown(key: &Key, node: Node<'_>) -> String {
     /// Room for every number that a key could take.
     const DIGITS: usize = 20;
-    let is_key = key.name == keys::API_KEY.name;
+    let is_key = [&keys::API_KEY, &keys::CLIENT_SECRET]
+        .iter()
+        .any(|hidden| hidden.name == key.name);
     match node.sort() {
         Sort::Number if !is_key && node.raw().len() <= DIGITS => node.raw().to_owned(),
         Sort::Flag | Sort::Null => node.raw().to_owned(),

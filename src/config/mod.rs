@@ -12,7 +12,7 @@
 //! nothing needs checking again. All three complain instead of giving up, so that one error tells everything. The
 //! tables above are printed from `keys`, which the reader goes by too.
 
-pub use auth::{Auth, SignIn};
+pub use auth::Auth;
 pub use blaster::BlasterConfig;
 pub use deployment::DeploymentConfig;
 pub use from_env::{FromEnv, from_vars};

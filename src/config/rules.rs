@@ -9,6 +9,7 @@ use super::nearest::nearest;
 use super::{Auth, BlasterConfig, DeploymentConfig, Kind, QuotaGroup, url};
 use crate::api::Headers;
 use crate::api::headers::deployment_may_set;
+use crate::auth::EntraCredential;
 
 /// Calls `complain` with every breach: where, and what to say after the key's name.
 pub(super) fn check(config: &BlasterConfig, complain: &mut dyn FnMut(Spot, String)) {
@@ -165,6 +166,7 @@ impl Judge<'_> {
                 &format!("be {} (the value is not shown)", keys::API_KEY.form),
             );
         }
+        self.sign_in(config);
         self.whole(&keys::WEIGHT, u64::from(config.weight));
         if config.serves.iter().any(String::is_empty) {
             self.must(&keys::SERVES, &format!("be {}, got \"\" in it", keys::SERVES.form));
@@ -197,6 +199,49 @@ impl Judge<'_> {
             }
         }
         self.headers(config);
+    }
+
+    /// What says as whom a deployment signs in.
+    fn sign_in(&mut self, config: &DeploymentConfig) {
+        let is_id = |text: &str| is_made_of(text, |c| c == '-');
+        let mut text = |key, text: &Option<String>, is_right: &dyn Fn(&str) -> bool| {
+            if let Some(text) = text {
+                self.text(key, text, is_right(text));
+            }
+        };
+        text(&keys::TENANT_ID, &config.tenant_id, &|text| {
+            is_made_of(text, |c| matches!(c, '-' | '.'))
+        });
+        text(&keys::CLIENT_ID, &config.client_id, &is_id);
+        text(&keys::OBJECT_ID, &config.object_id, &is_id);
+        text(&keys::RESOURCE_ID, &config.resource_id, &|text| {
+            text.starts_with("/subscriptions/") && is_line(text, keys::RESOURCE_ID_MAX)
+        });
+        text(&keys::TOKEN_SCOPE, &config.token_scope, &is_scope);
+        if let Some(secret) = &config.client_secret
+            && !is_api_key(secret.expose())
+        {
+            let key = &keys::CLIENT_SECRET;
+            self.must(key, &format!("be {} (the value is not shown)", key.form));
+        }
+        let ids = [
+            (&keys::CLIENT_ID, &config.client_id),
+            (&keys::OBJECT_ID, &config.object_id),
+            (&keys::RESOURCE_ID, &config.resource_id),
+        ];
+        let mut given = ids.iter().filter(|(_, id)| id.is_some());
+        let managed = matches!(
+            config.auth,
+            Auth::Entra(EntraCredential::Managed | EntraCredential::Default)
+        );
+        if let (Some((first, _)), Some((second, _))) = (given.next(), given.next())
+            && managed
+        {
+            self.must(
+                second,
+                &format!("not be given beside `{}`: one of them names the identity", first.name),
+            );
+        }
     }
 
     /// A member's windows against those of its group: the service counts one deployment in one way.
@@ -294,6 +339,16 @@ fn is_api_version(text: &str) -> bool {
         _ => false,
     };
     text == "v1" || is_date
+}
+
+/// A scope goes into a command line, and a resource is made of it.
+fn is_scope(text: &str) -> bool {
+    is_made_of(text, |c| matches!(c, '-' | '.' | '_' | ':' | '/'))
+}
+
+/// Whether `text` is of 1 to 256 ASCII letters, digits and what else is allowed.
+fn is_made_of(text: &str, allowed: impl Fn(char) -> bool) -> bool {
+    (1..=256).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || allowed(c))
 }
 
 fn is_api_key(text: &str) -> bool {

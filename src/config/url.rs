@@ -55,6 +55,11 @@ pub(super) fn check_proxy(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Whether a base URL is that of a Foundry resource or project.
+pub(super) fn is_foundry(text: &str) -> bool {
+    absolute(text).is_ok_and(|uri| host(&uri).to_ascii_lowercase().ends_with(".services.ai.azure.com"))
+}
+
 /// `text` without what may be secret in it: user name, password, query and fragment.
 pub(super) fn shown(text: &str) -> String {
     let (scheme, rest) = match text.split_once("://") {

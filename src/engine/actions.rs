@@ -40,7 +40,8 @@ pub(crate) struct Ending {
 #[derive(Debug)]
 pub(crate) enum Why {
     NoEndpoint(Unavailable),
-    TimedOut,
+    /// It waited for a token of each of these deployments, where it waited for nothing else.
+    TimedOut(Option<Box<str>>),
     /// The first deployment that could take it could do so at this instant, after its time.
     TooLate(Instant),
     /// No deployment grants as many tokens in a whole window: so many at most.

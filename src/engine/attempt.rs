@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::api::clip::clip;
 use crate::api::withheld::Withheld;
 use crate::api::{Attempt, ChatCompletion, Embeddings, Headers, Operation, RawReply, Told};
+use crate::auth::{NoToken, Pass};
 use crate::balance::classify::{ReplyFacts, bad_reply, classify, classify_unreadable};
 use crate::balance::outcome::{Blame, Outcome};
 use crate::balance::{Lease, ReplyHead, Role};
@@ -19,6 +20,7 @@ use super::attempted::{Attempted, BODY_KEPT, Cause, answered, failed, judged, pr
 use super::event::Event;
 use super::job::{Job, Reply, ReplyKind};
 use super::shared::Shared;
+use super::signing;
 use super::stored::Stored;
 use super::stream::RawPiece;
 use super::streamed::{CHUNK, chat_stream, hand_out, pass_on, raw_stream};
@@ -62,12 +64,25 @@ pub(crate) fn run(
     buffers: &mut Buffers,
 ) -> Attempted {
     let endpoint = &shared.endpoints[lease.endpoint().index()];
+    let pass = match shared
+        .keeper
+        .as_ref()
+        .map(|keeper| keeper.pass(lease.endpoint().index()))
+    {
+        None => None,
+        Some(Ok(pass)) => pass,
+        Some(Err(NoToken)) => {
+            lease.never_written();
+            return signing::unsigned();
+        }
+    };
     buffers.body.clear();
     job.request
         .body
         .render(Some(&endpoint.model), endpoint.defaults, &mut buffers.body);
     let secrets = job.request.headers().into_iter().flat_map(Headers::secrets);
-    let mask = endpoint.mask.and(secrets);
+    let token = pass.iter().map(|pass| pass.held.secret.expose().to_owned());
+    let mask = endpoint.mask.and(secrets.chain(token));
     let withheld = Withheld::new(&mask, &buffers.body);
     let mut fresh = false;
     let mut waiting_since = job.waiting_since();
@@ -78,6 +93,7 @@ pub(crate) fn run(
             shared,
             job,
             lease,
+            pass.as_ref(),
             first_byte,
             started,
             fresh,
@@ -154,6 +170,7 @@ fn send(
     shared: &Shared,
     job: &mut Job,
     lease: &Lease,
+    pass: Option<&Pass>,
     first_byte: Option<Duration>,
     started: Instant,
     fresh: bool,
@@ -174,6 +191,7 @@ fn send(
         method: job.request.method,
         operation: lease.operation(),
         headers: job.request.headers().unwrap_or(&none),
+        token: pass.map(|pass| &*pass.held.secret),
         body,
         limits: Limits {
             connect: timeouts.connect,
@@ -187,7 +205,7 @@ fn send(
         fresh,
     };
     let reply = shared.transport.send(&call)?;
-    read(shared, job, lease, reply, withheld, seen)
+    read(shared, job, lease, pass, reply, withheld, seen)
 }
 
 /// Reads the reply whose head has come.
@@ -198,6 +216,7 @@ fn read(
     shared: &Shared,
     job: &mut Job,
     lease: &Lease,
+    pass: Option<&Pass>,
     reply: transport::Reply,
     withheld: Withheld<'_>,
     seen: &mut Seen,
@@ -220,7 +239,10 @@ fn read(
     };
     shared.admitted(lease, &head, clock::now());
     if !good {
-        return not_good(reply, lease.operation(), withheld);
+        return not_good(shared, lease, pass, reply, withheld);
+    }
+    if let (Some(keeper), Some(pass)) = (&shared.keeper, pass) {
+        keeper.accepted(lease.endpoint().index(), pass.id(), lease.operation());
     }
     let streamed = reply
         .headers
@@ -235,7 +257,13 @@ fn read(
 }
 
 /// A reply that is no success.
-fn not_good(reply: transport::Reply, operation: &Operation, withheld: Withheld<'_>) -> Result<Attempted, Fault> {
+fn not_good(
+    shared: &Shared,
+    lease: &Lease,
+    pass: Option<&Pass>,
+    reply: transport::Reply,
+    withheld: Withheld<'_>,
+) -> Result<Attempted, Fault> {
     let transport::Reply { status, headers, body } = reply;
     let mut bytes = Vec::new();
     // What can be had of the body will do: the status has come, and says most. A cancel is heard all the same.
@@ -249,10 +277,13 @@ fn not_good(reply: transport::Reply, operation: &Operation, withheld: Withheld<'
         status,
         headers: &headers,
         body: &bytes,
-        operation,
+        operation: lease.operation(),
         wall: clock::wall(),
     };
-    let what = classify(&facts, withheld);
+    let mut what = classify(&facts, withheld);
+    if let (401, Some(pass)) = (status, pass) {
+        what = signing::refused(shared, lease, pass, &bytes, withheld, what);
+    }
     Ok(judged(what, Some(upstream(status, headers, &bytes, withheld))))
 }
 

@@ -102,7 +102,13 @@ pub(super) fn problem(attempted: &Attempted) -> Option<Box<str>> {
         (_, Some(Cause::Stopped(_))) => "the caller had enough",
         (_, Some(Cause::Panicked(_))) => "a callback panicked",
         (Outcome::Throttled(throttle), _) => &throttle.reason,
-        (Outcome::Failed { reason, .. } | Outcome::Unusable { reason, .. } | Outcome::Refused { reason }, _) => reason,
+        (
+            Outcome::Failed { reason, .. }
+            | Outcome::Unusable { reason, .. }
+            | Outcome::Refused { reason }
+            | Outcome::Unsigned { reason },
+            _,
+        ) => reason,
         (Outcome::OutOfTime { .. }, _) => "the job's time was over",
         (Outcome::Abandoned, _) => "given up",
     };

@@ -10,11 +10,14 @@ use parking_lot::Mutex;
 
 use crate::api::RequestDefaults;
 use crate::api::withheld::{Mask, secrets_of_header};
+use crate::auth::{self, Keeper};
 use crate::balance::limits::LimitSpec;
 use crate::balance::{BalanceSettings, Balancer, EndpointSpec, HealthSettings};
 use crate::clock;
 use crate::config::{Auth, BlasterConfig, DeploymentConfig, Kind, QuotaGroup, Sku, defaults};
 use crate::error::{Error, Result};
+#[cfg(feature = "entra")]
+use crate::transport::wire::private::PrivateClient;
 use crate::transport::wire::{EndpointWire, WireSettings};
 use crate::transport::{self, Target, Transport, UreqTransport};
 
@@ -25,6 +28,8 @@ use super::event::{Event, Hook};
 use super::local_limits::{room_for_workers, warn_of_few_files};
 use super::setup::SetupReport;
 use super::shared::{EndpointInfo, Shared, Timeouts};
+use super::signing::SignIns;
+use super::sources;
 use super::worker;
 
 /// Held while a pool is started: of two that were started at once each would count on the room that the other takes.
@@ -38,6 +43,10 @@ pub struct Builder {
     transport: Option<Box<dyn Transport>>,
     hook: Option<Hook>,
     seed: Option<u64>,
+    #[cfg(feature = "entra")]
+    variables: Option<auth::entra::Variables>,
+    #[cfg(feature = "entra")]
+    entra_limits: auth::entra::EntraLimits,
     #[cfg(feature = "tiktoken")]
     counts_exactly: bool,
 }
@@ -104,6 +113,25 @@ impl Builder {
     #[must_use]
     pub fn exact_token_counts(mut self, exact: bool) -> Self {
         self.counts_exactly = exact;
+        self
+    }
+
+    /// Looks up the environment variables that Entra ID credentials go by (`AZURE_TENANT_ID`, `AZURE_TOKEN_CREDENTIALS`, …)
+    /// here instead of in the process's environment: for a program that reads a `.env` file. Only those by which a host says
+    /// where its identity service is (`IDENTITY_ENDPOINT`, …) are read from the process all the same.
+    #[cfg(feature = "entra")]
+    #[must_use]
+    pub fn variables(mut self, lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.variables = Some(Arc::new(lookup));
+        self
+    }
+
+    /// Where this machine's identity service is, and how long credentials may take, for tests.
+    #[cfg(all(feature = "entra", any(test, feature = "internals")))]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn entra_limits(mut self, limits: auth::entra::EntraLimits) -> Self {
+        self.entra_limits = limits;
         self
     }
 
@@ -195,13 +223,20 @@ impl Builder {
             attempt: config.attempt_timeout,
             job: config.job_timeout,
         };
-        let shared = Shared::new(core, transport, endpoints, timeouts, self.hook);
+        #[cfg(feature = "entra")]
+        let keeper = keeper(&config, self.variables, self.entra_limits)?;
+        #[cfg(not(feature = "entra"))]
+        let keeper = keeper(&config);
+        let shared = Shared::new(core, transport, endpoints, timeouts, self.hook).with_tokens(keeper);
         #[cfg(feature = "tiktoken")]
         let shared = shared.counting_exactly(self.counts_exactly);
         let shared = Arc::new(shared);
         shared.transport.observe(Arc::new(Connections::of(&shared)));
         // From here on a failure drops the blaster, which ends the threads that have been started.
         let blaster = Blaster::new(Arc::clone(&shared));
+        if let Some(keeper) = &shared.keeper {
+            keeper.start(SignIns::of(&shared)).map_err(Error::Start)?;
+        }
         let started = start(&shared, workers)?;
         if needs_files {
             warn_of_few_files(started);
@@ -350,7 +385,8 @@ fn info(deployment: &DeploymentConfig, proxys: &[String]) -> EndpointInfo {
 fn mask(deployment: &DeploymentConfig, proxys: &[String]) -> Mask {
     let key = match &deployment.auth {
         Auth::Key(key) => Some(key.expose().to_owned()),
-        Auth::SignIn(_) | Auth::None => None,
+        // A token is hidden by whoever sends it.
+        Auth::Entra(_) | Auth::Custom(_) | Auth::None => None,
     };
     let headers = deployment.headers.iter();
     let headers = headers.flat_map(|(name, value)| secrets_of_header(name, value.expose()));
@@ -384,19 +420,54 @@ fn wire(config: &BlasterConfig, workers: usize) -> Result<UreqTransport> {
             max_connections: deployment.max_in_flight.unwrap_or(workers).min(workers),
         })
     });
-    let settings = WireSettings {
+    UreqTransport::new(endpoints.collect::<Result<_>>()?, &settings(config))
+        .map_err(|error| Error::Setup(error.to_string()))
+}
+
+fn settings(config: &BlasterConfig) -> WireSettings {
+    WireSettings {
         proxy: config.proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
         ca_file: config.ca_file.clone(),
         ..WireSettings::default()
-    };
-    UreqTransport::new(endpoints.collect::<Result<_>>()?, &settings).map_err(|error| Error::Setup(error.to_string()))
+    }
+}
+
+/// The sources of tokens, where a deployment needs one.
+#[cfg(feature = "entra")]
+fn keeper(
+    config: &BlasterConfig,
+    variables: Option<auth::entra::Variables>,
+    limits: auth::entra::EntraLimits,
+) -> Result<Option<Arc<Keeper>>> {
+    use auth::entra::{EntraSettings, EntraSource};
+    if !config.deployments.iter().any(sources::signs_in) {
+        return Ok(None);
+    }
+    let client = PrivateClient::new(&settings(config)).map_err(|error| Error::Setup(error.to_string()))?;
+    let entra = Arc::new(EntraSettings {
+        variables: variables.unwrap_or_else(|| Arc::new(|name: &str| std::env::var(name).ok())),
+        client: Arc::new(client),
+        limits,
+    });
+    let (plan, sources) = sources::of(config, |identity| {
+        Box::new(EntraSource::new(identity, Arc::clone(&entra)))
+    });
+    Ok(Some(Keeper::new(plan, sources)))
+}
+
+/// The sources of tokens, where a deployment needs one. Of Entra ID this build has none, and such deployments are disabled.
+#[cfg(not(feature = "entra"))]
+fn keeper(config: &BlasterConfig) -> Option<Arc<Keeper>> {
+    let (plan, sources) = sources::of(config, |identity| Box::new(auth::Lacking::of(identity)));
+    (!sources.is_empty()).then(|| Keeper::new(plan, sources))
 }
 
 fn auth(deployment: &DeploymentConfig) -> transport::Auth {
     match (&deployment.auth, deployment.kind) {
         (Auth::Key(key), Kind::OpenAi) => transport::Auth::Bearer(key.clone()),
         (Auth::Key(key), Kind::Azure) => transport::Auth::Key(key.clone()),
-        (Auth::SignIn(_) | Auth::None, _) => transport::Auth::None,
+        (Auth::Entra(_) | Auth::Custom(_), _) => transport::Auth::Token,
+        (Auth::None, _) => transport::Auth::None,
     }
 }
 

@@ -146,6 +146,7 @@ pub(crate) fn log_change(change: &Change, left: Option<Duration>) {
         }
         Condition::CoolingDown => log::info!("endpoint {} is cooling down{left}: {reason}", change.endpoint),
         Condition::Probing => log::info!("endpoint {} is being probed: {reason}", change.endpoint),
+        Condition::SigningIn => log::info!("endpoint {} is signing in: {reason}", change.endpoint),
         Condition::Ready => log::info!("endpoint {} is ready", change.endpoint),
     }
 }

@@ -254,11 +254,17 @@ impl Bench {
         self.core.admitted(&sent.lease, &head, self.now)
     }
 
-    /// One round of the pump, as one hold of the lock.
-    pub(crate) fn round(&mut self) -> Actions {
+    /// One round of the pump whose endings are not noted.
+    pub(crate) fn core_round(&mut self) -> Actions {
         let mut actions = Actions::default();
         self.core.expire(self.now, &mut actions);
         self.core.pump(self.now, &mut actions);
+        actions
+    }
+
+    /// One round of the pump, as one hold of the lock.
+    pub(crate) fn round(&mut self) -> Actions {
+        let mut actions = self.core_round();
         self.note(&mut actions);
         actions
     }
@@ -361,7 +367,7 @@ pub(crate) fn hardly_used() -> Outcome {
 pub(crate) fn told(ending: &Ending) -> (u64, &'static str) {
     let why = match ending.why {
         Why::NoEndpoint(_) => "no endpoint",
-        Why::TimedOut => "timed out",
+        Why::TimedOut(_) => "timed out",
         Why::TooLate(_) => "too late",
         Why::TooLarge(_) => "too large",
         Why::ShutDown => "shut down",

@@ -59,8 +59,12 @@ impl EndpointState {
 
     /// Brings the endpoint back: ends its cooldown, or, where it is ejected or disabled, lets the next request find
     /// out whether it is well. Jobs wait for that request, instead of failing because all are disabled.
-    /// A deployment that cannot be used as it is configured (its sign-in is not supported) stays out.
+    /// Where it has no token, its source is asked once more; a deployment that cannot be used as it is configured (this build
+    /// lacks what its `api_key` needs) stays out.
     pub fn enable(&self) {
+        if let Some(keeper) = &self.shared.keeper {
+            keeper.request(self.id.index());
+        }
         self.shared.act(|core, now, _| core.balancer.enable(self.id, now));
     }
 

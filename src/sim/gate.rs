@@ -1,8 +1,11 @@
 //! Who is let in: headers, keys and api-versions, in the order in which Azure looks at them.
 
+use std::time::{Duration, SystemTime};
+
 use super::config::{SimDeployment, SimKey, SimOperation};
 use super::reply::ErrorReply;
 use super::request::{Head, MAX_CUSTOM_HEADERS, Route, Surface, Target};
+use crate::auth::Claims;
 
 /// The dated api-versions that are still served. Source: Microsoft, "API version lifecycle".
 const API_VERSIONS: [&str; 18] = [
@@ -34,6 +37,8 @@ const RESPONSES_SINCE: &str = "2025-03-01-preview";
 pub(crate) struct Gate {
     keys: Vec<SimKey>,
     tokens: Vec<SimKey>,
+    /// Of tokens that are looked into.
+    audiences: Vec<String>,
     /// Empty: [`API_VERSIONS`].
     api_versions: Vec<String>,
 }
@@ -50,28 +55,40 @@ impl Gate {
     pub(crate) fn admit(&mut self, deployment: &SimDeployment) {
         self.keys.extend(deployment.keys.iter().cloned());
         self.tokens.extend(deployment.bearer_tokens.iter().cloned());
+        self.audiences.extend(deployment.token_audiences.iter().cloned());
     }
 
     /// Why a request is turned away, if it is.
-    pub(crate) fn denial(&self, head: &Head<'_>, route: &Route<'_>) -> Option<ErrorReply> {
+    pub(crate) fn denial(&self, head: &Head<'_>, route: &Route<'_>, unix_s: u64) -> Option<ErrorReply> {
         if head.custom > MAX_CUSTOM_HEADERS {
             return Some(ErrorReply::TooManyHeaders);
         }
-        self.credentials(head).or_else(|| self.api_version(route))
+        self.credentials(head, unix_s).or_else(|| self.api_version(route))
     }
 
-    fn credentials(&self, head: &Head<'_>) -> Option<ErrorReply> {
+    fn credentials(&self, head: &Head<'_>, unix_s: u64) -> Option<ErrorReply> {
         let among = |keys: &[SimKey], text: &str| keys.iter().any(|key| key.expose() == text);
         match (head.api_key, head.bearer) {
             (Some(_), _) if self.keys.is_empty() => Some(ErrorReply::KeysDisabled),
             (Some(key), _) => (!among(&self.keys, key)).then_some(ErrorReply::WrongKey),
             // A stock client of the v1 surface sends the key as a token.
             (None, Some(token)) => {
-                let known = among(&self.tokens, token) || among(&self.keys, token);
-                (!known).then_some(ErrorReply::WrongToken)
+                let known = among(&self.tokens, token) || among(&self.keys, token) || self.lets_in(token, unix_s);
+                (!known).then(|| ErrorReply::WrongToken(self.audiences.first().cloned()))
             }
             (None, None) => Some(ErrorReply::WrongKey),
         }
+    }
+
+    /// Whether a token is for this resource and has not expired.
+    fn lets_in(&self, token: &str, unix_s: u64) -> bool {
+        let Some(claims) = Claims::of(token) else { return false };
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(unix_s);
+        let is_for_us = claims
+            .audience
+            .as_ref()
+            .is_some_and(|audience| self.audiences.contains(audience));
+        is_for_us && claims.expires().is_some_and(|expires| now < expires)
     }
 
     fn api_version(&self, route: &Route<'_>) -> Option<ErrorReply> {
@@ -118,17 +135,41 @@ mod tests {
             (head(None, Some("k")), None),
             (head(Some("t"), None), Some(ErrorReply::WrongKey)),
             (head(Some("x"), Some("t")), Some(ErrorReply::WrongKey)),
-            (head(None, Some("x")), Some(ErrorReply::WrongToken)),
-            (head(None, Some("")), Some(ErrorReply::WrongToken)),
+            (head(None, Some("x")), Some(ErrorReply::WrongToken(None))),
+            (head(None, Some("")), Some(ErrorReply::WrongToken(None))),
             (head(None, None), Some(ErrorReply::WrongKey)),
         ];
         for (head, denial) in rows {
-            assert_eq!(gate().credentials(&head), denial, "{head:?}");
+            assert_eq!(gate().credentials(&head, 0), denial, "{head:?}");
         }
         assert_eq!(
-            Gate::new(&[]).credentials(&head(Some("k"), None)),
+            Gate::new(&[]).credentials(&head(Some("k"), None), 0),
             Some(ErrorReply::KeysDisabled)
         );
+    }
+
+    #[test]
+    fn a_token_is_let_in_for_its_audience_until_it_expires() {
+        let audience = "https://ai.azure.com";
+        let mut gate = Gate::new(&[]);
+        gate.admit(&SimDeployment::new("d").token_audience(audience));
+        let refused = Some(ErrorReply::WrongToken(Some(audience.to_owned())));
+        let ours = crate::auth::jwt(r#"{"aud":"https://ai.azure.com","exp":1000}"#);
+        let other = crate::auth::jwt(r#"{"aud":"https://cognitiveservices.azure.com","exp":1000}"#);
+        let endless = crate::auth::jwt(r#"{"aud":"https://ai.azure.com"}"#);
+        let rows = [
+            (&ours, 999, None),
+            (&ours, 1000, refused.clone()),
+            (&other, 999, refused.clone()),
+            (&endless, 999, refused),
+        ];
+        for (token, unix_s, denial) in rows {
+            let head = Head {
+                bearer: Some(token),
+                ..Head::default()
+            };
+            assert_eq!(gate.credentials(&head, unix_s), denial, "{unix_s}");
+        }
     }
 
     #[test]
@@ -179,7 +220,7 @@ mod tests {
             custom,
             ..Head::default()
         };
-        assert_eq!(gate().denial(&head(10), &route), None);
-        assert_eq!(gate().denial(&head(11), &route), Some(ErrorReply::TooManyHeaders));
+        assert_eq!(gate().denial(&head(10), &route, 0), None);
+        assert_eq!(gate().denial(&head(11), &route, 0), Some(ErrorReply::TooManyHeaders));
     }
 }

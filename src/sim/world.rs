@@ -178,7 +178,7 @@ impl World {
         let (Some(resource), Some(route)) = (self.resources.get(ask.resource), route) else {
             return self.plain_error(&ErrorReply::ResourceNotFound, &head);
         };
-        let denial = resource.gate.denial(&head, &route);
+        let denial = resource.gate.denial(&head, &route, unix_s);
         match (route.target, denial) {
             (Target::Operation(operation), denial) => {
                 let visit = Visit {

@@ -12,6 +12,8 @@ pub(crate) enum Auth {
     Key(Secret),
     /// `authorization: Bearer …`: the key of an OpenAI-compatible service.
     Bearer(Secret),
+    /// `authorization: Bearer …`, with a token that each call brings along.
+    Token,
     /// No credential: a gateway or a local server that asks for none, or for a header of the deployment's own.
     #[default]
     None,
@@ -21,6 +23,11 @@ pub(crate) enum Auth {
 pub(crate) const API_KEY: HeaderName = HeaderName::from_static("api-key");
 
 impl Auth {
+    /// Whether a credential is sent, so that nobody else may set the headers that carry one.
+    pub(crate) fn is_some(&self) -> bool {
+        !matches!(self, Auth::None)
+    }
+
     /// The header that carries the credential, marked sensitive.
     ///
     /// # Errors
@@ -30,7 +37,7 @@ impl Auth {
         let (name, secret, text) = match self {
             Auth::Key(secret) => (API_KEY, secret, secret.expose().to_owned()),
             Auth::Bearer(secret) => (AUTHORIZATION, secret, format!("Bearer {}", secret.expose())),
-            Auth::None => return Ok(None),
+            Auth::Token | Auth::None => return Ok(None),
         };
         if secret.expose().trim().is_empty() {
             return Err("the key is empty".into());
@@ -58,6 +65,7 @@ mod tests {
         };
         check(Auth::Key("k1".into()), Some(("api-key", "k1")));
         check(Auth::Bearer("k2".into()), Some(("authorization", "Bearer k2")));
+        check(Auth::Token, None);
         check(Auth::None, None);
     }
 

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::api::{Headers, Operation};
+use crate::api::{Headers, Operation, Secret};
 use crate::error::fault::{Fault, FaultKind, Phase};
 
 pub use crate::api::Method;
@@ -94,6 +94,8 @@ pub struct Call<'a> {
     pub operation: &'a Operation,
     /// Headers of this request, beside those of its deployment.
     pub headers: &'a Headers,
+    /// The token of a deployment that signs in with tokens, to be sent as `Authorization: Bearer`.
+    pub token: Option<&'a Secret>,
     /// The body, whole.
     pub body: &'a [u8],
     /// When to stop waiting.

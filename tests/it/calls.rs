@@ -417,3 +417,29 @@ fn a_job_that_waits_keeps_the_beginning_of_a_refusal_and_one_that_ends_with_it_t
     assert_eq!((brief.status, brief.body.len()), (429, 2_048));
     assert!(brief.headers.len() < 40, "{}", brief.headers.len());
 }
+
+#[cfg(not(feature = "entra"))]
+#[test]
+fn a_sign_in_that_this_build_lacks_is_told_before_anything_is_sent() {
+    use azure_openai_blaster::auth::EntraCredential;
+    use azure_openai_blaster::error::Error;
+    for credential in EntraCredential::ALL {
+        let auth = azure_openai_blaster::Auth::entra(credential);
+        let deployment =
+            azure_openai_blaster::DeploymentConfig::new("east", "https://east.invalid", "gpt-4o").auth(auth);
+        let blaster = azure_openai_blaster::Blaster::builder()
+            .deployment(deployment)
+            .workers(1)
+            .build()
+            .unwrap();
+        let error = blaster.chat_completion("hello").unwrap_err();
+        assert!(matches!(error, Error::NoEndpoint { .. }), "{error}");
+        let text = error.to_string();
+        for words in [
+            credential.name(),
+            "which this build does not have; build with it, or use a key",
+        ] {
+            assert!(text.contains(words), "{text}");
+        }
+    }
+}

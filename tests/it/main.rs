@@ -79,6 +79,9 @@ mod streaming;
 /// What the tests against the simulator share.
 #[cfg(feature = "sim")]
 mod support;
+/// Deployments that sign in with tokens.
+#[cfg(feature = "sim")]
+mod tokens;
 /// What reaches the wire, and what comes back of it.
 #[cfg(feature = "sim")]
 mod wire_fields;

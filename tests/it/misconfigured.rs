@@ -3,7 +3,7 @@
 
 use azure_openai_blaster::Blaster;
 use azure_openai_blaster::api::{Operation, RawRequest};
-use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig, SignIn};
+use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig};
 use azure_openai_blaster::error::Error;
 
 use crate::canned::Canned;
@@ -64,20 +64,6 @@ fn what_lasts_until_somebody_changes_something_is_not_worth_another_try() {
         // Known by now.
         check(origin, &blaster.chat(ask(1)).unwrap_err(), said, remedy);
         assert_eq!(server.received().len(), 1, "{origin}");
-    }
-}
-
-#[test]
-fn a_sign_in_that_this_release_lacks_is_told_before_anything_is_sent() {
-    for source in SignIn::ALL {
-        let deployment = DeploymentConfig::new("east", "https://east.invalid", "gpt-4o").auth(Auth::SignIn(source));
-        let error = build([deployment]).chat(ask(0)).unwrap_err();
-        check(
-            source.name(),
-            &error,
-            source.name(),
-            "comes with a later release; use a key",
-        );
     }
 }
 

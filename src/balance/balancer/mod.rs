@@ -24,7 +24,7 @@ use super::set::Sets;
 use super::tick::Ticks;
 use super::tiers::Tiers;
 use super::watched_endpoints::WatchedEndpoints;
-use super::{BalanceSettings, Change, EndpointId, EndpointSpec, Remark, SetId, Snapshot};
+use super::{BalanceSettings, Change, EndpointId, EndpointSpec, Remark, SetId, SignedIn, Snapshot};
 
 mod admitted;
 mod home;
@@ -118,6 +118,21 @@ impl Balancer {
     /// Every model name that some endpoint serves, sorted.
     pub fn models(&self) -> Vec<Arc<str>> {
         self.sets.models()
+    }
+
+    /// An endpoint has got a token, or has none; of two such messages the one with the larger number holds.
+    pub fn signed_in(&mut self, id: EndpointId, number: u64, signed_in: SignedIn) {
+        let changed = self.endpoints[id.index()].signed_in(number, signed_in);
+        self.note(id.index(), changed);
+    }
+
+    /// Why the members of a set that have no token have none, by name; empty where one of them has, or needs none.
+    pub fn awaited_tokens(&self, set: SetId) -> Vec<(Arc<str>, &str)> {
+        let members = self.sets.members(set).iter().map(|member| {
+            let reason = self.endpoints[member.index()].awaits_token()?;
+            Some((Arc::clone(&self.specs[member.index()].name), reason))
+        });
+        members.collect::<Option<_>>().unwrap_or_default()
     }
 
     /// Takes an endpoint out by hand; only [`Balancer::enable`] brings it back.

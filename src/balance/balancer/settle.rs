@@ -57,6 +57,7 @@ impl Balancer {
             Outcome::Throttled(throttle) => self.throttled(attempt, throttle),
             Outcome::Refused { .. } => self.refused(attempt),
             Outcome::Abandoned => self.abandoned(attempt),
+            Outcome::Unsigned { reason } => self.unsigned(attempt, reason),
             Outcome::OutOfTime { silent } => self.out_of_time(attempt, *silent),
             Outcome::Unusable { scope, reason } => self.unusable(attempt, job, *scope, reason, true),
             Outcome::Failed { blame, reason } => match blame {
@@ -214,6 +215,13 @@ impl Balancer {
         self.endpoints[attempt.index()].tallies.totals.abandoned += 1;
         self.learn_nothing(attempt);
         Verdict::GiveUp(GiveUp::Abandoned)
+    }
+
+    /// The endpoint waits for a token; the job goes again when there is one, or elsewhere.
+    fn unsigned(&mut self, attempt: &Attempt, reason: &str) -> Verdict {
+        self.endpoints[attempt.index()].tallies.unusable(reason);
+        self.learn_nothing(attempt);
+        Verdict::RetryAt(attempt.now)
     }
 
     /// The job's time was over: that is held against an endpoint that kept it waiting for nothing.

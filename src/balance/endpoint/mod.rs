@@ -14,6 +14,7 @@
 //! | any      | failures in a row ≥ threshold             | Out (ejected), probed every 5 s                 |
 //! | any      | failure, half of 20 in 30 s have failed   | Out (ejected), probed every 5 s                 |
 //! | any      | 401, 403, 404, named wait > cooldown_max  | Out (disabled), probed every 60 s               |
+//! | any      | no token                                  | the same, and given no work until there is one  |
 //! | any      | `disable(reason)`                         | Out (disabled), not probed                      |
 //! | (start)  | unavailable as it is configured           | Out (disabled), for good                        |
 //! | Out      | its probe is due, or `enable()`           | Probing, with the next request                  |
@@ -69,6 +70,8 @@ use refusals::Refusals;
 pub(super) use requests::Failure;
 pub(super) use scouts::Part;
 use scouts::{MOST_PROBES, Scouts};
+pub use signing::SignedIn;
+use signing::Unsigned;
 use silence::Silence;
 pub(super) use state::Readiness;
 use state::State;
@@ -88,6 +91,7 @@ mod ramp;
 mod refusals;
 mod requests;
 mod scouts;
+mod signing;
 mod silence;
 mod state;
 mod tallies;
@@ -102,6 +106,10 @@ pub(super) struct Endpoint {
     state: State,
     /// It cannot be used as it is configured: nothing brings it back.
     unavailable: bool,
+    /// It needs a token, and has none.
+    unsigned: Option<Unsigned>,
+    /// The number of the last message about that.
+    signing: u64,
     /// Its places are its share of the workers, and no number that somebody has set.
     shares: bool,
     in_flight: u32,
@@ -135,6 +143,8 @@ impl Endpoint {
     pub(super) fn new(unavailable: Option<String>, shares: bool) -> Self {
         Endpoint {
             unavailable: unavailable.is_some(),
+            unsigned: None,
+            signing: 0,
             shares,
             state: match unavailable {
                 Some(reason) => State::Out(Out {
@@ -174,9 +184,9 @@ impl Endpoint {
         self.streak
     }
 
-    /// Whether it is ejected or disabled (being probed counts).
+    /// Whether it is ejected or disabled (being probed counts), or has no token.
     pub(super) fn is_out(&self) -> bool {
-        self.state.is_out()
+        self.state.is_out() || self.unsigned.is_some()
     }
 
     /// Whether there is a request that it would turn away: it is out, or lacks an operation.
@@ -190,11 +200,17 @@ impl Endpoint {
     }
 
     pub(super) fn condition(&self) -> Condition {
-        self.state.condition()
+        match &self.unsigned {
+            Some(unsigned) if self.state.condition() != Condition::Disabled => unsigned.condition(),
+            _ => self.state.condition(),
+        }
     }
 
     pub(super) fn reason(&self) -> Option<&str> {
-        self.state.reason()
+        match &self.unsigned {
+            Some(unsigned) if self.state.condition() != Condition::Disabled => Some(unsigned.reason()),
+            _ => self.state.reason(),
+        }
     }
 
     /// Whether it was asked to rest, so that the end of its rest is not certain.
@@ -209,7 +225,11 @@ impl Endpoint {
 
     /// Whether work can be left to it: nothing but its quota keeps it from being given some.
     pub(super) fn is_well(&self, now: Instant) -> bool {
-        self.state.is_well() && self.ramp.is_none() && !self.silence.is_on(now) && !self.rests_by_hand(now)
+        self.state.is_well()
+            && self.unsigned.is_none()
+            && self.ramp.is_none()
+            && !self.silence.is_on(now)
+            && !self.rests_by_hand(now)
     }
 
     /// What it is now, as news.
@@ -224,7 +244,7 @@ impl Endpoint {
 
     /// Why it is given no work although it is ready, if so.
     pub(super) fn silence(&self, now: Instant) -> Option<String> {
-        matches!(self.state, State::Ready)
+        (matches!(self.state, State::Ready) && self.unsigned.is_none())
             .then(|| self.silence.describe(now))
             .flatten()
     }
@@ -257,6 +277,7 @@ impl Endpoint {
     /// Whether it is given work as ever, but for what rests and quotas keep from it.
     pub(super) fn is_at_work(&self, now: Instant) -> bool {
         match self.state {
+            _ if self.unsigned.is_some() => false,
             State::Ready => !self.silence.is_on(now),
             State::Trial => true,
             _ => false,
@@ -280,7 +301,8 @@ impl Endpoint {
     /// When it is [worth a try](Endpoint::is_worth_a_try), if nothing happens before. That asks neither whether it is still
     /// given work little by little nor for the end of a backlog, and so may come before what they name.
     pub(super) fn worth_a_try_at(&self, max_in_flight: u32) -> Option<Instant> {
-        let silent_at = self.silence.at().filter(|_| self.in_flight < max_in_flight / 2)?;
+        let has_room = self.in_flight < max_in_flight / 2 && self.unsigned.is_none();
+        let silent_at = self.silence.at().filter(|_| has_room)?;
         match self.state {
             State::Ready => Some(silent_at),
             State::Cooling {
@@ -295,6 +317,9 @@ impl Endpoint {
     /// Whether a request for `operation` can go now. Call [`Endpoint::refresh`] first.
     #[inline]
     pub(super) fn readiness(&self, operation: &Operation, max_in_flight: u32, now: Instant) -> Readiness {
+        if let Some(unsigned) = &self.unsigned {
+            return unsigned.readiness();
+        }
         let room = self.in_flight < max_in_flight;
         let readiness = match self.state.readiness(room, &self.scouts, now) {
             Readiness::Now(Role::Regular) => self.regular(now),
@@ -345,7 +370,7 @@ impl Endpoint {
             0
         };
         let has_room = self.in_flight < max_in_flight.saturating_add(beyond) && self.scouts.has_room();
-        let may_knock = has_room && matches!(self.state, State::Ready);
+        let may_knock = has_room && matches!(self.state, State::Ready) && self.unsigned.is_none();
         self.silence.knocks_at().filter(|_| may_knock)
     }
 
@@ -359,18 +384,19 @@ impl Endpoint {
 
     /// Why a request for `operation` cannot go here, where work does not wait for it.
     pub(super) fn refusal(&self, operation: &Operation) -> String {
-        match (self.state.out(), self.lacks.of(operation)) {
-            (Some(out), _) => out.reason.clone(),
-            (None, Some(lack)) => lack.reason.clone(),
-            (None, None) => String::new(),
-        }
+        let lack = self.lacks.of(operation).map(|lack| lack.reason.as_str());
+        let reason = match self.state.out() {
+            Some(out) if out.disabled => Some(out.reason.as_str()),
+            out => self.awaits_token().or(out.map(|out| out.reason.as_str())).or(lack),
+        };
+        reason.unwrap_or_default().to_owned()
     }
 
     /// Whether what keeps a request for `operation` from here lasts until somebody changes something.
     pub(super) fn refuses_lastingly(&self, operation: &Operation) -> bool {
         match self.state.out() {
             Some(out) => out.lasts,
-            None => self.lacks.of(operation).is_some(),
+            None => self.unsigned.as_ref().is_some_and(Unsigned::lasts) || self.lacks.of(operation).is_some(),
         }
     }
 

@@ -269,7 +269,7 @@ impl Endpoint {
             self.epoch = self.epoch.wrapping_add(1);
             return self.probed_on(next);
         }
-        if self.is_out() {
+        if self.state.is_out() {
             return false;
         }
         if self.is_recent(epoch) {
@@ -350,13 +350,13 @@ impl Endpoint {
 
     /// Rests until `until`, or longer where it rests longer already. True where the condition changed.
     pub(super) fn rest(&mut self, until: Instant, after_failure: bool, reason: String) -> bool {
-        if self.is_out() || matches!(self.state, State::Ready) {
+        if self.state.is_out() || matches!(self.state, State::Ready) {
             // Whoever asks whether it is there must not end the rest before its time, nor keep the trial after it from
             // being made.
             self.scouts.overtake();
         }
         self.state = self.state.rested(until, after_failure, reason);
-        !self.is_out()
+        !self.state.is_out()
     }
 
     /// `at`, or, where the endpoint is to be left alone for longer, then.

@@ -41,7 +41,7 @@ impl Endpoint {
     /// Its word, where it has one. While that holds, [`Endpoint::readiness`] says the same for every operation,
     /// [`Endpoint::refresh`] changes nothing, and [`Endpoint::may_go_on`] is true of no other than a full one.
     pub(in crate::balance) fn word(&self, max_in_flight: u32, now: Instant) -> Option<Word> {
-        if self.ramp.is_some() || !self.lacks.is_empty() {
+        if self.ramp.is_some() || !self.lacks.is_empty() || self.unsigned.is_some() {
             return None;
         }
         let word = match self.state {

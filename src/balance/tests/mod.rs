@@ -13,6 +13,7 @@
 //! 10. [`stuck`]: what must keep nobody waiting
 //! 11. [`any_order`]: the properties
 //! 12. [`watched`]: what need not be asked for
+//! 13. [`signing`]: endpoints that have no token
 
 mod any_order;
 mod back;
@@ -23,6 +24,7 @@ mod home;
 mod out;
 mod places;
 mod resting;
+mod signing;
 mod silent;
 mod strategies;
 mod stuck;

@@ -16,7 +16,7 @@ use crate::balance::outcome::{Blame, Outcome, Used};
 use crate::balance::scenario::*;
 use crate::balance::{
     BalanceSettings, Balancer, EndpointId, EndpointSpec, HealthSettings, JobSize, JobState, Lease, Need, Output, Pick,
-    ReplyHead, SetId, Strategy as Order,
+    ReplyHead, SetId, SignedIn, Strategy as Order,
 };
 use crate::clock::{Clock, ManualClock};
 
@@ -52,6 +52,8 @@ enum Step {
     Pass(Duration),
     Enable(EndpointId),
     Disable(EndpointId),
+    /// An endpoint has a token, waits for one, or gets none; messages may overtake each other.
+    SignedIn(EndpointId, u64, SignedIn),
     CoolDown(EndpointId, Duration),
     Workers(u32),
     NothingMore(Option<u64>),
@@ -113,6 +115,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         1 => Just(server_error()),
         1 => Just(unsupported()),
         1 => Just(unauthorized()),
+        1 => Just(Outcome::Unsigned { reason: "401".to_owned() }),
         1 => Just(Outcome::Abandoned),
         1 => Just(OUT_OF_TIME),
         1 => Just(Outcome::Failed { blame: Blame::Nobody, reason: "stale".to_owned() }),
@@ -135,10 +138,19 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0u64..90_000_000).prop_map(|us| Step::Pass(Duration::from_micros(us))),
         1 => endpoint().prop_map(Step::Enable),
         1 => endpoint().prop_map(Step::Disable),
+        2 => (endpoint(), 0u64..200, signed_in()).prop_map(|(endpoint, number, to)| Step::SignedIn(endpoint, number, to)),
         1 => (endpoint(), 0u64..20_000).prop_map(|(endpoint, ms)| Step::CoolDown(endpoint, Duration::from_millis(ms))),
         1 => (1u32..30).prop_map(Step::Workers),
         1 => prop::option::of(0u64..10_000).prop_map(Step::NothingMore),
         2 => endpoint().prop_map(Step::Report),
+    ]
+}
+
+fn signed_in() -> impl Strategy<Value = SignedIn> {
+    prop_oneof![
+        3 => Just(SignedIn::Yes),
+        1 => Just(SignedIn::Awaited("no token yet".to_owned())),
+        1 => Just(SignedIn::Lacking("az is not installed".to_owned())),
     ]
 }
 
@@ -347,6 +359,9 @@ impl Twins {
             Step::Enable(endpoint) => drop(self.both(|balancer, _| balancer.enable(endpoint, now))),
             Step::Disable(endpoint) => {
                 self.both(|balancer, _| balancer.disable(endpoint, "by hand".to_owned()));
+            }
+            Step::SignedIn(endpoint, number, to) => {
+                self.both(|balancer, _| balancer.signed_in(endpoint, number, to.clone()));
             }
             Step::CoolDown(endpoint, time) => {
                 self.both(|balancer, _| balancer.cool_down(endpoint, now + time));

@@ -35,6 +35,12 @@ impl Environment {
         Ok(Environment(all))
     }
 
+    /// Looks variables up, for as long as need be.
+    pub(crate) fn lookup(&self) -> impl Fn(&str) -> Option<String> + Send + Sync + 'static + use<> {
+        let all = self.0.clone();
+        move |name| all.get(OsStr::new(name))?.to_str().map(str::to_owned)
+    }
+
     /// The configuration that the variables make.
     pub(crate) fn config(&self) -> Result<FromEnv, ConfigError> {
         config::from_vars(self.0.clone())

@@ -72,7 +72,7 @@ fn main() -> process::ExitCode {
         .target(env_logger::Target::Pipe(Box::new(screen.clone())))
         .init();
     let result = match arguments.command {
-        Command::Check(arguments) => check::run(&arguments, &screen).map(|()| ExitCode::Success),
+        Command::Check(arguments) => check::run(&arguments, &screen),
         Command::Demo(arguments) => demo::run(&arguments, &screen),
         Command::Sim(arguments) => sim::run(&arguments).map(|()| ExitCode::Success),
     };

@@ -1,9 +1,10 @@
 //! A configuration's way from text to values and back, as its users see it. Here: what is accepted and what it
 //! means.
 
-use super::keys::{DEPLOYMENT, Key, Standing, TOP};
+use super::keys::{DEPLOYMENT, Key, TOP};
 use super::*;
 use crate::api::Operation;
+use crate::auth::EntraCredential;
 use crate::error::Problem;
 
 mod limits;
@@ -40,26 +41,27 @@ fn a_file_of_the_python_original_works_unchanged() {
         "https://my-aoai-resource-2.openai.azure.com",
         "gpt-4o-mini",
     )
-    .auth(Auth::SignIn(SignIn::Default));
+    .auth(Auth::Entra(EntraCredential::Default));
     assert_eq!(
         config,
         BlasterConfig::new([first, second]).num_workers(16).max_job_retry(5)
     );
     let warnings = config.warnings();
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("gpt-4o-backup"));
+    assert_eq!(warnings.len(), usize::from(!cfg!(feature = "entra")), "{warnings:?}");
+    assert!(warnings.iter().all(|warning| warning.contains("gpt-4o-backup")));
 }
 
 #[test]
 fn an_api_key_names_a_sign_in_in_any_letter_case_or_is_a_key() {
     let rows = [
-        ("\"\"", Auth::SignIn(SignIn::Default)),
-        ("\"default\"", Auth::SignIn(SignIn::Default)),
-        ("\"AZ\"", Auth::SignIn(SignIn::Az)),
-        ("\"Interactive\"", Auth::SignIn(SignIn::Interactive)),
-        ("\"managed\"", Auth::SignIn(SignIn::Managed)),
-        ("\"workload\"", Auth::SignIn(SignIn::Workload)),
-        ("\"Client_Secret\"", Auth::SignIn(SignIn::ClientSecret)),
+        ("\"\"", Auth::Entra(EntraCredential::Default)),
+        ("\"default\"", Auth::Entra(EntraCredential::Default)),
+        ("\"AZ\"", Auth::Entra(EntraCredential::Az)),
+        ("\"Interactive\"", Auth::Entra(EntraCredential::Interactive)),
+        ("\"managed\"", Auth::Entra(EntraCredential::Managed)),
+        ("\"workload\"", Auth::Entra(EntraCredential::Workload)),
+        ("\"Client_Secret\"", Auth::Entra(EntraCredential::ClientSecret)),
+        ("\"device_code\"", Auth::Entra(EntraCredential::DeviceCode)),
         ("\"azure\"", Auth::key("azure")),
         ("null", Auth::None),
     ];
@@ -67,13 +69,9 @@ fn an_api_key_names_a_sign_in_in_any_letter_case_or_is_a_key() {
         let config = read(&file_with("", "").replace("\"canary-key\"", written));
         let auth = &config.deployments[0].auth;
         assert_eq!(*auth, expected, "{written}");
-        let reason = auth.unavailable();
-        assert_eq!(reason.is_some(), matches!(auth, Auth::SignIn(_)), "{written}");
-        if let (Some(reason), Auth::SignIn(source)) = (reason, auth) {
-            assert!(
-                reason.contains(source.name()) && reason.contains("later release"),
-                "{reason}"
-            );
+        if let (Some(reason), Auth::Entra(credential)) = (auth.unavailable(), auth) {
+            let needed = reason.contains("`entra`") || reason.contains("`browser-login`");
+            assert!(needed && reason.contains(credential.name()), "{reason}");
         }
     }
 }
@@ -267,7 +265,7 @@ fn the_table_tells_the_defaults_that_hold() {
             }
         }
         let unwritten = keys.iter().filter(|key| written.get(key.name).is_none());
-        for key in unwritten.filter(|key| key.standing != Standing::Later) {
+        for key in unwritten {
             assert!(
                 serde_json::from_str::<serde_json::Value>(key.default).is_err(),
                 "{}",

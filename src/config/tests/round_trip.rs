@@ -6,10 +6,9 @@ use proptest::prelude::*;
 
 use super::{NO_ENV, parse};
 use crate::api::Secret;
+use crate::auth::EntraCredential;
 use crate::config::keys::{DEPLOYMENT, GROUP, TOP};
-use crate::config::{
-    self, Auth, BlasterConfig, DeploymentConfig, Kind, ProxyUrl, QuotaGroup, SendStreamOptions, SignIn, Sku,
-};
+use crate::config::{self, Auth, BlasterConfig, DeploymentConfig, Kind, ProxyUrl, QuotaGroup, SendStreamOptions, Sku};
 
 fn any_time(most: Duration) -> impl Strategy<Value = Duration> {
     (1..=most.as_nanos() as u64).prop_map(Duration::from_nanos)
@@ -33,7 +32,7 @@ prop_compose! {
         config.auth = match auth {
             0 => Auth::None,
             1 => Auth::key("(hidden)"),
-            other => Auth::SignIn(SignIn::ALL[other - 2]),
+            other => Auth::Entra(EntraCredential::ALL[other - 2]),
         };
         config.headers = headers.into_iter().map(|name| (name, Secret::from("(hidden)"))).collect();
         config.max_in_flight = max_in_flight;
@@ -44,6 +43,10 @@ prop_compose! {
         [config.quota_window, config.request_window] = windows;
         config.quota_group = grouped.then(|| "${g} \"ß".to_owned());
         config.temperature = temperature;
+        config.tenant_id = grouped.then(|| "contoso.example".to_owned());
+        config.client_id = grouped.then(|| "0-1-2".to_owned());
+        config.client_secret = grouped.then(|| Secret::from("(hidden)"));
+        config.token_scope = grouped.then(|| "https://x.example/.default".to_owned());
         [config.max_completion_tokens, config.rpm_limit, config.tpm_limit] = counts;
         config
     }

@@ -10,6 +10,7 @@ use replies::{chat, embeddings, raw, text};
 use submission::{give_back, invalid, patience};
 
 use crate::api::{ChatCompletion, ChatRequest, Delta, EmbeddingRequest, Embeddings, RawReply, RawRequest};
+use crate::auth::CredentialReport;
 use crate::balance::EndpointId;
 use crate::clock;
 use crate::config::BlasterConfig;
@@ -254,6 +255,32 @@ impl Blaster {
         endpoints
             .map(|index| EndpointState::new(Arc::clone(&self.shared), EndpointId::at(index)))
             .collect()
+    }
+
+    /// How the sources of tokens fare that deployments sign in with; empty where all have keys.
+    #[must_use]
+    pub fn credentials(&self) -> Vec<CredentialReport> {
+        let names: Vec<_> = self
+            .shared
+            .endpoints
+            .iter()
+            .map(|endpoint| Arc::clone(&endpoint.name))
+            .collect();
+        let report = |tokens: &_, now| CredentialReport::of(tokens, &names, now, clock::wall());
+        self.shared
+            .keeper
+            .as_ref()
+            .map_or_else(Vec::new, |keeper| keeper.look(report))
+    }
+
+    /// [`Blaster::credentials`], once each source has given a token or said why not, or after `timeout`. Nobody need call
+    /// it: jobs wait for their deployments' tokens.
+    #[must_use]
+    pub fn await_credentials(&self, timeout: Duration) -> Vec<CredentialReport> {
+        if let Some(keeper) = &self.shared.keeper {
+            keeper.settle(clock::now().checked_add(timeout));
+        }
+        self.credentials()
     }
 
     /// What would make better use of the quotas, in words: more workers, and for each deployment what its

@@ -27,6 +27,9 @@ pub(super) use pump::MOST_ASIDE;
 /// found out that a lane has to wait is a decision, too.
 const BATCH: usize = 1;
 
+/// Most deployments of which a job that has run out of time says why they had no token.
+const REASONS_TOLD: usize = 5;
+
 /// What the lock guards.
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -266,13 +269,20 @@ impl Core {
             }
             self.deadlines.pop_first();
             if let Some(job) = self.take_waiting(id, lane, priority) {
+                let (set, _) = self.lanes.need(lane);
+                let why = self.out_of_time(set);
                 self.end(&job);
-                actions.endings.push(Ending {
-                    job,
-                    why: Why::TimedOut,
-                });
+                actions.endings.push(Ending { job, why });
             }
         }
+    }
+
+    /// The time of a job is over, which might have gone to any of the set.
+    fn out_of_time(&self, set: SetId) -> Why {
+        let awaited = self.balancer.awaited_tokens(set);
+        let words = awaited.iter().map(|(name, reason)| format!("{name} {reason}"));
+        let words: Vec<_> = words.take(REASONS_TOLD).collect();
+        Why::TimedOut((!words.is_empty()).then(|| words.join("; ").into()))
     }
 
     fn take_waiting(&mut self, id: u64, lane: LaneId, priority: Priority) -> Option<Box<Job>> {

@@ -52,7 +52,7 @@ impl Core {
         } else if job.cell.gate.is_cancelled() {
             Some(Why::Cancelled)
         } else if job.deadline.is_some_and(|deadline| deadline <= moment) {
-            Some(Why::TimedOut)
+            Some(self.out_of_time(set))
         } else {
             None
         };

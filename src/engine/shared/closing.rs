@@ -57,6 +57,9 @@ impl Shared {
         // Before anybody can learn that it is closed, and end a job for that.
         in_flight.iter().for_each(|cell| end(cell));
         self.closed.store(true, Ordering::Release);
+        if let Some(keeper) = &self.keeper {
+            keeper.close();
+        }
         self.room.notify_all();
         self.timer.notify_all();
         self.quiet.notify_all();

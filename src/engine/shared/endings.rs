@@ -61,7 +61,11 @@ impl Shared {
     pub(crate) fn finish_ending(&self, ending: Ending) {
         let Ending { mut job, why } = ending;
         let age = self.age(&job);
-        let trail = job.take_trail("it was waiting for a deployment to admit it");
+        let waited_for = match &why {
+            Why::TimedOut(Some(words)) => words,
+            _ => "it was waiting for a deployment to admit it",
+        };
+        let trail = job.take_trail(waited_for);
         let attempts = trail.ledger.len();
         let error = match why {
             Why::NoEndpoint(unavailable) => Error::NoEndpoint {
@@ -69,7 +73,7 @@ impl Shared {
                 lasting: unavailable.lasts,
                 trail,
             },
-            Why::TimedOut => Error::Timeout {
+            Why::TimedOut(_) => Error::Timeout {
                 timeout: self.timeout_of(&job),
                 trail,
             },

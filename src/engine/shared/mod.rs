@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::api::withheld::Mask;
 use crate::api::{Operation, RequestBody, RequestDefaults};
+use crate::auth::Keeper;
 #[cfg(feature = "tiktoken")]
 use crate::balance::Vocabulary;
 use crate::balance::outcome::Outcome;
@@ -80,6 +81,8 @@ pub(crate) struct Shared {
     pub(crate) transport: Box<dyn Transport>,
     pub(crate) endpoints: Vec<EndpointInfo>,
     pub(crate) timeouts: Timeouts,
+    /// Fetches tokens, where a deployment signs in with them.
+    pub(crate) keeper: Option<Arc<Keeper>>,
     hook: Option<Hook>,
     news: News,
     pub(super) lack_warning: LackWarning,
@@ -125,6 +128,7 @@ impl Shared {
             transport,
             endpoints,
             timeouts,
+            keeper: None,
             hook,
             news: News::default(),
             lack_warning: LackWarning::new(),
@@ -132,6 +136,12 @@ impl Shared {
             #[cfg(feature = "tiktoken")]
             counts_exactly: false,
         }
+    }
+
+    /// Some deployments sign in with tokens.
+    pub(crate) fn with_tokens(mut self, keeper: Option<Arc<Keeper>>) -> Self {
+        self.keeper = keeper;
+        self
     }
 
     /// Whether prompts are counted by the tokeniser of their model.

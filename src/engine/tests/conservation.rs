@@ -61,6 +61,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         1 => Just(unusable(Scope::Operation)),
         1 => Just(unusable(Scope::Deployment)),
         1 => Just(Outcome::Refused { reason: "400".to_owned() }),
+        1 => Just(Outcome::Unsigned { reason: "401".to_owned() }),
         1 => Just(Outcome::Abandoned),
         1 => any::<bool>().prop_map(|silent| Outcome::OutOfTime { silent }),
     ]

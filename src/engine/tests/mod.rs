@@ -12,6 +12,7 @@
 //! 10. [`idle`]: no worker idles beside work that may be served, for the random fleets of [`fleets`]
 //! 11. [`reservations`]: what is reserved of a quota is settled once, in those fleets and where something panics
 //! 12. [`starvation`]: nobody starves
+//! 13. [`tokens`]: deployments that sign in with tokens, for hours
 
 mod conservation;
 mod fail_stop;
@@ -22,6 +23,7 @@ mod oversized;
 mod passing;
 mod reservations;
 mod starvation;
+mod tokens;
 mod transport;
 mod used;
 mod waiting;

@@ -25,6 +25,10 @@ pub struct SimDeployment {
     /// Bearer tokens that are accepted beside the keys. Default none.
     #[serde(default)]
     pub bearer_tokens: Vec<SimKey>,
+    /// Audiences of Entra ID tokens (JSON Web Tokens) that are accepted beside them until they expire, by the claims `aud` and
+    /// `exp`; signatures are not looked at. A refusal names the first. Default none.
+    #[serde(default)]
+    pub token_audiences: Vec<String>,
     /// The model, as throttling messages name it. Default `gpt-4o`.
     #[serde(default = "default_model")]
     pub model: String,
@@ -177,6 +181,7 @@ impl SimDeployment {
             resource: None,
             keys: default_keys(),
             bearer_tokens: Vec::new(),
+            token_audiences: Vec::new(),
             model: default_model(),
             version: default_version(),
             region: default_region(),
@@ -236,6 +241,14 @@ impl SimDeployment {
     #[must_use]
     pub fn bearer_token(mut self, token: impl Into<SimKey>) -> Self {
         self.bearer_tokens.push(token.into());
+        self
+    }
+
+    /// Accepts Entra ID tokens for this audience until they expire, and no key that is not given after.
+    #[must_use]
+    pub fn token_audience(mut self, audience: impl Into<String>) -> Self {
+        self.token_audiences.push(audience.into());
+        self.keys.clear();
         self
     }
 

@@ -40,8 +40,8 @@ pub(crate) enum ErrorReply {
     ApiVersionNotAllowed,
     /// 401: a wrong key, or none.
     WrongKey,
-    /// 401: a wrong token.
-    WrongToken,
+    /// 401: a wrong token; the audience that is wanted.
+    WrongToken(Option<String>),
     /// 403: keys are disabled.
     KeysDisabled,
     /// 403: not from this network.
@@ -148,7 +148,7 @@ impl ErrorReply {
             | ErrorReply::OperationNotSupported { .. }
             | ErrorReply::UnknownApiVersion
             | ErrorReply::ApiVersionNotAllowed => 400,
-            ErrorReply::WrongKey | ErrorReply::WrongToken => 401,
+            ErrorReply::WrongKey | ErrorReply::WrongToken(_) => 401,
             ErrorReply::KeysDisabled | ErrorReply::Firewall => 403,
             ErrorReply::DeploymentNotFound | ErrorReply::ResourceNotFound => 404,
             ErrorReply::Timeout => 408,
@@ -251,11 +251,13 @@ impl ErrorReply {
                 r#"sure to provide a valid key for an active subscription and use a correct regional API endpoint for your resource."}}"#
             )
             .into(),
-            ErrorReply::WrongToken => concat!(
-                r#"{"statusCode":401,"message":"Unauthorized. Access token is missing, invalid, audience is incorrect "#,
-                r#"(https://cognitiveservices.azure.com), or have expired."}"#
-            )
-            .into(),
+            ErrorReply::WrongToken(audience) => {
+                let audience = audience.as_deref().unwrap_or("https://cognitiveservices.azure.com");
+                let message = format!(
+                    "Unauthorized. Access token is missing, invalid, audience is incorrect ({audience}), or have expired."
+                );
+                format!("{{\"statusCode\":401,\"message\":{}}}", quoted(&message)).into()
+            }
             ErrorReply::KeysDisabled => {
                 r#"{"error":{"code":"AuthenticationTypeDisabled","message": "Key based authentication is disabled for this resource."}}"#.into()
             }

@@ -21,7 +21,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use crate::api::{Headers, Operation};
+use crate::api::{Headers, Operation, Secret};
 use crate::error::fault::{Fault, FaultKind, Phase};
 use crate::transport::{Call, Method, Reply, Transport};
 
@@ -61,6 +61,8 @@ pub struct ScriptedCall {
     pub operation: Operation,
     /// The headers of this request; credentials are never among them.
     pub headers: Headers,
+    /// The token of a deployment that signs in with tokens.
+    pub token: Option<Secret>,
     /// The body, `null` where it was no JSON.
     pub body: Value,
     /// Whether a fresh connection was asked for.
@@ -117,6 +119,7 @@ impl Scripted {
             method: call.method,
             operation: call.operation.clone(),
             headers: call.headers.sendable().into_owned(),
+            token: call.token.cloned(),
             body: serde_json::from_slice(call.body).unwrap_or(Value::Null),
             fresh: call.fresh,
         };

@@ -37,6 +37,7 @@ fn ask_with(
         method: Method::Post,
         operation: &Operation::ChatCompletions,
         headers,
+        token: None,
         body: body.to_string().as_bytes(),
         limits,
         gate,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 
 use crate::api::headers::deployment_may_set;
-use crate::api::{Headers, Operation};
+use crate::api::{Headers, Operation, Secret};
 use crate::transport::auth::Auth;
 
 /// What this client calls itself.
@@ -40,7 +40,7 @@ impl Template {
         all.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let credential = auth.header()?;
         for (name, _) in of_deployment.as_map() {
-            if !deployment_may_set(name.as_str(), credential.is_some()) {
+            if !deployment_may_set(name.as_str(), auth.is_some()) {
                 return Err(format!("headers: \"{name}\" is set by the transport"));
             }
         }
@@ -86,6 +86,21 @@ impl Head {
             open,
             sealed: sealed.into(),
         }
+    }
+
+    /// Adds the token of the call.
+    ///
+    /// # Errors
+    /// A message (which does not repeat the token) where no header may hold it.
+    pub(super) fn sign(&mut self, token: &Secret) -> Result<(), &'static str> {
+        let text = token.expose();
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("the token is empty or holds characters that no HTTP header may hold");
+        }
+        self.sealed = [&self.sealed[..], b"authorization: Bearer ", text.as_bytes(), b"\r\n"]
+            .concat()
+            .into();
+        Ok(())
     }
 
     /// Takes the body's headers away, for a request without a body.

@@ -66,6 +66,8 @@ mod lack;
 mod link;
 mod names;
 mod no_proxy;
+#[cfg(feature = "entra")]
+pub(crate) mod private;
 mod proxies;
 mod race;
 mod reach;
@@ -195,10 +197,7 @@ impl UreqTransport {
     /// # Errors
     /// Where the settings or an endpoint cannot be used.
     pub(crate) fn new(specs: Vec<EndpointWire>, settings: &WireSettings) -> Result<Self, WireError> {
-        let proxies = match &settings.proxy {
-            Some(url) => Proxies::configured(url)?,
-            None => Proxies::of_environment(|name| std::env::var_os(name)),
-        };
+        let proxies = Proxies::of(settings)?;
         let authorities = settings.ca_file.as_deref().map(Authorities::read).transpose()?;
         let trust = Arc::new(Trust::new(authorities.as_ref()));
         let mut warnings: Vec<String> = authorities.and_then(|own| own.warning).into_iter().collect();
@@ -317,6 +316,10 @@ impl Endpoint {
             }
         };
         let mut head = prepared.headers.head(call.headers);
+        if let Some(token) = call.token {
+            head.sign(token)
+                .map_err(|problem| unsent(FaultKind::Protocol, problem))?;
+        }
         if call.method != Method::Post {
             head.without_body();
         }

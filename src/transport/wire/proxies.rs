@@ -14,8 +14,8 @@ use std::ffi::OsString;
 use ureq::http::StatusCode;
 use ureq::{Proxy, ProxyProtocol};
 
-use super::WireError;
 use super::no_proxy::NoProxy;
+use super::{WireError, WireSettings};
 use crate::error::fault::FaultKind;
 use crate::transport::Target;
 use crate::transport::target::is_loopback;
@@ -62,6 +62,17 @@ const SOCKS: &str = "names a SOCKS proxy, which is not supported; name an HTTP p
                      that need none in NO_PROXY";
 
 impl Proxies {
+    /// The proxies that these settings mean.
+    ///
+    /// # Errors
+    /// Where the configured one is no URL of an HTTP proxy.
+    pub(super) fn of(settings: &WireSettings) -> Result<Self, WireError> {
+        match &settings.proxy {
+            Some(url) => Proxies::configured(url),
+            None => Ok(Proxies::of_environment(|name| std::env::var_os(name))),
+        }
+    }
+
     /// The proxy at `url`; an empty text means none.
     ///
     /// # Errors

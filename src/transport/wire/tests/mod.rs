@@ -120,6 +120,7 @@ impl Ask {
             method: self.method,
             operation: &self.operation,
             headers: &self.headers,
+            token: None,
             body: &self.body,
             limits: self.limits,
             gate: &self.gate,

@@ -1,4 +1,4 @@
-//! `blaster check`: what a configuration means, without sending anything.
+//! `blaster check`: what a configuration means, whether its deployments can sign in, and whether they answer.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -6,27 +6,35 @@ use std::time::Duration;
 
 use azure_openai_blaster::Blaster;
 use azure_openai_blaster::api::Operation;
+use azure_openai_blaster::auth::CredentialReport;
 use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig, Kind, QuotaGroup, defaults};
 use azure_openai_blaster::error::ConfigError;
 
 use crate::Failure;
 use crate::environment::Environment;
+use crate::exit_code::ExitCode;
 use crate::output::print;
 use crate::screen::Screen;
+use trial::{Sent, Trial};
+
+mod trial;
 
 /// Check a configuration and show what it means
 ///
-/// Prints each deployment with the URL of its chat completions, its models, limits, tier and weight, whether its key is set, and the proxy that leads to it; sends nothing.
-/// Keys and header values are never shown. Warnings go to stderr. The CA file is read.
+/// Prints each deployment with the URL of its chat completions, its models, limits, tier and weight, how it signs in, and the proxy that leads to it. Where that is
+/// with tokens of Entra ID one is fetched, and shown are its tenant, object id, audience and end. Nothing is sent to the deployments
+/// without --send. Keys, tokens and header values are never shown. Warnings go to stderr. The CA file is read.
 ///
 /// A `.env` file in the current folder is read beneath the environment: what both set, the environment decides.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-    blaster check --config config.json  a file\n  \
-    blaster check                       what the environment says, as BlasterConfig::from_env reads it\n\n\
+    blaster check --config config.json         a file\n  \
+    blaster check --config config.json --send  the same, and whether each deployment answers\n  \
+    blaster check                              what the environment says, as BlasterConfig::from_env reads it\n\n\
     Exit codes:\n  \
     0  the configuration can be used\n  \
-    2  it cannot: stderr says everything that is wrong")]
+    1  a deployment got no token, or did not answer\n  \
+    2  it cannot be used: stderr says everything that is wrong")]
 pub(crate) struct Arguments {
     /// The configuration, as JSON
     #[arg(long, short, value_name = "FILE", conflicts_with = "env")]
@@ -35,10 +43,22 @@ pub(crate) struct Arguments {
     /// Read the environment alone: BLASTER_CONFIG, AZURE_INSTANCES, AZURE_OPENAI_ENDPOINT, … [default without --config]
     #[arg(long, short)]
     env: bool,
+
+    /// Send one tiny request to each deployment, and show its status and latency
+    #[arg(long)]
+    send: bool,
+
+    /// Look at the configuration alone: fetch no token
+    #[arg(long, conflicts_with = "send")]
+    offline: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Prints what the configuration means.
-pub(crate) fn run(arguments: &Arguments, screen: &Screen) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, screen: &Screen) -> Result<ExitCode, Failure> {
     let environment = Environment::read()?;
     let (config, source, mut warnings) = match &arguments.config {
         Some(file) => {
@@ -53,10 +73,40 @@ pub(crate) fn run(arguments: &Arguments, screen: &Screen) -> Result<(), Failure>
     let setup = Blaster::builder().config(config.clone()).check();
     let setup = setup.map_err(|error| Failure::usage(error.to_string()))?;
     warnings.extend(setup.warnings);
-    for warning in warnings {
+    for warning in &warnings {
         screen.say(&format!("blaster: warning: {warning}"));
     }
-    print(described(&config, &source, &setup.proxies).trim_end())
+    let trial = match arguments.offline {
+        true => None,
+        false => Some(trial::run(&config, &environment, arguments.send)?),
+    };
+    if arguments.json {
+        print(&json(&config, &source, &warnings, trial.as_ref()))?;
+    } else {
+        print(described(&config, &source, &setup.proxies, trial.as_ref()).trim_end())?;
+    }
+    match trial.is_none_or(|trial| trial.is_good()) {
+        true => Ok(ExitCode::Success),
+        false => Ok(ExitCode::Failure),
+    }
+}
+
+/// All of it for a program.
+fn json(config: &BlasterConfig, source: &str, warnings: &[String], trial: Option<&Trial>) -> String {
+    let urls = config.deployments.iter().map(|deployment| {
+        let url = deployment.url(&Operation::ChatCompletions);
+        (deployment.name.clone(), url.into())
+    });
+    let all = serde_json::json!({
+        "source": source,
+        "workers": config.workers(),
+        "warnings": warnings,
+        "config": config,
+        "urls": urls.collect::<serde_json::Map<_, _>>(),
+        "credentials": trial.map(|trial| &trial.credentials),
+        "sent": trial.map(|trial| &trial.sent),
+    });
+    format!("{all:#}")
 }
 
 /// All complaints, a line each, the first beside the program's name only where it is the only one.
@@ -68,7 +118,7 @@ fn wrong(error: &ConfigError) -> Failure {
     }
 }
 
-fn described(config: &BlasterConfig, source: &str, proxies: &[Option<String>]) -> String {
+fn described(config: &BlasterConfig, source: &str, proxies: &[Option<String>], trial: Option<&Trial>) -> String {
     let count = config.deployments.len();
     let mut text = format!(
         "{count} {} from {source}: strategy {}, {} workers\n",
@@ -83,7 +133,7 @@ fn described(config: &BlasterConfig, source: &str, proxies: &[Option<String>]) -
         }
     };
     for (deployment, proxy) in config.deployments.iter().zip(proxies) {
-        let mut own = of_deployment(deployment);
+        let mut own = of_deployment(deployment, trial);
         own.extend(proxy.clone().map(|proxy| ("proxy", proxy)));
         rows(&deployment.name, own);
     }
@@ -93,7 +143,7 @@ fn described(config: &BlasterConfig, source: &str, proxies: &[Option<String>]) -
     text
 }
 
-fn of_deployment(deployment: &DeploymentConfig) -> Vec<(&'static str, String)> {
+fn of_deployment(deployment: &DeploymentConfig, trial: Option<&Trial>) -> Vec<(&'static str, String)> {
     let served = deployment.served_models().join(", ");
     let mut rows = vec![
         ("URL", deployment.url(&Operation::ChatCompletions).unwrap_or_default()),
@@ -117,7 +167,54 @@ fn of_deployment(deployment: &DeploymentConfig) -> Vec<(&'static str, String)> {
         let names: Vec<_> = deployment.headers.iter().map(|(name, _)| name.as_str()).collect();
         rows.push(("headers", names.join(", ")));
     }
+    if let Some(credential) = trial.and_then(|trial| trial.credential(&deployment.name)) {
+        rows.push(("scope", credential.scope.clone()));
+        rows.push(("token", token(credential)));
+    }
+    let sent = trial.and_then(|trial| trial.sent.iter().find(|sent| sent.deployment == deployment.name));
+    if let Some(sent) = sent {
+        rows.push(("sent", outcome(sent)));
+    }
     rows
+}
+
+/// What is to be seen of a token.
+fn token(credential: &CredentialReport) -> String {
+    let problem = credential.problem.as_deref();
+    let Some(token) = &credential.token else {
+        return format!("none: {}", problem.unwrap_or("there was no answer in time"));
+    };
+    let mut text = format!(
+        "until {}, in {} min",
+        trial::time_of_day(token.expires),
+        token.left.as_secs() / 60
+    );
+    let claims = [
+        ("tenant", &token.tenant),
+        ("object", &token.object),
+        ("audience", &token.audience),
+    ];
+    for (name, claim) in claims {
+        let _ = write!(text, ", {name} {}", claim.as_deref().unwrap_or("not told"));
+    }
+    text + &problem
+        .map(|problem| format!("; no new one: {problem}"))
+        .unwrap_or_default()
+}
+
+/// What became of a tiny request.
+fn outcome(sent: &Sent) -> String {
+    let took = sent
+        .seconds
+        .map(|seconds| format!(" in {seconds:.2} s"))
+        .unwrap_or_default();
+    let status = sent
+        .status
+        .map_or_else(|| "no reply".to_owned(), |status| status.to_string());
+    match &sent.error {
+        None => format!("{status}{took}"),
+        Some(error) => format!("{status}{took}: {error}"),
+    }
 }
 
 fn of_group(config: &BlasterConfig, group: &QuotaGroup) -> Vec<(&'static str, String)> {
@@ -176,7 +273,8 @@ fn seconds(time: Duration) -> String {
 fn key(auth: &Auth) -> String {
     match auth {
         Auth::Key(_) => "set (hidden)".to_owned(),
-        Auth::SignIn(source) => format!("none; signs in with Entra ID ({})", source.name()),
+        Auth::Entra(credential) => format!("none; signs in with Entra ID ({})", credential.name()),
+        Auth::Custom(_) => "none; signs in with tokens of a provider".to_owned(),
         Auth::None => "none".to_owned(),
         _ => "of a kind that this command does not know".to_owned(),
     }

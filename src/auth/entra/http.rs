@@ -1,0 +1,149 @@
+//! The crate's requests, over our own transport.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use azure_core::Bytes;
+use azure_core::error::{Error, ErrorKind};
+use azure_core::http::headers::Headers;
+use azure_core::http::{AsyncRawResponse, ClientOptions, HttpClient, Request, RetryOptions, StatusCode, Transport};
+use parking_lot::Mutex;
+
+use super::settings::EntraSettings;
+use crate::error::fault::Fault;
+use crate::transport::wire::private::{PrivateReply, PrivateRequest};
+
+/// The address that the crate knows the identity service of a virtual machine by.
+const IMDS: &str = "http://169.254.169.254";
+
+/// Sends the requests of one credential, for one token.
+#[derive(Clone)]
+pub(super) struct Http {
+    settings: Arc<EntraSettings>,
+    met: Arc<Mutex<Met>>,
+}
+
+/// What the last request met.
+#[derive(Debug, Default)]
+pub(super) struct Met {
+    /// No reply came, or one that is no success.
+    pub(super) failure: Option<Failure>,
+    /// The server's time of day.
+    pub(super) date: Option<SystemTime>,
+}
+
+/// Why a request brought no token.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// No whole reply.
+    Fault {
+        host: String,
+        fault: Fault,
+    },
+    Status(Refusal),
+}
+
+/// A reply that is no success.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) host: String,
+    pub(super) status: u16,
+    pub(super) body: Vec<u8>,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Http {
+    pub(super) fn new(settings: &Arc<EntraSettings>) -> Self {
+        Http {
+            settings: Arc::clone(settings),
+            met: Arc::default(),
+        }
+    }
+
+    /// The options that every credential is given.
+    pub(super) fn options(&self) -> ClientOptions {
+        ClientOptions {
+            transport: Some(Transport::new(Arc::new(self.clone()))),
+            // Where it is heeded.
+            retry: RetryOptions::none(),
+            ..ClientOptions::default()
+        }
+    }
+
+    /// What the last request met.
+    pub(super) fn take_met(&self) -> Met {
+        std::mem::take(&mut self.met.lock())
+    }
+
+    fn exchange(&self, request: &Request) -> Result<PrivateReply, Failure> {
+        let limits = &self.settings.limits;
+        let url = request.url().as_str();
+        // Plain HTTP is for services of this machine. They are never asked through a proxy, which would be asked for the
+        // proxy's own identity.
+        let is_local = request.url().scheme() == "http";
+        let url = match url.strip_prefix(IMDS) {
+            Some(path) => format!("{}{path}", limits.imds),
+            None => url.to_owned(),
+        };
+        let headers: Vec<(String, String)> = request
+            .headers()
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "user-agent" | "content-length" | "host" | "connection"))
+            .map(|(name, value)| (name.as_str().to_owned(), value.as_str().to_owned()))
+            .collect();
+        let body: Bytes = request.body().into();
+        let sent = self.settings.client.exchange(&PrivateRequest {
+            method: request.method().as_str(),
+            url: &url,
+            headers: &headers,
+            body: &body,
+            proxied: !is_local,
+            connect: if is_local { limits.imds_connect } else { limits.connect },
+            total: if is_local { limits.imds_total } else { limits.total },
+        });
+        let host = request.url().host_str().unwrap_or_default().to_owned();
+        let reply = sent.map_err(|fault| Failure::Fault {
+            host: host.clone(),
+            fault,
+        })?;
+        self.met.lock().date = reply
+            .headers
+            .get("date")
+            .and_then(|date| httpdate::parse_http_date(date).ok());
+        if (200..300).contains(&reply.status) {
+            return Ok(reply);
+        }
+        let retry_after = reply.headers.get("retry-after").and_then(|wait| wait.parse().ok());
+        Err(Failure::Status(Refusal {
+            host,
+            status: reply.status,
+            body: reply.body,
+            retry_after: retry_after.map(Duration::from_secs),
+        }))
+    }
+}
+
+#[async_trait::async_trait]
+impl HttpClient for Http {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        match self.exchange(request) {
+            Ok(reply) => Ok(AsyncRawResponse::from_bytes(
+                StatusCode::from(reply.status),
+                Headers::new(),
+                reply.body,
+            )),
+            Err(failure) => {
+                self.met.lock().failure = Some(failure);
+                // Of a kind that is not retried: neither `Io` nor `Connection`, nor a status.
+                Err(Error::with_message(ErrorKind::Credential, "no token came"))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").finish_non_exhaustive()
+    }
+}

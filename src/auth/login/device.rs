@@ -1,0 +1,51 @@
+//! `device_code`: the person signs in at another machine, and types a code there.
+
+use oauth2::basic::BasicTokenResponse;
+use oauth2::{DeviceCodeErrorResponseType, RequestTokenError, StandardDeviceAuthorizationResponse};
+
+use super::{Client, LoginAsk, tell};
+use crate::auth::TokenError;
+use crate::error::fault::FaultKind;
+
+/// Has a person sign in.
+pub(super) fn sign_in(ask: &LoginAsk<'_>, client: &Client) -> Result<BasicTokenResponse, TokenError> {
+    let limit = ask.settings.limits.login;
+    let exchange = |request| ask.exchange(&request);
+    let details: StandardDeviceAuthorizationResponse = client
+        .exchange_device_code()
+        .add_scopes(ask.scopes())
+        .request(&exchange)
+        .map_err(|error| ask.explain(error))?;
+    tell(&format!(
+        "Sign in within {} s: open {} on any machine, and enter the code {}",
+        limit.min(details.expires_in()).as_secs(),
+        details.verification_uri().as_str(),
+        details.user_code().secret()
+    ));
+    let pause = |time| {
+        ask.stop.wait(time);
+    };
+    let polled = client
+        .exchange_device_access_token(&details)
+        .request(&exchange, pause, Some(limit));
+    polled.map_err(|error| match &error {
+        RequestTokenError::Request(unreached) if unreached.fault.kind == FaultKind::Cancelled => {
+            TokenError::declined("the sign-in was ended with the program; start anew")
+        }
+        RequestTokenError::ServerResponse(told) => match told.error() {
+            DeviceCodeErrorResponseType::ExpiredToken | DeviceCodeErrorResponseType::AuthorizationPending => {
+                TokenError::declined(
+                    "nobody entered the code in time; enable the deployment or start anew for another one",
+                )
+            }
+            error if matches!(error.as_ref(), "access_denied" | "authorization_declined") => TokenError::declined(
+                "the sign-in was refused; sign in again with an account that may, by enabling the deployment or starting anew",
+            ),
+            _ => ask.explain(error),
+        },
+        RequestTokenError::Other(_) => TokenError::declined(
+            "nobody entered the code in time; enable the deployment or start anew for another one",
+        ),
+        _ => ask.explain(error),
+    })
+}
