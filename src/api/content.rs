@@ -1,5 +1,6 @@
 //! What a message says: text, or a list of parts.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -44,6 +45,12 @@ impl From<String> for Content {
 impl From<&String> for Content {
     fn from(text: &String) -> Self {
         Content::Text(text.clone())
+    }
+}
+
+impl From<Cow<'_, str>> for Content {
+    fn from(text: Cow<'_, str>) -> Self {
+        Content::Text(text.into_owned())
     }
 }
 

@@ -156,6 +156,12 @@ impl From<String> for EmbeddingRequest {
     }
 }
 
+impl From<&String> for EmbeddingRequest {
+    fn from(text: &String) -> Self {
+        EmbeddingRequest::from(text.as_str())
+    }
+}
+
 impl<T: Into<String>> From<Vec<T>> for EmbeddingRequest {
     fn from(texts: Vec<T>) -> Self {
         EmbeddingRequest::new(texts)

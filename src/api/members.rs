@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::body::BodyWriter;
 use crate::error::RequestError;
@@ -26,6 +27,8 @@ struct Member {
 enum Origin {
     Method,
     Extra,
+    /// A request's JSON. What is set after reading it takes its place, by whichever way.
+    Json,
 }
 
 impl Members {
@@ -53,6 +56,19 @@ impl Members {
         } else {
             self.put(Cow::Owned(key), value, Origin::Extra);
         }
+    }
+
+    /// Adds a member of a request's JSON; false where it is there already.
+    pub(crate) fn read(&mut self, key: &str, json: Box<RawValue>) -> bool {
+        let is_new = !self.list.iter().any(|member| member.key == key);
+        if is_new {
+            self.list.push(Member {
+                key: Cow::Owned(key.to_owned()),
+                json: Box::<str>::from(json).into(),
+                origin: Origin::Json,
+            });
+        }
+        is_new
     }
 
     /// Keeps `problem`, unless there is an earlier one.
@@ -84,7 +100,7 @@ impl Members {
         };
         match self.list.iter_mut().find(|member| member.key == key) {
             None => self.list.push(Member { key, json, origin }),
-            Some(member) if member.origin == origin => member.json = json,
+            Some(member) if [origin, Origin::Json].contains(&member.origin) => *member = Member { key, json, origin },
             Some(_) => self.fail(RequestError::Clash { key: key.into_owned() }),
         }
     }

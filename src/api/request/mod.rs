@@ -1,5 +1,7 @@
 //! What is asked of a chat model.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 pub use values::{PromptCacheRetention, ReasoningEffort, ResponseFormat, ServiceTier, Stop, StreamOptions, Verbosity};
@@ -11,6 +13,7 @@ use super::{ChatMessage, Method, Operation, Options, Prepared};
 use crate::error::RequestError;
 
 mod fields;
+mod read;
 mod values;
 
 /// A chat request: messages, every field of the API, and how this library is to treat it.
@@ -185,6 +188,20 @@ impl From<String> for ChatRequest {
     /// One message of the user.
     fn from(prompt: String) -> Self {
         ChatRequest::new([ChatMessage::user(prompt)])
+    }
+}
+
+impl From<&String> for ChatRequest {
+    /// One message of the user.
+    fn from(prompt: &String) -> Self {
+        ChatRequest::from(prompt.as_str())
+    }
+}
+
+impl From<Cow<'_, str>> for ChatRequest {
+    /// One message of the user.
+    fn from(prompt: Cow<'_, str>) -> Self {
+        ChatRequest::from(prompt.into_owned())
     }
 }
 
