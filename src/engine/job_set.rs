@@ -16,6 +16,9 @@ use super::handle::JobHandle;
 /// left and none has ended, the waiting calls take the oldest out of the set and yield [`Error::WouldDeadlock`](crate::Error::WouldDeadlock)
 /// for it, as [`JobHandle::wait`] does.
 ///
+/// Dropping a set drops its handles: the jobs run on, and their answers are paid for and lost. [`JobSet::cancel_on_drop`] ends
+/// them instead.
+///
 /// ```
 /// # use azure_openai_blaster::{Blaster, JobSet, testing::Scripted};
 /// # let blaster = Blaster::builder().transport(Scripted::answering("yes")).build()?;
@@ -33,6 +36,7 @@ pub struct JobSet<K, T> {
     /// Numbers of jobs that have ended.
     ended: (Sender<u64>, Receiver<u64>),
     next: u64,
+    cancel_on_drop: bool,
 }
 
 impl<K, T> JobSet<K, T> {
@@ -43,6 +47,22 @@ impl<K, T> JobSet<K, T> {
             jobs: HashMap::new(),
             ended: unbounded(),
             next: 0,
+            cancel_on_drop: false,
+        }
+    }
+
+    /// Cancels the jobs whose results have not been taken when the set is dropped.
+    #[must_use]
+    pub fn cancel_on_drop(mut self) -> Self {
+        self.cancel_on_drop = true;
+        self
+    }
+
+    /// Cancels every job whose result has not been taken, as [`JobHandle::cancel`] does. The results stay to be taken:
+    /// [`Error::Cancelled`](crate::Error::Cancelled), or the answer where that was there first.
+    pub fn cancel_all(&self) {
+        for (_, handle) in self.jobs.values() {
+            handle.cancel();
         }
     }
 
@@ -101,6 +121,14 @@ impl<K, T> JobSet<K, T> {
     fn take(&mut self, number: u64) -> Option<(K, Result<T>)> {
         let (key, handle) = self.jobs.remove(&number)?;
         Some((key, handle.wait()))
+    }
+}
+
+impl<K, T> Drop for JobSet<K, T> {
+    fn drop(&mut self) {
+        if self.cancel_on_drop {
+            self.cancel_all();
+        }
     }
 }
 

@@ -7,6 +7,9 @@ use super::blaster::Blaster;
 use super::job_set::JobSet;
 
 /// Runs every request of an iterator; see [`Blaster::run_all`].
+///
+/// Dropping it takes nothing more from the iterator; what was submitted runs on, unless [`RunAll::cancel_on_drop`] was
+/// called, and its answers are lost.
 #[derive(Debug)]
 pub struct RunAll<I> {
     blaster: Blaster,
@@ -16,6 +19,15 @@ pub struct RunAll<I> {
     window: usize,
     /// The iterator has ended, and the engine knows it.
     is_complete: bool,
+}
+
+impl<I> RunAll<I> {
+    /// Cancels what was submitted and not yielded when this is dropped.
+    #[must_use]
+    pub fn cancel_on_drop(mut self) -> Self {
+        self.under_way = self.under_way.cancel_on_drop();
+        self
+    }
 }
 
 impl<I, R> RunAll<I>

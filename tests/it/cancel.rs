@@ -7,7 +7,7 @@ use std::thread;
 use azure_openai_blaster::api::Condition;
 use azure_openai_blaster::error::{Error, ErrorKind};
 use azure_openai_blaster::sim::{End, FaultKind, Latency, RefusalFamily, RetryAfter, SimFault};
-use azure_openai_blaster::{ChatCompletion, JobHandle};
+use azure_openai_blaster::{ChatCompletion, JobHandle, JobSet};
 
 use crate::support::{PATIENCE, ask, await_requests, eventually, fleet, is_answer, pool, terse};
 
@@ -41,6 +41,47 @@ fn a_job_that_is_cancelled_in_the_queue_is_never_sent() {
     }
     assert_cancelled(&holder.wait().unwrap_err(), 1);
     assert_eq!(fleet.totals().requests, 51);
+}
+
+#[test]
+fn a_set_cancels_what_was_not_taken_at_once_or_when_it_is_dropped() {
+    let fleet = fleet([terse("east").fault(SimFault::at([0, 1], FaultKind::Hang))]);
+    let blaster = pool(&fleet, 1);
+    let mut set = JobSet::new().cancel_on_drop();
+    for id in 0..10 {
+        set.insert(id, blaster.submit(ask(id)).unwrap());
+    }
+    await_requests(&fleet, 1);
+    set.cancel_all();
+    for (id, result) in set.by_ref().take(5) {
+        assert_cancelled(&result.unwrap_err(), usize::from(id == 0));
+    }
+    drop(set);
+    let mut set = JobSet::new().cancel_on_drop();
+    for id in 0..10 {
+        set.insert(id, blaster.submit(ask(id)).unwrap());
+    }
+    await_requests(&fleet, 2);
+    drop(set);
+    eventually("the end of all jobs", || {
+        blaster.waiting() == 0 && blaster.in_flight() == 0
+    });
+    assert!(is_answer(blaster.chat(ask(100)).unwrap().text(), 100));
+    assert_eq!(fleet.totals().requests, 3);
+}
+
+#[test]
+fn a_backlog_that_is_given_up_cancels_what_is_under_way_where_that_is_asked_for() {
+    let fleet = fleet([terse("east").fault(SimFault::at([1], FaultKind::Hang))]);
+    let blaster = pool(&fleet, 1);
+    let mut answers = blaster.run_all((0..1000).map(ask)).cancel_on_drop();
+    assert!(answers.next().unwrap().1.is_ok());
+    await_requests(&fleet, 2);
+    drop(answers);
+    eventually("the end of all jobs", || {
+        blaster.waiting() == 0 && blaster.in_flight() == 0
+    });
+    assert_eq!(fleet.totals().requests, 2);
 }
 
 #[test]
