@@ -18,6 +18,9 @@ pub(crate) struct EntraSettings {
 }
 
 /// Where this machine's identity service is, and how long things may take; the defaults are for the world, others for tests.
+// `internals` shows it, and only a browser's sign-in reads all of it.
+#[cfg_attr(not(feature = "internals"), allow(unreachable_pub))]
+#[cfg_attr(not(feature = "browser-login"), allow(dead_code))]
 #[derive(Clone, Debug)]
 pub struct EntraLimits {
     /// Base URL of the identity service of a virtual machine.
