@@ -184,6 +184,14 @@ impl Headers {
         Cow::Owned(Headers(map))
     }
 
+    /// Keeps the headers of these names.
+    pub(crate) fn retain_names(&mut self, keep: impl Fn(&str) -> bool) {
+        let dropped: Vec<_> = self.0.keys().filter(|name| !keep(name.as_str())).cloned().collect();
+        for name in dropped {
+            self.0.remove(name);
+        }
+    }
+
     /// Replaces each value for which `change` has another one; what is no header value is not taken.
     pub(crate) fn change_values(&mut self, change: impl Fn(&[u8]) -> Option<Vec<u8>>) {
         for value in self.0.values_mut() {

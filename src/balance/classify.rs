@@ -180,11 +180,16 @@ pub fn classify(facts: &ReplyFacts<'_>, withheld: Withheld<'_>) -> Judged {
 pub fn classify_unreadable(facts: &ReplyFacts<'_>, bad: &BadReply, withheld: Withheld<'_>) -> Judged {
     // Errors are short, and a large body would be larger still once it is read.
     let frame = Some(facts.body).filter(|body| body.len() <= BODY_MAX);
-    let frame = frame.and_then(|body| serde_json::from_slice(body).ok());
-    match frame.as_ref().and_then(ErrorObject::in_frame) {
-        Some(error) => classify_error_frame(&error, facts.headers, facts.wall, withheld),
-        None => bad_reply(bad.to_string()),
-    }
+    let frame = frame.and_then(|body| serde_json::from_slice::<serde_json::Value>(body).ok());
+    let Some((mut frame, error)) = frame.and_then(|frame| ErrorObject::in_frame(&frame).map(|error| (frame, error)))
+    else {
+        return bad_reply(bad.to_string());
+    };
+    // What stands beside it may be an answer, which it may repeat.
+    let error_itself = frame.as_object_mut().and_then(|members| members.remove("error"));
+    let beside = error_itself.map(|_| frame.to_string()).unwrap_or_default();
+    let withheld = withheld.and_answered(beside.as_bytes());
+    classify_error_frame(&error, facts.headers, facts.wall, withheld)
 }
 
 /// What an error event means that came where content was expected: in a stream before its first content, or as the

@@ -349,14 +349,15 @@ impl fmt::Debug for Error {
         if let Some(trail) = self.trail() {
             shown.field(trail);
         }
-        if let Error::NoText { completion, .. } = self {
-            shown.field(completion);
-        }
-        if let Error::StreamBroken {
-            partial: Some(partial), ..
-        } = self
-        {
-            shown.field(partial);
+        // Nor what was answered: errors are logged in this form.
+        let answer = match self {
+            Error::NoText { completion, .. } => Some(completion),
+            Error::StreamBroken { partial, .. } => partial.as_ref(),
+            _ => None,
+        };
+        if let Some(answer) = answer {
+            let (choices, bytes) = (answer.choices.len(), answer.raw().len());
+            shown.field(&format_args!("ChatCompletion(choices: {choices}, bytes: {bytes})"));
         }
         shown.finish()
     }
@@ -446,6 +447,31 @@ mod tests {
             shown.starts_with("Exhausted(gave up after 2 failed attempts; last: 503, Trail {"),
             "{shown}"
         );
+    }
+
+    /// Errors are logged in this form, and answers are nobody's but the caller's.
+    #[test]
+    fn the_debug_form_of_an_error_shows_no_answer() {
+        let body = r#"{"id":"the-key","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"my answer","tool_calls":[{"id":"the-key","type":"function","function":{"name":"the-key","arguments":"{}"}}]}}]}"#;
+        let completion = Box::new(ChatCompletion::parse(body.as_bytes()).unwrap());
+        let errors = [
+            Error::NoText {
+                why: "tool calls".to_owned(),
+                completion: completion.clone(),
+            },
+            Error::StreamBroken {
+                partial: Some(completion),
+                trail: Box::default(),
+            },
+        ];
+        for error in errors {
+            let shown = format!("{error:?}\n{error:#?}");
+            assert!(
+                shown.contains(&format!("ChatCompletion(choices: 1, bytes: {})", body.len())),
+                "{shown}"
+            );
+            assert!(!shown.contains("the-key") && !shown.contains("my answer"), "{shown}");
+        }
     }
 
     #[test]

@@ -44,11 +44,22 @@ fn header(text: &str) -> String {
         .collect()
 }
 
+/// The same of the name of a header.
+fn token(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            c if c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c) => c,
+            _ => '_',
+        })
+        .take(1000)
+        .collect()
+}
+
 const ANSWER: &str = r#"{"id":"x","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"yes"}}],"data":[{"index":0,"embedding":[1]}]}"#;
 const JSON: &str = "application/json";
 const STREAM: &str = "text/event-stream";
 
-pub(crate) const PLACES: [Place; 24] = [
+pub(crate) const PLACES: [Place; 25] = [
     place("the message of a 400", |text| {
         reply("400 Bad Request", JSON, &error(text))
     }),
@@ -115,6 +126,9 @@ pub(crate) const PLACES: [Place; 24] = [
     }),
     place("apim-request-id of a 400", |text| {
         with_header("400 Bad Request", "apim-request-id", &header(text), "{}")
+    }),
+    place("the name of a header of a 400", |text| {
+        with_header("400 Bad Request", &token(text), "1", "{}")
     }),
     place("x-ms-region of an answer", |text| {
         with_header("200 OK", "x-ms-region", &header(text), ANSWER)

@@ -171,3 +171,36 @@ fn the_text_of_a_200_that_cannot_be_read_is_in_the_upstreams_body_alone() {
     let leaks = leaks(ANSWER);
     assert!(leaks.is_empty(), "{}", leaks.join("\n"));
 }
+
+#[test]
+fn an_error_that_repeats_the_answer_before_it_is_not_recorded() {
+    const ANSWER: &str = "The swelling will go down; keep the leg up for a week.";
+    let _turn = listen(false);
+    let chunk = serde_json::json!({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ANSWER}}]});
+    let whole = serde_json::json!({"choices": [{"index": 0, "message": {"role": "assistant", "content": ANSWER}}]});
+    let error = serde_json::json!({"message": format!("failed behind '{ANSWER}'"), "code": "server_error"});
+    let framed = |content: &serde_json::Value| format!("data: {content}\n\n");
+    let event = framed(&chunk) + &framed(&serde_json::json!({ "error": error }));
+    let mut beside = whole.clone();
+    beside["error"] = error.clone();
+    let body = |kind: &str, body: String| {
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n");
+        (head + &body).into_bytes()
+    };
+    let replies = vec![
+        body("text/event-stream", event),
+        body("application/json", beside.to_string()),
+    ];
+    let blaster = blaster(replies);
+    for number in 0..2 {
+        let chat = || ChatRequest::from("x").model(number.to_string());
+        let whole = blaster.chat(chat()).unwrap_err();
+        assert!(whole.to_string().contains("failed behind"), "{whole}");
+        show_error("for whoever asked", &whole);
+        let in_pieces = blaster.stream(chat()).unwrap().find_map(Result::err).unwrap();
+        show_error("for whoever asked", &in_pieces);
+    }
+    show_blaster("the report", &blaster);
+    let leaks = leaks(ANSWER);
+    assert!(leaks.is_empty(), "{}", leaks.join("\n"));
+}

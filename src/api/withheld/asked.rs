@@ -20,20 +20,33 @@ const LOOKED_AT: usize = 2 * 1024;
 /// Bytes of the request that are compared at once: it may be as large as memory, and a copy of it is not made for this.
 const PIECE: usize = 64 * 1024;
 
-/// A request's body, as it was sent.
+/// What was said so far, all of it in JSON or as it is.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Asked<'a>(&'a [u8]);
+pub(crate) struct Asked<'a> {
+    /// The request's body, as it was sent.
+    body: &'a [u8],
+    /// What of an answer has come, which is nobody else's either.
+    pub(super) answered: &'a [u8],
+}
 
 impl<'a> Asked<'a> {
     /// The request with this body.
     pub(crate) fn new(body: &'a [u8]) -> Self {
-        Asked(body)
+        Asked { body, answered: &[] }
+    }
+
+    /// Whether `text` stands in the request as it is, in capitals or in small letters; a part of it does. Cheap.
+    pub(super) fn holds_as_it_stands(&self, text: &str) -> bool {
+        let part = &text[..text.len().min(runs::SHORTEST / 2)];
+        [part.to_owned(), part.to_ascii_lowercase(), part.to_ascii_uppercase()]
+            .iter()
+            .any(|part| memmem::find(self.body, part.as_bytes()).is_some())
     }
 
     /// What of `text` is nobody's secret: without the runs of 16 bytes and more that stand in the request too, in any
     /// letter case and however they are escaped. The service's own words stay, although a request may quote them.
     pub(crate) fn cut<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if self.0.is_empty() || text.len() < runs::SHORTEST {
+        if self.body.is_empty() && self.answered.is_empty() || text.len() < runs::SHORTEST {
             return Cow::Borrowed(text);
         }
         let is_own = |words: &&[u8]| words.eq_ignore_ascii_case(text.as_bytes());
@@ -60,10 +73,10 @@ impl<'a> Asked<'a> {
         Cow::Owned(String::from_utf8_lossy(&cut).into_owned())
     }
 
-    /// The request's texts, folded, in pieces that have just as much in common that no run falls between them.
+    /// All texts, folded, in pieces that have just as much in common that no run falls between them.
     fn each_piece(&self, mut on: impl FnMut(&[u8])) {
         let mut piece = Vec::new();
-        for value in self.values() {
+        for value in [self.body, self.answered].into_iter().flat_map(values) {
             fold(value, |byte, _, _| {
                 piece.push(byte);
                 if piece.len() == PIECE {
@@ -75,14 +88,14 @@ impl<'a> Asked<'a> {
             piece.clear();
         }
     }
+}
 
-    /// What it says: the members of a JSON object without their names, which are the API's own, and without its model,
-    /// which is the deployment's name; all of anything else.
-    fn values(&self) -> Vec<&'a [u8]> {
-        match serde_json::Deserializer::from_slice(self.0).deserialize_map(Values) {
-            Ok(values) => values.into_iter().map(|value| value.get().as_bytes()).collect(),
-            Err(_) => vec![self.0],
-        }
+/// What it says: the members of a JSON object without their names, which are the API's own, and without its model,
+/// which is the deployment's name; all of anything else.
+fn values(json: &[u8]) -> Vec<&[u8]> {
+    match serde_json::Deserializer::from_slice(json).deserialize_map(Values) {
+        Ok(values) => values.into_iter().map(|value| value.get().as_bytes()).collect(),
+        Err(_) => vec![json],
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! | written | reads |
 //! |---|---|
-//! | `\"` `\/` `\n` `\u00e9` `\ud83d\ude00` `\x41` | as in JSON, JavaScript and C |
+//! | `\"` `\/` `\n` `\u00e9` `\ud83d\ude00` `\u{41}` `\x41` `\101` | as in JSON, JavaScript, Rust and C |
 //! | `%2B`, `+` | as in URLs and forms; a space for `+` |
-//! | `&amp;` `&#43;` `&#x2b;` | as in HTML |
+//! | `&amp;` `&plus;` `&#43;` `&#x2b;` | as in HTML |
 //! | `A` | `a` (ASCII only) |
 //! | white space and control characters, any number | one space |
 //!
@@ -72,8 +72,9 @@ fn whole_characters(text: &[u8], Range { mut start, mut end }: Range<usize>) -> 
     start..end
 }
 
-/// Most bytes that an escape can be made of, once those inside it are resolved: `\ud83d\ude00`.
-const LONGEST: usize = 12;
+/// Most bytes that an escape can be made of, once those inside it are resolved: `\ud83d\ude00`, and numbers with zeros in
+/// front of them, of which HTML allows any count and nobody writes more.
+const LONGEST: usize = 16;
 
 /// A byte that may still become part of an escape.
 #[derive(Clone, Copy)]
@@ -193,6 +194,14 @@ fn backslash(tail: &[u8; LONGEST]) -> Option<Escape> {
         [.., b'\\', c @ (b'"' | b'\'' | b'/')] => Some(Escape::of_byte(2, c)),
         [.., b'\\', b'b' | b'f' | b'n' | b'r' | b't'] => Some(Escape::of_byte(2, b' ')),
         [.., b'\\', b'x', high, low] => Some(Escape::of_byte(4, hex(&[high, low])? as u8)),
+        [.., b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7'] => {
+            Some(Escape::of_byte(4, (a - b'0') << 6 | (b - b'0') << 3 | (c - b'0')))
+        }
+        [.., b'}'] => {
+            let start = tail.iter().rposition(|&byte| byte == b'\\')?;
+            let digits = tail[start + 1..].strip_prefix(b"u{")?.strip_suffix(b"}")?;
+            Some(Escape::of_char(tail.len() - start, char::from_u32(hex(digits)?)?))
+        }
         [.., b'\\', b'u', a, b, c, d] => match char::from_u32(hex(&[a, b, c, d])?) {
             Some(c) => Some(Escape::of_char(6, c)),
             None => surrogates(tail),
@@ -203,7 +212,7 @@ fn backslash(tail: &[u8; LONGEST]) -> Option<Escape> {
 
 /// A character in two units of UTF-16.
 fn surrogates(tail: &[u8; LONGEST]) -> Option<Escape> {
-    let [b'\\', b'u', a, b, c, d, b'\\', b'u', e, f, g, h] = *tail else {
+    let [.., b'\\', b'u', a, b, c, d, b'\\', b'u', e, f, g, h] = *tail else {
         return None;
     };
     let units = [hex(&[a, b, c, d])?, hex(&[e, f, g, h])?].map(|unit| unit as u16);
@@ -217,19 +226,57 @@ fn percent(tail: &[u8; LONGEST]) -> Option<Escape> {
     }
 }
 
+/// The names that HTML has for the punctuation of ASCII, and for white space.
+const NAMED: &[(&str, char)] = &[
+    ("amp", '&'),
+    ("apos", '\''),
+    ("ast", '*'),
+    ("bsol", '\\'),
+    ("colon", ':'),
+    ("comma", ','),
+    ("commat", '@'),
+    ("dollar", '$'),
+    ("equals", '='),
+    ("excl", '!'),
+    ("grave", '`'),
+    ("gt", '>'),
+    ("hat", '^'),
+    ("lbrace", '{'),
+    ("lbrack", '['),
+    ("lcub", '{'),
+    ("lowbar", '_'),
+    ("lpar", '('),
+    ("lsqb", '['),
+    ("lt", '<'),
+    ("midast", '*'),
+    ("nbsp", ' '),
+    ("newline", ' '),
+    ("num", '#'),
+    ("percnt", '%'),
+    ("period", '.'),
+    ("plus", '+'),
+    ("quest", '?'),
+    ("quot", '"'),
+    ("rbrace", '}'),
+    ("rbrack", ']'),
+    ("rcub", '}'),
+    ("rpar", ')'),
+    ("rsqb", ']'),
+    ("semi", ';'),
+    ("sol", '/'),
+    ("tab", ' '),
+    ("underbar", '_'),
+    ("verbar", '|'),
+    ("vert", '|'),
+];
+
 /// A character reference of HTML.
 fn reference(tail: &[u8; LONGEST]) -> Option<Escape> {
     let start = tail.iter().rposition(|&byte| byte == b'&')?;
     let c = match tail[start + 1..].strip_suffix(b";")? {
-        b"amp" => '&',
-        b"lt" => '<',
-        b"gt" => '>',
-        b"quot" => '"',
-        b"apos" => '\'',
-        b"nbsp" => ' ',
         [b'#', b'x', digits @ ..] => char::from_u32(hex(digits)?)?,
         [b'#', digits @ ..] => char::from_u32(std::str::from_utf8(digits).ok()?.parse().ok()?)?,
-        _ => return None,
+        name => NAMED.iter().find(|(known, _)| known.as_bytes() == name)?.1,
     };
     Some(Escape::of_char(tail.len() - start, c))
 }
@@ -246,9 +293,10 @@ fn space(tail: &[u8; LONGEST]) -> Option<Escape> {
     }
 }
 
-/// The value of hexadecimal digits, one to six of them.
+/// The value of hexadecimal digits, one to six of them behind any zeros.
 fn hex(digits: &[u8]) -> Option<u32> {
-    if !(1..=6).contains(&digits.len()) {
+    let zeros = digits.iter().take_while(|&&digit| digit == b'0').count();
+    if digits.is_empty() || digits.len() - zeros > 6 {
         return None;
     }
     let digit = |&digit| char::from(digit).to_digit(16);
@@ -279,10 +327,13 @@ mod tests {
             (r"\ud83dx\ude00", r"\ud83dx\ude00"),
             (r"\ud83d\u0041", r"\ud83da"),
             (r"\x41\u00zz", r"a\u00zz"),
+            (r"\u{41}\u{0001F600}\u{}\u{110000}", r"a😀\u{}\u{110000}"),
+            (r"\101\053\400\19", r"a \400\19"),
             ("%41%2b%2B%", "a %"),
             ("%C3%A9%zz", "é%zz"),
             ("a+b  \r\n c", "a b c"),
             ("&lt;&amp;&#43;&#x2B;&#65;&quot;&x;&;", "<& a\"&x;&;"),
+            ("&#000000065;&#x0000041;&sol;&Equals;&lowbar;&plus;", "aa/=_ "),
             ("a\u{a0}\u{2003}\u{3000}b", "a b"),
             // Twice, three times, and mixed.
             ("%2541", "a"),

@@ -98,6 +98,7 @@ impl Mask {
     }
 
     /// Whether `text` may hold a secret, by a look that costs next to nothing: two values of each reply's head are kept.
+    /// Where anything in it may read otherwise than it stands (an escape, white space of another kind), it may.
     fn may_stand_in(&self, text: &[u8]) -> bool {
         let mut run = 0;
         !self.secrets.is_empty()
@@ -108,7 +109,7 @@ impl Mask {
                 } else {
                     0
                 };
-                run >= self.shortest || matches!(byte, b'\\' | b'%' | b'&' | b'+')
+                run >= self.shortest || !reads_as_it_stands(*byte) && *byte != b' '
             })
     }
 
@@ -122,8 +123,7 @@ impl Mask {
         for secret in &self.secrets {
             find(&plain, &secret.plain, |place| places.push(place));
         }
-        let reads_as_it_stands = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'%' | b'&' | b'+');
-        if !text.iter().all(reads_as_it_stands) {
+        if !text.iter().all(|byte| reads_as_it_stands(*byte)) {
             let folded = Folded::of(text);
             for secret in &self.secrets {
                 find(&folded.bytes, &secret.folded, |range| places.push(folded.place(range)));
@@ -131,6 +131,11 @@ impl Mask {
         }
         places
     }
+}
+
+/// Whether this byte folds to itself, whatever stands around it.
+fn reads_as_it_stands(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'%' | b'&' | b'+')
 }
 
 impl Alphabet {
@@ -252,6 +257,17 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_with_spaces_is_hidden_whatever_white_space_stands_for_them() {
+        let mask = Mask::of(["correct horse battery staple"]);
+        for space in [
+            " ", "\t", "\r\n", "  ", "\u{a0}", "\u{3000}", "\u{2003}", "\u{1}", "\u{85}", "\\n", "%20", "+",
+        ] {
+            let text = ["<correct", "horse", "battery", "staple>"].join(space);
+            assert_eq!(mask.hide(&text), "<(hidden)>", "{space:?}");
+        }
+    }
+
+    #[test]
     fn a_mask_shows_none_of_what_it_hides() {
         let mask = Mask::of([KEY, "", KEY]);
         assert!(matches!(mask.and(None::<&str>), Cow::Borrowed(_)));
@@ -301,6 +317,9 @@ mod tests {
             percent(false),
             units,
             html,
+            secret.chars().map(|c| format!("\\u{{{:x}}}", c as u32)).collect(),
+            secret.bytes().map(|byte| format!("\\{byte:03o}")).collect(),
+            secret.bytes().map(|byte| format!("&#{byte:07};")).collect(),
         ]
     }
 

@@ -51,8 +51,9 @@ impl<'a> Withheld<'a> {
         self.mask.map_or(Cow::Borrowed(body), |mask| mask.hide_in(body))
     }
 
-    /// The same of the values of headers.
+    /// The same of headers: without those whose name is a secret, and without the secrets in the values of the others.
     pub(crate) fn told_headers(&self, mut headers: Headers) -> Headers {
+        headers.retain_names(|name| matches!(self.told(name), Cow::Borrowed(_)));
         headers.change_values(|value| match self.told_bytes(value) {
             Cow::Borrowed(_) => None,
             Cow::Owned(told) => Some(told),
@@ -68,19 +69,31 @@ impl<'a> Withheld<'a> {
         }
     }
 
-    /// The same of a value that comes with every reply, such as the id of a request. One of the usual look does not come
-    /// from the request, which need not be searched for it.
+    /// The same of a value that comes with every reply, such as the id of a request.
     pub(crate) fn recorded_word<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if is_uuid(text) {
+        if is_uuid(text) && !self.asked.holds_as_it_stands(text) {
             self.told(text)
         } else {
             self.recorded(text)
         }
     }
+
+    /// The same, and from records what has been answered too, which an error behind it may repeat.
+    pub(crate) fn and_answered(mut self, answered: &'a [u8]) -> Self {
+        self.asked.answered = answered;
+        self
+    }
 }
 
+/// Whether it looks as the ids that Azure gives to requests do. Of these the request is searched for one piece, and as
+/// it stands: each reply brings one, and to fold a large request costs more than the rest of the reply's head.
 fn is_uuid(text: &str) -> bool {
-    text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+    let bytes = text.as_bytes();
+    bytes.len() == 36
+        && bytes.iter().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => *byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
 }
 
 #[cfg(test)]
@@ -106,7 +119,11 @@ mod tests {
         assert_eq!(Withheld::default().recorded(&text), text);
         for (value, recorded) in [
             (KEY, "(hidden)"),
-            (OTHER, OTHER),
+            (OTHER, "…"),
+            (
+                "1c4b2d6e-1f3a-4b5c-9d8e-7f6a5b4c3d2e",
+                "1c4b2d6e-1f3a-4b5c-9d8e-7f6a5b4c3d2e",
+            ),
             (PROMPT, "…"),
             ("Sweden Central", "Sweden Central"),
             ("North Central US", "North Central US"),
@@ -116,8 +133,40 @@ mod tests {
     }
 
     #[test]
-    fn every_value_of_a_header_is_looked_at_and_stays_as_sensitive_as_it_was() {
+    fn an_id_that_stands_in_the_request_is_cut_and_another_of_its_look_is_not() {
+        let mask = Mask::default();
+        for said in [OTHER.to_owned(), OTHER.to_uppercase()] {
+            let body = format!(r#"{{"input":"My account is {said}."}}"#);
+            let withheld = Withheld::new(&mask, body.as_bytes());
+            for (value, recorded) in [
+                (OTHER, "…"),
+                (&*OTHER.to_uppercase(), "…"),
+                (KEY, KEY),
+                (&*OTHER.replace('-', "0"), &*OTHER.replace('-', "0")),
+            ] {
+                assert_eq!(withheld.recorded_word(value), recorded, "{said}");
+            }
+        }
+        // Of the same length and the same characters, but none: it is searched for as any other text.
+        let body = br#"{"input":"call 0049-30-1234567-890-1234567-890-123456"}"#;
+        let withheld = Withheld::new(&mask, body);
+        assert_eq!(withheld.recorded_word("0049-30-1234567-890-1234567-890-1234"), "…");
+    }
+
+    #[test]
+    fn what_was_answered_is_cut_from_records_as_what_was_asked_is() {
+        let mask = Mask::default();
+        let withheld = Withheld::new(&mask, br#"{"input":"What hurts at night?"}"#);
+        let withheld = withheld.and_answered(br#"{"a":"Your knee is \"swollen\"."}"#);
+        let text = "failed behind 'Your knee is \"swollen\".' to 'What hurts at night?'";
+        assert_eq!(withheld.recorded(text), "failed behind '…' to '…'");
+        assert_eq!(withheld.told(text), text);
+    }
+
+    #[test]
+    fn every_header_is_looked_at_and_stays_as_sensitive_as_it_was() {
         let mut headers = Headers::new();
+        headers.insert(&format!("x-{KEY}"), "1").unwrap();
         headers.insert("x-ms-region", &format!("at {KEY}")).unwrap();
         headers.insert_secret("x-own", "mine").unwrap();
         headers.insert("x-ms-region", "Sweden Central").unwrap();
