@@ -10,6 +10,7 @@
 //! | bytes in the socket, decrypted or not; a part of a TLS record | the client asks for it again | closed; another one, or a new one |
 //! | bytes before the request is written whole              | before its next piece is written  | stale: asked again on a new one  |
 //! | … on a connection that has carried no other request    | the same                          | the reply, and then closed       |
+//! | … a success before the first byte of the request       | before it is written              | no HTTP: it answers nothing      |
 //! | bytes after that                                       | cannot be told from the reply     | the reply                        |
 //!
 //! The last row is a service that answers one request twice, and whose second answer is under way while the next request
@@ -67,6 +68,13 @@ struct Writing {
     closed: bool,
     /// The peer sends no more bytes.
     heard_out: bool,
+}
+
+impl Writing {
+    /// Nothing of this exchange can come yet, as far as its request tells.
+    fn leaves_nothing(self) -> bool {
+        !self.answered && !self.closed
+    }
 }
 
 impl Link {
@@ -152,9 +160,13 @@ impl Link {
             }
             Ok(amount) => {
                 self.room.filled(amount);
+                let is_refusal = is_refusal(self.room.input());
+                if !self.writing.begun && !is_refusal {
+                    return Err(call.fault(FaultKind::Protocol, "an answer came before anything was asked"));
+                }
                 self.writing.answered = true;
                 self.writing.untold = true;
-                self.writing.closed = self.writing.begun && is_refusal(self.room.input());
+                self.writing.closed = self.writing.begun && is_refusal;
             }
             // A part of a TLS record has come, which may be anybody's.
             Err(error) if is_pause(&error) && !self.channel.is_empty() => {
@@ -259,7 +271,7 @@ impl Transport for Link {
             // check-out, after it has lain there.
             self.socket.release();
             let writing = std::mem::take(&mut self.writing);
-            return !writing.answered && !writing.closed && self.room.pending().is_empty();
+            return writing.leaves_nothing() && self.room.is_empty();
         }
         let Some(call) = call::current() else {
             return false;

@@ -36,6 +36,11 @@ impl Room {
         &self.output[..self.pending]
     }
 
+    /// Whether nothing is to be written, and nothing of what has come is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending == 0 && self.start == self.end
+    }
+
     /// `amount` more bytes stand in the output.
     pub(super) fn add_pending(&mut self, amount: usize) {
         self.pending += amount;

@@ -95,6 +95,63 @@ fn what_comes_before_the_request_is_written_is_no_reply_to_it_where_others_went_
     }
 }
 
+/// The bytes that begin a record look like nothing: nobody can read them yet.
+#[test]
+fn a_part_of_a_record_that_comes_while_a_request_is_written_counts_as_bytes() {
+    for reused in [true, false] {
+        let service = Service::start(true, move |mut hand| {
+            if reused {
+                hand.asked().unwrap();
+                hand.send(&[&reply("first", 300)]);
+            }
+            while let Some(request) = hand.requests.head() {
+                let length: usize = request.header("content-length")[0].parse().unwrap();
+                let rest = (length > 100).then(|| hand.send_part(&reply("stray", 300), 3));
+                if hand.requests.skip(length).is_none() {
+                    return;
+                }
+                match rest {
+                    Some(rest) => hand.send_sealed(&rest),
+                    None => hand.send(&[&reply("later", 300)]),
+                }
+            }
+        });
+        let transport = service.transport();
+        if reused {
+            assert_eq!(asks(&transport, "x").unwrap().trim_end_matches('-'), "first");
+            let fault = large().whole(&transport).unwrap_err();
+            assert_eq!((fault.kind, fault.phase), (FaultKind::Stale, Phase::Written), "{fault}");
+        } else {
+            // Nobody else has asked on this connection.
+            assert_eq!(large().whole(&transport).unwrap().1.trim_end_matches('-'), "stray");
+            assert_eq!(asks(&transport, "x").unwrap().trim_end_matches('-'), "later");
+            assert_eq!(service.accepted(), 2, "it is not used again");
+        }
+    }
+}
+
+/// Over TLS it comes together with the end of the handshake, so that it is there for certain.
+#[test]
+fn an_answer_to_nothing_is_nobodys() {
+    for greeting in [
+        reply("stray", 300),
+        b"HTTP/1.1 100 Continue\r\n\r\n".to_vec(),
+        b"SSH-2.0-OpenSSH_9.6\r\n".to_vec(),
+    ] {
+        let service = Service::start(true, move |mut hand| {
+            hand.send(&[&greeting]);
+            hand.asked();
+        });
+        let fault = Ask::default().whole(&service.transport()).unwrap_err();
+        assert_eq!(
+            (fault.kind, fault.phase),
+            (FaultKind::Protocol, Phase::NotWritten),
+            "{fault}"
+        );
+        assert!(fault.message.contains("before anything was asked"), "{fault}");
+    }
+}
+
 #[test]
 fn a_service_that_refuses_before_it_is_asked_is_heard() {
     for over_tls in [false, true] {

@@ -126,6 +126,22 @@ impl Hand {
     }
 }
 
+impl Hand {
+    /// Sends the first bytes of the record that `plain` is sealed in; gives the rest of it.
+    pub(super) fn send_part(&self, plain: &[u8], first: usize) -> Vec<u8> {
+        let mut way = self.way.lock();
+        let mut wire = way.sealed(&[plain]);
+        let rest = wire.split_off(first);
+        way.send(&wire);
+        rest
+    }
+
+    /// Sends what is sealed already.
+    pub(super) fn send_sealed(&self, wire: &[u8]) {
+        self.way.lock().send(wire);
+    }
+}
+
 /// A whole reply of `size` bytes, head and all, that begins with `who`.
 pub(super) fn reply(who: &str, size: usize) -> Vec<u8> {
     let length = size - format!("HTTP/1.1 200 OK\r\ncontent-length: {size:05}\r\n\r\n").len();

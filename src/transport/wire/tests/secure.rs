@@ -52,12 +52,14 @@ impl Secure {
         let mut ca_file = tempfile::NamedTempFile::new().unwrap();
         ca_file.write_all(cert.pem().as_bytes()).unwrap();
         let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(vec![cert.der().clone()], key)
             .unwrap();
+        // What is said before a request comes goes out with the handshake.
+        config.send_half_rtt_data = true;
         let config = Arc::new(config);
         let server = Server::start_raw(move |stream, number| {
             let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
