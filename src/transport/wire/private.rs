@@ -281,18 +281,26 @@ enum Parsed {
 
 /// The reply in `received`, after which nothing comes where it `has_ended`.
 fn parse(received: &[u8], has_ended: bool) -> Parsed {
-    let mut slots = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    let mut head = httparse::Response::new(&mut slots);
-    let begin = match head.parse(received) {
-        Ok(httparse::Status::Complete(begin)) => begin,
-        Ok(httparse::Status::Partial) => return Parsed::Partial,
-        Err(_) => return Parsed::Broken("what came is not HTTP"),
-    };
-    let status = head.code.unwrap_or_default();
-    let body = &received[begin..];
-    if (100..200).contains(&status) {
-        return parse(body, has_ended);
+    let mut rest = received;
+    // A loop, and no recursion: whoever answers decides how many provisional heads there are.
+    loop {
+        let mut slots = [httparse::EMPTY_HEADER; HEADERS_MAX];
+        let mut head = httparse::Response::new(&mut slots);
+        let begin = match head.parse(rest) {
+            Ok(httparse::Status::Complete(begin)) => begin,
+            Ok(httparse::Status::Partial) => return Parsed::Partial,
+            Err(_) => return Parsed::Broken("what came is not HTTP"),
+        };
+        rest = &rest[begin..];
+        if !(100..200).contains(&head.code.unwrap_or_default()) {
+            return reply(&head, rest, has_ended);
+        }
     }
+}
+
+/// The reply of this head, to which `body` has come.
+fn reply(head: &httparse::Response<'_, '_>, body: &[u8], has_ended: bool) -> Parsed {
+    let status = head.code.unwrap_or_default();
     let mut headers = Headers::new();
     for header in head.headers.iter() {
         let value = String::from_utf8_lossy(header.value);
@@ -388,6 +396,13 @@ mod tests {
         let unframed = "HTTP/1.1 200 OK\r\n\r\nabc";
         assert_eq!(whole(unframed, false), None);
         assert_eq!(whole(unframed, true), Some((200, "abc".to_owned())));
+    }
+
+    #[test]
+    fn provisional_heads_without_end_cost_no_stack() {
+        let head = "HTTP/1.1 100 C\r\n\r\n";
+        let text = head.repeat(REPLY_MAX / head.len()) + "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx";
+        assert_eq!(whole(&text, false), Some((200, "x".to_owned())));
     }
 
     #[test]
