@@ -100,8 +100,9 @@ impl Tokens {
         let Some(Some(sign_in)) = self.sign_ins.get_mut(endpoint) else {
             return OnRefusal::Deployment;
         };
-        let (plan, cache) = &mut self.caches[sign_in.cache];
-        let (follows, fetch) = sign_in.refused(refusal, cache, &plan.scope, cache.is_young(now));
+        let other = sign_in.other.map(|other| self.caches[other].0.scope.clone());
+        let (_, cache) = &mut self.caches[sign_in.cache];
+        let (follows, fetch) = sign_in.refused(refusal, cache, other.as_deref(), cache.is_young(now));
         if fetch {
             cache.want();
         }
