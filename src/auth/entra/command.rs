@@ -17,7 +17,10 @@ use crate::auth::Stop;
 use crate::clock;
 
 /// Most bytes that are read of what a command says.
-const SAID_MAX: u64 = 1024 * 1024;
+const SAID_MAX: usize = 1024 * 1024;
+
+/// How long the pipes of a command that is over may stay open before what it has left behind is ended, and once more after.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether nobody waits any more.
 const LOOK: Duration = Duration::from_millis(20);
@@ -75,8 +78,8 @@ impl Commands {
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let child = command.spawn().map_err(|error| Ended::NotStarted(error.to_string()))?;
         let mut group = Group { child, is_over: false };
-        let stdout = read(group.child.stdout.take());
-        let stderr = read(group.child.stderr.take());
+        let stdout = Pipe::of(group.child.stdout.take());
+        let stderr = Pipe::of(group.child.stderr.take());
         let status = loop {
             if let Ok(Some(status)) = group.child.try_wait() {
                 break status;
@@ -89,12 +92,12 @@ impl Commands {
                 return Err(Ended::Stopped);
             }
         };
-        // A child of its own may hold the pipes open.
-        let rest = |said: mpsc::Receiver<Vec<u8>>| {
-            let left = until.saturating_duration_since(clock::now());
-            said.recv_timeout(left).map_err(|_| Ended::TimedOut(limit))
-        };
-        let (stdout, stderr) = (rest(stdout)?, rest(stderr)?);
+        // What it has left behind may hold its pipes open. Its answer is there all the same.
+        if !(stdout.ends_within(GRACE) && stderr.ends_within(GRACE)) {
+            end_group(&mut group.child);
+            let _ = stdout.ends_within(GRACE) && stderr.ends_within(GRACE);
+        }
+        let (stdout, stderr) = (stdout.said(), stderr.said());
         group.is_over = true;
         Ok(Output { status, stdout, stderr })
     }
@@ -132,19 +135,44 @@ fn end_group(child: &mut Child) {
     let _ = child.kill();
 }
 
-/// Reads what a command says, on a thread of its own: a full pipe would stop it.
-fn read(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
-    let (tell, told) = mpsc::channel();
-    if let Some(pipe) = pipe {
-        thread::spawn(move || {
-            let mut said = Vec::new();
-            let mut pipe = pipe.take(SAID_MAX);
-            // What came before an error is all there is.
-            let _ = pipe.read_to_end(&mut said);
-            let _ = tell.send(said);
-        });
+/// What a command says, read on a thread of its own: a full pipe would stop it.
+struct Pipe {
+    said: Arc<Mutex<Vec<u8>>>,
+    ended: mpsc::Receiver<()>,
+}
+
+impl Pipe {
+    fn of(pipe: Option<impl Read + Send + 'static>) -> Self {
+        let (end, ended) = mpsc::channel();
+        let said: Arc<Mutex<Vec<u8>>> = Arc::default();
+        if let Some(mut pipe) = pipe {
+            let said = Arc::clone(&said);
+            thread::spawn(move || {
+                let _end = end;
+                let mut buffer = [0; 8192];
+                // What came before an error is all there is.
+                while let Ok(read @ 1..) = pipe.read(&mut buffer) {
+                    let mut said = said.lock();
+                    if said.len() + read > SAID_MAX {
+                        return;
+                    }
+                    said.extend_from_slice(&buffer[..read]);
+                }
+            });
+        }
+        Pipe { said, ended }
     }
-    told
+
+    /// Waits for its end. False where it stays open.
+    fn ends_within(&self, time: Duration) -> bool {
+        // Nothing is sent: the end is that nobody can.
+        self.ended.recv_timeout(time) == Err(mpsc::RecvTimeoutError::Disconnected)
+    }
+
+    /// What came so far.
+    fn said(&self) -> Vec<u8> {
+        std::mem::take(&mut self.said.lock())
+    }
 }
 
 #[async_trait::async_trait]
