@@ -50,6 +50,16 @@ impl LoginSubject<'_> {
         by_code(&self.subject(), description)
     }
 
+    /// Entra ID refuses by this reply.
+    pub(in crate::auth) fn refused_by(&self, refusal: &Refusal) -> TokenError {
+        refused(&self.subject(), refusal)
+    }
+
+    /// The words, cut short and without what looks like a token, to stand in a sentence.
+    pub(in crate::auth) fn said(&self, words: &str) -> String {
+        said(&self.subject(), words)
+    }
+
     /// Entra ID refuses, in these words.
     pub(in crate::auth) fn refused(&self, words: &str) -> TokenError {
         let subject = self.subject();
@@ -67,6 +77,8 @@ impl LoginSubject<'_> {
 pub(super) struct Explained<'a> {
     pub(super) failure: Option<&'a Failure>,
     pub(super) ended: Option<&'a Ended>,
+    /// Where a reply came from that should have been a token.
+    pub(super) answered: Option<&'a str>,
     /// What the crate says.
     pub(super) text: &'a str,
 }
@@ -80,7 +92,10 @@ pub(super) fn explain(subject: &Subject<'_>, of: Explained<'_>) -> TokenError {
         (Some(Failure::Fault { host, fault }), _) => unreachable(host, fault),
         (Some(Failure::Status(refusal)), _) => refused(subject, refusal),
         (None, Some(ended)) => command(subject, ended, of.text),
-        (None, None) => set_up(subject, of.text),
+        (None, None) => match of.answered {
+            Some(host) => no_token(subject, host),
+            None => set_up(subject, of.text),
+        },
     }
 }
 
@@ -146,6 +161,19 @@ fn identity_refused(subject: &Subject<'_>, refusal: &Refusal) -> TokenError {
             refusal.host
         )),
     }
+}
+
+/// A success that brings no token.
+fn no_token(subject: &Subject<'_>, host: &str) -> TokenError {
+    TokenError::lasting(match subject.member {
+        Member::Managed => format!(
+            "this machine's identity service answered with something that is no token; see what listens at {host}"
+        ),
+        _ => format!(
+            "{host} answered with something that is no token; see what stands between, such as a proxy, and whether \
+             AZURE_AUTHORITY_HOST is right"
+        ),
+    })
 }
 
 /// Entra ID does not answer.

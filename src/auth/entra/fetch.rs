@@ -41,12 +41,16 @@ impl Fetch<'_> {
             settings: self.settings,
             scope: self.scope,
             stop: self.stop,
+            date: parking_lot::Mutex::default(),
         }
     }
 
     /// A token by this credential, which is asked once.
     pub(super) fn by(&self, member: Member) -> Result<AccessToken, TokenError> {
         self.missing(member).map_err(TokenError::lasting)?;
+        if member == Member::Workload {
+            self.look_into_assertion()?;
+        }
         let http = Http::new(self.settings);
         let commands = Commands::new(self.settings, self.stop);
         let made = match member {
@@ -87,6 +91,7 @@ impl Fetch<'_> {
                     Explained {
                         failure: met.failure.as_ref(),
                         ended: commands.take_ended().as_ref(),
+                        answered: met.answered.as_deref(),
                         text: &text,
                     },
                 ))
@@ -149,6 +154,19 @@ impl Fetch<'_> {
                  azure.workload.identity/use: \"true\" and annotate its service account"
             ),
         })
+    }
+
+    /// # Errors
+    /// Where the federated token's file holds nothing, which Entra ID would have no clear words for.
+    fn look_into_assertion(&self) -> Result<(), TokenError> {
+        let file = self.settings.variable("AZURE_FEDERATED_TOKEN_FILE").unwrap_or_default();
+        // One that cannot be read is told by the crate.
+        match std::fs::read_to_string(&file) {
+            Ok(text) if text.trim().is_empty() => Err(TokenError::lasting(format!(
+                "the federated token file {file} is empty; see whether the cluster, which is to renew it, does"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     fn tenant(&self) -> Option<String> {

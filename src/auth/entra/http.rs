@@ -11,6 +11,8 @@ use azure_core::http::{AsyncRawResponse, ClientOptions, HttpClient, Request, Ret
 use parking_lot::Mutex;
 
 use super::settings::EntraSettings;
+use crate::balance::retry_after::header_delay;
+use crate::clock;
 use crate::error::fault::Fault;
 use crate::transport::wire::private::{PrivateReply, PrivateRequest};
 
@@ -29,6 +31,8 @@ pub(super) struct Http {
 pub(super) struct Met {
     /// No reply came, or one that is no success.
     pub(super) failure: Option<Failure>,
+    /// Where a reply came from that is a success.
+    pub(super) answered: Option<String>,
     /// The server's time of day.
     pub(super) date: Option<SystemTime>,
 }
@@ -46,11 +50,27 @@ pub(super) enum Failure {
 
 /// A reply that is no success.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(in crate::auth) struct Refusal {
     pub(super) host: String,
     pub(super) status: u16,
     pub(super) body: Vec<u8>,
     pub(super) retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    pub(in crate::auth) fn of(host: String, reply: PrivateReply) -> Self {
+        Refusal {
+            host,
+            status: reply.status,
+            retry_after: header_delay(&reply.headers, clock::wall()),
+            body: reply.body,
+        }
+    }
+}
+
+/// The server's time of day, as a reply tells it.
+pub(in crate::auth) fn date(reply: &PrivateReply) -> Option<SystemTime> {
+    httpdate::parse_http_date(reply.headers.get("date")?).ok()
 }
 
 impl Http {
@@ -107,21 +127,29 @@ impl Http {
             host: host.clone(),
             fault,
         })?;
-        self.met.lock().date = reply
-            .headers
-            .get("date")
-            .and_then(|date| httpdate::parse_http_date(date).ok());
-        if (200..300).contains(&reply.status) {
-            return Ok(reply);
+        self.met.lock().date = date(&reply);
+        if !(200..300).contains(&reply.status) {
+            return Err(Failure::Status(Refusal::of(host, reply)));
         }
-        let retry_after = reply.headers.get("retry-after").and_then(|wait| wait.parse().ok());
-        Err(Failure::Status(Refusal {
-            host,
-            status: reply.status,
-            body: reply.body,
-            retry_after: retry_after.map(Duration::from_secs),
-        }))
+        self.met.lock().answered = Some(host);
+        let body = match is_local {
+            true => with_end_as_text(reply.body),
+            false => reply.body,
+        };
+        Ok(PrivateReply { body, ..reply })
     }
+}
+
+/// The reply of an identity service as the crate reads it, with its `expires_on` as text: some services tell it as a number.
+fn with_end_as_text(body: Vec<u8>) -> Vec<u8> {
+    let Ok(mut told) = serde_json::from_slice::<serde_json::Value>(&body) else {
+        return body;
+    };
+    match told.get_mut("expires_on") {
+        Some(end) if end.is_number() => *end = end.to_string().into(),
+        _ => return body,
+    }
+    serde_json::to_vec(&told).unwrap_or(body)
 }
 
 #[async_trait::async_trait]

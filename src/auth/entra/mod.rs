@@ -34,7 +34,10 @@ mod settings;
 pub(super) mod tests;
 
 #[cfg(feature = "browser-login")]
-pub(super) use explain::{LoginSubject, unreachable};
+pub(super) use {
+    explain::{LoginSubject, unreachable},
+    http::{Refusal, date},
+};
 
 use chain::Member;
 use fetch::Fetch;

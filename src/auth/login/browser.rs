@@ -3,24 +3,26 @@
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oauth2::basic::BasicTokenResponse;
 use oauth2::{AuthorizationCode, CsrfToken, PkceCodeChallenge, RedirectUrl};
 
-use super::{Client, LoginAsk, tell};
-use crate::api::error_object::one_line;
+use super::{Client, LoginAsk, ended, tell};
 use crate::auth::TokenError;
 use crate::clock;
 
 /// How often it is looked whether the browser has come.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Longest time that a connection of the browser may take for its request.
-const REQUEST_TIME: Duration = Duration::from_secs(5);
+/// Longest time that a connection of the browser may take for its request; it costs nobody else any.
+const REQUEST_TIME: Duration = Duration::from_secs(60);
 
 /// Longest request of the browser.
-const REQUEST_MAX: u64 = 64 * 1024;
+const REQUEST_MAX: usize = 64 * 1024;
+
+/// Most connections that are kept; of more the oldest is closed.
+const VISITORS_MAX: usize = 32;
 
 /// Has a person sign in.
 pub(super) fn sign_in(ask: &LoginAsk<'_>, client: &Client) -> Result<BasicTokenResponse, TokenError> {
@@ -78,24 +80,41 @@ fn listen(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
 /// The code that the browser brings.
 fn await_answer(ask: &LoginAsk<'_>, listeners: &[TcpListener], state: &str) -> Result<String, TokenError> {
     let until = clock::now() + ask.settings.limits.login;
+    let mut visitors: Vec<Visitor> = Vec::new();
     loop {
         for listener in listeners {
-            if let Ok((browser, _)) = listener.accept()
-                && let Some(answer) = serve(browser, state)
-            {
-                return answer.map_err(|refusal| {
-                    TokenError::declined(match ask.subject().by_code(&refusal) {
-                        Some(text) => format!("the sign-in was refused in the browser: {text}"),
-                        None => format!(
-                            "the sign-in was refused in the browser ({}); sign in again with an account that may, by enabling the \
-                             deployment or starting anew",
-                            one_line(&refusal, 200)
-                        ),
-                    })
-                });
+            while let Ok((stream, _)) = listener.accept() {
+                if visitors.len() == VISITORS_MAX {
+                    visitors.remove(0);
+                }
+                visitors.extend(Visitor::of(stream));
             }
         }
-        if clock::now() >= until {
+        let now = clock::now();
+        let mut answer = None;
+        visitors.retain_mut(|visitor| match visitor.read(now) {
+            _ if answer.is_some() => true,
+            Reading::Goes => true,
+            Reading::Over => false,
+            Reading::Done(head) => {
+                answer = answer_in(&head, state);
+                visitor.reply(answer.as_ref());
+                false
+            }
+        });
+        if let Some(answer) = answer {
+            return answer.map_err(|refusal| {
+                TokenError::declined(match ask.subject().by_code(&refusal) {
+                    Some(text) => format!("the sign-in was refused in the browser: {text}"),
+                    None => format!(
+                        "the sign-in was refused in the browser{}; sign in again with an account that may, by enabling the \
+                         deployment or starting anew",
+                        ask.subject().said(&refusal)
+                    ),
+                })
+            });
+        }
+        if now >= until {
             return Err(TokenError::declined(format!(
                 "nobody signed in at the browser within {} s; enable the deployment or start anew for another try, or sign in by \
                  `device_code`",
@@ -103,49 +122,71 @@ fn await_answer(ask: &LoginAsk<'_>, listeners: &[TcpListener], state: &str) -> R
             )));
         }
         if ask.stop.wait(LOOK) {
-            return Err(TokenError::declined(
-                "the sign-in was ended with the program; start anew",
-            ));
+            return Err(ended());
         }
     }
 }
 
-/// Answers one connection. None where it is not what we wait for.
-fn serve(mut browser: TcpStream, state: &str) -> Option<Result<String, String>> {
-    browser.set_nonblocking(false).ok()?;
-    browser.set_read_timeout(Some(REQUEST_TIME)).ok()?;
-    browser.set_write_timeout(Some(REQUEST_TIME)).ok()?;
-    let answer = read_head(&mut browser).and_then(|head| answer_in(&head, state));
-    let (status, words) = match &answer {
-        Some(Ok(_)) => ("200 OK", "You are signed in. This window can be closed."),
-        Some(Err(_)) => ("200 OK", "The sign-in was refused. This window can be closed."),
-        None => ("404 Not Found", "There is nothing here."),
-    };
-    let page = format!("<!doctype html><meta charset=utf-8><title>azure-openai-blaster</title><p>{words}</p>");
-    let reply = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {}\r\nconnection: close\r\n\
-         cache-control: no-store\r\n\r\n{page}",
-        page.len()
-    );
-    // The answer counts, whether or not the window shows a page.
-    let _ = browser.write_all(reply.as_bytes());
-    answer
+/// A connection of the browser, or of whoever else is on this machine. Browsers open some ahead of need, on which nothing
+/// comes: none is waited for.
+struct Visitor {
+    stream: TcpStream,
+    head: Vec<u8>,
+    until: Instant,
 }
 
-fn read_head(browser: &mut TcpStream) -> Option<String> {
-    let until = clock::now() + REQUEST_TIME;
-    let mut head = Vec::new();
-    let mut buffer = [0; 4096];
-    while !head.windows(4).any(|four| four == b"\r\n\r\n") {
-        if head.len() as u64 > REQUEST_MAX || clock::now() >= until {
-            return None;
-        }
-        match browser.read(&mut buffer) {
-            Ok(0) | Err(_) => return None,
-            Ok(read) => head.extend_from_slice(&buffer[..read]),
+/// What has come of a request.
+enum Reading {
+    Goes,
+    Done(String),
+    /// It comes to nothing.
+    Over,
+}
+
+impl Visitor {
+    fn of(stream: TcpStream) -> Option<Self> {
+        stream.set_nonblocking(true).ok()?;
+        Some(Visitor {
+            stream,
+            head: Vec::new(),
+            until: clock::now() + REQUEST_TIME,
+        })
+    }
+
+    /// Reads what is there.
+    fn read(&mut self, now: Instant) -> Reading {
+        let mut buffer = [0; 4096];
+        loop {
+            if self.head.windows(4).any(|four| four == b"\r\n\r\n") {
+                let head = std::mem::take(&mut self.head);
+                return String::from_utf8(head).map_or(Reading::Over, Reading::Done);
+            }
+            match self.stream.read(&mut buffer) {
+                Ok(read @ 1..) if self.head.len() + read <= REQUEST_MAX => {
+                    self.head.extend_from_slice(&buffer[..read]);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && now < self.until => return Reading::Goes,
+                _ => return Reading::Over,
+            }
         }
     }
-    String::from_utf8(head).ok()
+
+    /// Shows a page. None of it is what the request held.
+    fn reply(&mut self, answer: Option<&Result<String, String>>) {
+        let (status, words) = match answer {
+            Some(Ok(_)) => ("200 OK", "You are signed in. This window can be closed."),
+            Some(Err(_)) => ("200 OK", "The sign-in was refused. This window can be closed."),
+            None => ("404 Not Found", "There is nothing here."),
+        };
+        let page = format!("<!doctype html><meta charset=utf-8><title>azure-openai-blaster</title><p>{words}</p>");
+        let reply = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {}\r\nconnection: close\r\n\
+             cache-control: no-store\r\n\r\n{page}",
+            page.len()
+        );
+        // The answer counts, whether or not the window shows a page. It is short enough to need no waiting.
+        let _ = self.stream.write_all(reply.as_bytes());
+    }
 }
 
 /// The code, or the refusal, in a request of the browser's; none where it is another request, or not an answer to ours.

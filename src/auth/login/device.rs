@@ -1,11 +1,19 @@
 //! `device_code`: the person signs in at another machine, and types a code there.
 
+use std::time::Duration;
+
 use oauth2::basic::BasicTokenResponse;
 use oauth2::{DeviceCodeErrorResponseType, RequestTokenError, StandardDeviceAuthorizationResponse};
 
 use super::{Client, LoginAsk, tell};
+use crate::api::error_object::one_line;
 use crate::auth::TokenError;
-use crate::error::fault::FaultKind;
+
+/// Shortest pause between two questions; the service names one of some seconds.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// Longest code that is shown, in characters.
+const CODE_MAX: usize = 64;
 
 /// Has a person sign in.
 pub(super) fn sign_in(ask: &LoginAsk<'_>, client: &Client) -> Result<BasicTokenResponse, TokenError> {
@@ -20,18 +28,15 @@ pub(super) fn sign_in(ask: &LoginAsk<'_>, client: &Client) -> Result<BasicTokenR
         "Sign in within {} s: open {} on any machine, and enter the code {}",
         limit.min(details.expires_in()).as_secs(),
         details.verification_uri().as_str(),
-        details.user_code().secret()
+        one_line(details.user_code().secret(), CODE_MAX)
     ));
-    let pause = |time| {
-        ask.stop.wait(time);
+    let pause = |time: Duration| {
+        ask.stop.wait(time.max(PAUSE_MIN));
     };
     let polled = client
         .exchange_device_access_token(&details)
         .request(&exchange, pause, Some(limit));
     polled.map_err(|error| match &error {
-        RequestTokenError::Request(unreached) if unreached.fault.kind == FaultKind::Cancelled => {
-            TokenError::declined("the sign-in was ended with the program; start anew")
-        }
         RequestTokenError::ServerResponse(told) => match told.error() {
             DeviceCodeErrorResponseType::ExpiredToken | DeviceCodeErrorResponseType::AuthorizationPending => {
                 TokenError::declined(

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::io::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use oauth2::basic::{BasicClient, BasicTokenResponse};
 use oauth2::{
@@ -14,9 +14,8 @@ use oauth2::{
 };
 use parking_lot::Mutex;
 
-use super::entra::{EntraSettings, LoginSubject};
+use super::entra::{EntraSettings, LoginSubject, Refusal, date, unreachable};
 use super::{AccessToken, Identity, Stop, TokenError};
-use crate::error::fault::{Fault, FaultKind};
 use crate::transport::wire::private::PrivateRequest;
 
 mod browser;
@@ -45,6 +44,8 @@ pub(super) struct LoginAsk<'a> {
     pub(super) settings: &'a Arc<EntraSettings>,
     pub(super) scope: &'a str,
     pub(super) stop: &'a Stop,
+    /// The time of day that Entra ID told with its last reply.
+    pub(super) date: Mutex<Option<SystemTime>>,
 }
 
 type Client = BasicClient<EndpointSet, EndpointSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
@@ -67,19 +68,22 @@ impl Login {
     ) -> Result<AccessToken, TokenError> {
         let client = ask.client()?;
         let known = self.refresh.lock().clone();
-        let response = match known {
-            Some(known) => match ask.refresh(&client, &known)? {
-                Some(response) => response,
-                // It holds no longer: the person is asked again.
-                None => sign_in(ask, &client)?,
-            },
-            None => sign_in(ask, &client)?,
+        let response = match known.map(|known| ask.refresh(&client, &known)) {
+            // It holds no longer: the person is asked again.
+            None | Some(Ok(None)) => sign_in(ask, &client),
+            Some(Ok(Some(response))) => Ok(response),
+            Some(Err(error)) => Err(error),
         };
+        let response = response.map_err(|error| match ask.stop.is_thrown() {
+            true => ended(),
+            false => error,
+        })?;
         if let Some(refresh) = response.refresh_token() {
             *self.refresh.lock() = Some(refresh.clone());
         }
         let life = response.expires_in().unwrap_or(LIFE);
-        Ok(AccessToken::lasting(response.access_token().secret().clone(), life))
+        let token = AccessToken::lasting(response.access_token().secret().clone(), life);
+        Ok(token.told_at(*ask.date.lock()))
     }
 }
 
@@ -118,7 +122,7 @@ impl LoginAsk<'_> {
         let request = client.exchange_refresh_token(known).add_scopes(self.scopes());
         match request.request(&|request| self.exchange(&request)) {
             Ok(response) => Ok(Some(response)),
-            Err(RequestTokenError::ServerResponse(told)) if told.error().to_string() == "invalid_grant" => Ok(None),
+            Err(RequestTokenError::ServerResponse(told)) if needs_person(told.error().as_ref()) => Ok(None),
             Err(error) => Err(self.explain(error)),
         }
     }
@@ -128,14 +132,10 @@ impl LoginAsk<'_> {
         let limits = &self.settings.limits;
         let host = request.uri().host().unwrap_or_default().to_owned();
         if self.stop.is_thrown() {
-            return Err(Unreached {
-                fault: Fault::new(
-                    FaultKind::Cancelled,
-                    crate::error::fault::Phase::NotWritten,
-                    "nobody waits any more",
-                ),
-                host,
-            });
+            // After an error the crate would go on asking until the code's end.
+            let mut response = HttpResponse::new(br#"{"error":"expired_token"}"#.to_vec());
+            *response.status_mut() = ureq::http::StatusCode::BAD_REQUEST;
+            return Ok(response);
         }
         let headers: Vec<(String, String)> = request
             .headers()
@@ -151,7 +151,11 @@ impl LoginAsk<'_> {
             connect: limits.connect,
             total: limits.total,
         });
-        let reply = reply.map_err(|fault| Unreached { fault, host })?;
+        let reply = reply.map_err(|fault| Unreached(unreachable(&host, &fault)))?;
+        *self.date.lock() = date(&reply);
+        if reply.status == 429 || reply.status >= 500 {
+            return Err(Unreached(self.subject().refused_by(&Refusal::of(host, reply))));
+        }
         let mut response = HttpResponse::new(reply.body);
         *response.status_mut() = ureq::http::StatusCode::from_u16(reply.status).unwrap_or_default();
         for (name, value) in reply.headers.as_map() {
@@ -163,7 +167,7 @@ impl LoginAsk<'_> {
     /// Why there is no token.
     fn explain<T: ErrorResponse + fmt::Display>(&self, error: RequestTokenError<Unreached, T>) -> TokenError {
         match error {
-            RequestTokenError::Request(Unreached { host, fault }) => super::entra::unreachable(&host, &fault),
+            RequestTokenError::Request(Unreached(error)) => error,
             // `error: description`, of which the description has the code.
             RequestTokenError::ServerResponse(told) => self.subject().refused(&told.to_string()),
             RequestTokenError::Parse(..) | RequestTokenError::Other(_) => TokenError::lasting(format!(
@@ -182,13 +186,23 @@ impl LoginAsk<'_> {
     }
 }
 
-/// Entra ID did not answer.
-#[derive(Debug, thiserror::Error)]
-#[error("{host} does not answer")]
-struct Unreached {
-    host: String,
-    fault: Fault,
+/// Whether a refresh token is of no use without the person who has signed in: it has ended, or more is asked of them.
+fn needs_person(error: &str) -> bool {
+    matches!(
+        error,
+        "invalid_grant" | "interaction_required" | "login_required" | "consent_required"
+    )
 }
+
+/// Nobody waits any more.
+fn ended() -> TokenError {
+    TokenError::declined("the sign-in was ended with the program; start anew")
+}
+
+/// Entra ID did not answer, or has trouble of its own.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Unreached(TokenError);
 
 /// Tells the person at the terminal what to do.
 fn tell(words: &str) {

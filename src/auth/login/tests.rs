@@ -244,3 +244,120 @@ fn a_source_can_be_asked_by_several_threads_and_is_shared() {
         .collect();
     assert!(asking.into_iter().all(|asking| asking.join().unwrap()));
 }
+
+#[test]
+fn trouble_of_entra_id_that_may_pass_is_told_apart_once_a_person_has_signed_in() {
+    let rows = [
+        (
+            aadsts(503, "temporarily_unavailable", "AADSTS90033: transient"),
+            "trouble of its own (503",
+        ),
+        (
+            Answer::json(502, "<html>no healthy upstream canary</html>"),
+            "answered 502, and not as Entra ID does",
+        ),
+        (aadsts(429, "throttled", "AADSTS90055: too many"), "(429"),
+    ];
+    for (trouble, words) in rows {
+        let entra = device_entra(0, move |asked| match asked.fields["grant_type"].as_str() {
+            "refresh_token" => trouble.clone(),
+            _ => with_refresh(asked),
+        });
+        let source = around(&entra, 0).source(EntraCredential::DeviceCode);
+        source.ask(SCOPE, &Stop::default()).unwrap();
+        said(source.ask(SCOPE, &Stop::default()), true, &[words]);
+    }
+    // Before anybody has signed in it is the same.
+    let down = Fake::secure(|_| Answer::json(503, "<html>canary"));
+    said(by_device_code(&down), true, &["answered 503"]);
+}
+
+#[test]
+fn a_poll_that_meets_trouble_is_made_again_and_one_that_is_too_frequent_is_slowed_down() {
+    let asked_before = AtomicUsize::new(0);
+    let entra = device_entra(0, move |asked| match asked_before.fetch_add(1, Ordering::Relaxed) {
+        0 => Answer::json(502, "<html>canary"),
+        _ => with_refresh(asked),
+    });
+    by_device_code(&entra).unwrap();
+    assert_eq!(entra.asked().len(), 3);
+}
+
+#[test]
+fn what_a_person_has_to_do_anew_is_asked_of_the_person_and_not_of_the_refresh_token_for_ever() {
+    for error in ["interaction_required", "login_required", "consent_required"] {
+        let entra = device_entra(0, move |asked| match asked.fields["grant_type"].as_str() {
+            "refresh_token" => aadsts(400, error, "AADSTS50076: you must use multi-factor authentication."),
+            _ => with_refresh(asked),
+        });
+        let source = around(&entra, 0).source(EntraCredential::DeviceCode);
+        source.ask(SCOPE, &Stop::default()).unwrap();
+        source.ask(SCOPE, &Stop::default()).unwrap();
+        let codes = entra
+            .asked()
+            .iter()
+            .filter(|asked| asked.path.ends_with("/devicecode"))
+            .count();
+        assert_eq!(codes, 2, "{error}");
+    }
+}
+
+#[test]
+fn a_closed_blaster_ends_the_wait_for_a_device_code() {
+    let entra = Arc::new(device_entra(usize::MAX, with_refresh));
+    let source = around(&entra, 0).source(EntraCredential::DeviceCode);
+    let stop = Stop::default();
+    let thrown = stop.clone();
+    let asking = thread::spawn(move || source.ask(SCOPE, &stop));
+    let until = clock::now() + Duration::from_secs(30);
+    while entra.asked().len() < 2 {
+        assert!(clock::now() < until, "nobody asks");
+        thread::park_timeout(Duration::from_millis(5));
+    }
+    thrown.throw();
+    // The person would have a minute.
+    let until = clock::now() + Duration::from_secs(30);
+    while !asking.is_finished() {
+        assert!(clock::now() < until, "it goes on asking");
+        thread::park_timeout(Duration::from_millis(5));
+    }
+    said(asking.join().unwrap(), false, &["ended with the program"]);
+}
+
+#[test]
+fn a_connection_of_the_browser_that_says_nothing_holds_nobody_up() {
+    let entra = entra();
+    let port = free_port();
+    let source = around(&entra, port).source(EntraCredential::Interactive);
+    let stop = Stop::default();
+    let thrown = stop.clone();
+    let asking = thread::spawn(move || source.ask(SCOPE, &stop));
+    browse(port, "/");
+    // Browsers open some ahead of need.
+    let silent: Vec<_> = (0..3)
+        .map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap())
+        .collect();
+    for _ in 0..3 {
+        browse(port, "/favicon.ico");
+    }
+    for stream in &silent {
+        stream.set_nonblocking(true).unwrap();
+        let error = (&*stream).read(&mut [0]).expect_err("nobody has closed it");
+        assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+    }
+    thrown.throw();
+    said(asking.join().unwrap(), false, &["ended with the program"]);
+}
+
+#[test]
+fn a_clock_that_is_an_hour_off_is_told_by_the_time_of_day_of_entra_id() {
+    let entra = device_entra(0, |asked| {
+        let right = std::time::SystemTime::now() - Duration::from_secs(3600);
+        with_refresh(asked).header("date", &httpdate::fmt_http_date(right))
+    });
+    let life = by_device_code(&entra).unwrap().life(clock::wall()).unwrap();
+    assert!(
+        life.left > Duration::from_secs(3500) && life.clock.is_some(),
+        "{life:?}"
+    );
+}

@@ -74,8 +74,49 @@ fn each_refusal_of_the_identity_service_has_its_own_sentence() {
     said(
         Around::nothing().imds(&garbage).ask(EntraCredential::Managed),
         false,
-        &["gave no token"],
+        &[
+            "answered with something that is no token",
+            "see what listens at 169.254.169.254",
+        ],
     );
+    let later = std::time::SystemTime::now() + Duration::from_secs(100);
+    let later = httpdate::fmt_http_date(later);
+    let service = Fake::plain(move |_| Answer::json(429, "{}").header("retry-after", &later));
+    let error = Around::nothing()
+        .imds(&service)
+        .ask(EntraCredential::Managed)
+        .unwrap_err();
+    assert!(
+        matches!(error.again(), crate::auth::error::Again::Soon(wait) if wait > Duration::from_secs(60)),
+        "a date is a Retry-After too: {:?}",
+        error.again()
+    );
+}
+
+#[test]
+fn an_end_that_is_told_as_a_number_is_understood_and_one_as_a_date_is_refused() {
+    let ends = unix_now() + 4000;
+    let body = |end: &str| {
+        let token = fresh(SCOPE);
+        format!(r#"{{"access_token":"{token}","expires_on":{end},"resource":"r","token_type":"Bearer"}}"#)
+    };
+    for end in [format!("{ends}"), format!("\"{ends}\"")] {
+        let body = body(&end);
+        let service = Fake::plain(move |_| Answer::json(200, body.clone()));
+        let token = Around::nothing().imds(&service).ask(EntraCredential::Managed).unwrap();
+        let left = token.life(clock::wall()).unwrap().left;
+        assert!((3900..=4000).contains(&left.as_secs()), "{end}: {left:?}");
+    }
+    for end in ["\"11/30/2026 21:42:09 +00:00\"", "null", "\"\"", "{}"] {
+        let body = body(end);
+        let service = Fake::plain(move |_| Answer::json(200, body.clone()));
+        let error = Around::nothing().imds(&service).ask(EntraCredential::Managed);
+        let text = error
+            .and_then(|token| token.life(clock::wall()).map(|_| ()))
+            .unwrap_err()
+            .to_string();
+        assert!(!text.contains("eyJ") && text.len() < 500, "{end}: {text}");
+    }
 }
 
 #[test]

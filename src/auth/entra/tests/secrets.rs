@@ -177,7 +177,13 @@ fn trouble_that_may_pass_is_told_apart() {
         false,
         "answered 302",
     );
-    check(Answer::json(200, "canary"), false, "gave no token");
+    for body in ["canary", "<html>canary", ""] {
+        check(
+            Answer::json(200, body),
+            false,
+            "localhost answered with something that is no token",
+        );
+    }
 
     let (listener, port) = closed_port();
     drop(listener);
@@ -283,7 +289,15 @@ fn a_federated_token_is_read_anew_each_time_as_the_cluster_rotates_it() {
         entra.asked()[0].fields["client_assertion_type"],
         "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
     );
+    std::fs::write(&file, " \n").unwrap();
+    let empty = source.ask(SCOPE, &Stop::default());
+    said(empty, false, &["the federated token file", "is empty"]);
+    assert_eq!(entra.asked().len(), 2);
     std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let folder_in_its_place = source.ask(SCOPE, &Stop::default());
+    said(folder_in_its_place, false, &["the federated token file", "directory"]);
+    std::fs::remove_dir(&file).unwrap();
     let gone = source.ask(SCOPE, &Stop::default());
     said(
         gone,

@@ -71,3 +71,34 @@ fn the_token_of_az_reaches_the_service() {
     let (_folder, path) = command("az", &format!("echo '{}'", az_token(SCOPE, unix_now() + 3600)));
     reaches_the_simulator(EntraCredential::Az, &Around::nothing().with(&[("PATH", &path)]));
 }
+
+#[cfg(unix)]
+#[test]
+fn the_token_of_azd_reaches_the_service() {
+    let answer = format!(r#"{{"token":"{}","expiresOn":"2099-01-02T03:04:05Z"}}"#, fresh(SCOPE));
+    let (_folder, path) = command("azd", &format!("echo '{answer}'"));
+    let around = Around::nothing().with(&[
+        ("PATH", &path),
+        ("AZURE_TOKEN_CREDENTIALS", "AzureDeveloperCliCredential"),
+    ]);
+    reaches_the_simulator(EntraCredential::Default, &around);
+}
+
+#[cfg(feature = "browser-login")]
+#[test]
+fn the_token_of_a_device_code_reaches_the_service() {
+    let entra = Fake::secure(|asked| {
+        if asked.path.ends_with("/devicecode") {
+            return Answer::json(
+                200,
+                r#"{"user_code":"ABC-123","device_code":"canary","verification_uri":"https://microsoft.com/devicelogin","expires_in":900,"interval":1,"message":"m"}"#,
+            );
+        }
+        let token = fresh(SCOPE);
+        Answer::json(
+            200,
+            format!(r#"{{"token_type":"Bearer","expires_in":3599,"access_token":"{token}"}}"#),
+        )
+    });
+    reaches_the_simulator(EntraCredential::DeviceCode, &Around::nothing().authority(&entra));
+}
