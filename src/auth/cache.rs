@@ -29,6 +29,9 @@ pub(super) const PAUSE: Duration = Duration::from_secs(30);
 /// Longest life that is believed; managed identities' tokens live for a day.
 const LIFE_MAX: Duration = Duration::from_secs(7 * 86_400);
 
+/// Longest time that a source which says so is left alone: it may be mended at any moment, and jobs wait for it.
+const WAIT_MAX: Duration = Duration::from_secs(3600);
+
 /// A token that can be sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
@@ -36,6 +39,8 @@ pub(crate) struct Held {
     /// Which of the tokens that came it is, from 1.
     pub(crate) number: u64,
     pub(super) claims: Option<Arc<Claims>>,
+    /// Which of several credentials has given it.
+    pub(super) giver: Option<&'static str>,
     got: Instant,
     pub(super) ends: Instant,
     refresh_at: Instant,
@@ -132,6 +137,7 @@ impl TokenCache {
             secret: Arc::new(token.secret().clone()),
             number: self.numbers,
             claims: Claims::of(token.secret().expose()).map(Arc::new),
+            giver: token.giver(),
             got: now,
             ends: now + left,
             refresh_at: now + left.mul_f64(rng.random_range(0.5..0.8)),
@@ -148,7 +154,7 @@ impl TokenCache {
         let jittered = PAUSE.mul_f64(rng.random_range(1.0..1.5));
         self.is_asking = false;
         match error.again() {
-            Again::Soon(wait) => self.not_before = Some(now + jittered.max(wait.min(LIFE_MAX))),
+            Again::Soon(wait) => self.not_before = Some(now + jittered.max(wait.min(WAIT_MAX))),
             Again::Later => self.not_before = Some(now + 2 * jittered),
             Again::OnRequest => self.waits_for_request = true,
         }
@@ -306,6 +312,7 @@ mod tests {
         let passing = wait(TokenError::passing("x"));
         assert!(passing >= PAUSE && passing < PAUSE.mul_f64(1.5), "{passing:?}");
         assert_eq!(wait(TokenError::throttled("x", 100 * SECOND)), 100 * SECOND);
+        assert_eq!(wait(TokenError::throttled("x", 100 * HOUR)), HOUR);
         let lasting = wait(TokenError::lasting("x"));
         assert!(lasting >= 2 * PAUSE && lasting < 3 * PAUSE, "{lasting:?}");
         let mut world = World::new(1);

@@ -34,6 +34,9 @@ pub struct TokenReport {
     pub object: Option<String>,
     /// Service that it is for.
     pub audience: Option<String>,
+    /// Which credential has given it, where several were tried, as `default` does.
+    #[serde(rename = "by")]
+    pub giver: Option<&'static str>,
     /// When it ends, by this machine's clock; serialised as Unix seconds.
     #[serde(serialize_with = "unix")]
     pub expires: SystemTime,
@@ -61,6 +64,7 @@ impl CredentialReport {
                         tenant: claims.tenant,
                         object: claims.object,
                         audience: claims.audience,
+                        giver: held.giver,
                         expires: wall + left,
                         left,
                     }
@@ -87,10 +91,11 @@ impl fmt::Display for CredentialReport {
 
 impl fmt::Display for TokenReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = self.giver.map(|giver| format!(" by {giver}")).unwrap_or_default();
         let or_unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "not told".to_owned());
         write!(
             f,
-            "a token for {} more minutes (tenant {}, object {}, audience {})",
+            "a token{by} for {} more minutes (tenant {}, object {}, audience {})",
             self.left.as_secs() / 60,
             or_unknown(&self.tenant),
             or_unknown(&self.object),

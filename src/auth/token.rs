@@ -8,6 +8,10 @@ use crate::api::Secret;
 /// How far this machine's clock may be off before it is worth a word. Kerberos and Entra ID tolerate as much.
 const TOLERATED: Duration = Duration::from_secs(300);
 
+/// Longest token, in bytes: it has to fit into the head of a request. Those of Entra ID stay below 8 KiB or so, whatever
+/// groups they name.
+const TOKEN_MAX: usize = 12 * 1024;
+
 /// A token, and when it expires. `Debug` hides it.
 #[derive(Clone, Debug)]
 pub struct AccessToken {
@@ -15,6 +19,7 @@ pub struct AccessToken {
     expiry: Expiry,
     /// The issuer's time of day when it was handed out.
     told_at: Option<SystemTime>,
+    giver: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +53,7 @@ impl AccessToken {
             secret: token.into(),
             expiry: Expiry::At(expires_on),
             told_at: None,
+            giver: None,
         }
     }
 
@@ -57,6 +63,7 @@ impl AccessToken {
             secret: token.into(),
             expiry: Expiry::After(life),
             told_at: None,
+            giver: None,
         }
     }
 
@@ -65,6 +72,17 @@ impl AccessToken {
     pub(super) fn told_at(mut self, wall: Option<SystemTime>) -> Self {
         self.told_at = wall;
         self
+    }
+
+    /// Tells which of several credentials has given it.
+    #[cfg_attr(not(feature = "entra"), allow(dead_code))]
+    pub(super) fn given_by(mut self, giver: &'static str) -> Self {
+        self.giver = Some(giver);
+        self
+    }
+
+    pub(super) fn giver(&self) -> Option<&'static str> {
+        self.giver
     }
 
     #[cfg(test)]
@@ -89,6 +107,12 @@ impl AccessToken {
                 "the token is empty or holds characters that no HTTP header may hold; the source of the tokens has to \
                  hand out the token alone",
             ));
+        }
+        if self.secret.expose().len() > TOKEN_MAX {
+            return Err(TokenError::lasting(format!(
+                "the token is longer than {TOKEN_MAX} bytes, and no request can carry it; see whether the source hands out the \
+                 token alone, and have its issuer leave out what the service does not need"
+            )));
         }
         // By the issuer's clock, where that was told.
         let told = self.told_at.and_then(|told| clock_error(told, wall));

@@ -231,3 +231,19 @@ fn a_token_that_a_service_repeats_is_hidden_wherever_it_shows() {
     );
     assert!(shown.contains("(hidden)") && !shown.contains(&secret), "{shown}");
 }
+
+#[test]
+fn the_longest_token_is_carried_and_one_that_no_request_can_carry_is_told_and_not_sent() {
+    const LONGEST: usize = 12 * 1024;
+    let longest = "x".repeat(LONGEST);
+    let mut east = terse("east");
+    east.bearer_tokens.push(longest.as_str().into());
+    let fleet = fleet([east]);
+    let of = |length: usize| Auth::custom(move |_: &str| Ok(AccessToken::lasting("x".repeat(length), HOUR)));
+    let blaster = start(signing_in(&fleet, &of(LONGEST)));
+    wait(blaster.submit(ask(1)).unwrap()).unwrap();
+    let blaster = start(signing_in(&fleet, &of(LONGEST + 1)));
+    let error = wait(blaster.submit(ask(1)).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("the token is longer than 12288 bytes"), "{error}");
+    assert_eq!(fleet.totals().requests, 1);
+}

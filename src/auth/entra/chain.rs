@@ -82,7 +82,7 @@ fn members(narrowed: Option<&str>) -> Result<Vec<Member>, TokenError> {
 pub(super) fn fetch(fetch: &Fetch<'_>, kept: &Mutex<Option<Member>>) -> Result<AccessToken, TokenError> {
     let before = *kept.lock();
     if let Some(member) = before {
-        return fetch.by(member);
+        return fetch.by(member).map(|token| token.given_by(member.name()));
     }
     let narrowed = fetch.settings.variable("AZURE_TOKEN_CREDENTIALS");
     let mut reasons = Vec::new();
@@ -95,7 +95,7 @@ pub(super) fn fetch(fetch: &Fetch<'_>, kept: &Mutex<Option<Member>>) -> Result<A
             Ok(token) => {
                 *kept.lock() = Some(member);
                 log::info!("default: signs in by {}", member.name());
-                return Ok(token);
+                return Ok(token.given_by(member.name()));
             }
             Err(error) => {
                 // One that is set up and fails: who set it up wants to know, also where the next one works.

@@ -184,8 +184,9 @@ fn token(credential: &CredentialReport) -> String {
     let Some(token) = &credential.token else {
         return format!("none: {}", problem.unwrap_or("there was no answer in time"));
     };
+    let by = token.giver.map(|giver| format!("by {giver}, ")).unwrap_or_default();
     let mut text = format!(
-        "until {}, in {} min",
+        "{by}until {}, in {} min",
         trial::time_of_day(token.expires),
         token.left.as_secs() / 60
     );
