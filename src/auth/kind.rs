@@ -51,6 +51,20 @@ impl EntraCredential {
         }
     }
 
+    /// Names of at least five letters: of a credential, and what the vendor's SDKs and tools call the same.
+    pub(crate) const LONG_NAMES: [(&'static str, EntraCredential); 10] = [
+        ("default", EntraCredential::Default),
+        ("default_azure_credential", EntraCredential::Default),
+        ("azure_cli", EntraCredential::Az),
+        ("interactive", EntraCredential::Interactive),
+        ("managed", EntraCredential::Managed),
+        ("managed_identity", EntraCredential::Managed),
+        ("workload", EntraCredential::Workload),
+        ("workload_identity", EntraCredential::Workload),
+        ("client_secret", EntraCredential::ClientSecret),
+        ("device_code", EntraCredential::DeviceCode),
+    ];
+
     /// The credential of that name, in any letter case.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL

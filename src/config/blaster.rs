@@ -212,6 +212,20 @@ impl BlasterConfig {
                 "an api_key of fewer than {WORD_MAX} characters is hidden only where it is a word of its own (deployments: {names})"
             ));
         }
+        for key in [
+            "tenant_id",
+            "client_id",
+            "object_id",
+            "resource_id",
+            "client_secret",
+            "token_scope",
+        ] {
+            if let Some(names) = deployments(&|d| d.idle_keys().any(|idle| idle == key)) {
+                warnings.push(format!(
+                    "{key} has no effect with their api_key, which does not sign in with it (deployments: {names})"
+                ));
+            }
+        }
         if let Some(names) = deployments(&|d| d.auth.unavailable().is_some()) {
             warnings.push(format!(
                 "this build lacks the feature `entra` or `browser-login` that their `api_key` needs, and they are disabled \

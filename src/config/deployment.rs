@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::{Auth, Kind, SendStreamOptions, Sku, defaults, write};
 use crate::api::{Operation, Secret};
+use crate::auth::EntraCredential;
 use crate::transport::target::V1;
 
 /// One deployment to send to: an entry of `deployments` in a configuration file.
@@ -332,6 +333,36 @@ impl DeploymentConfig {
             None if is_new || super::url::is_foundry(&self.endpoint) => defaults::SCOPE,
             None => defaults::DATED_SCOPE,
         }
+    }
+
+    /// The keys that say as whom it signs in, and have no effect with its `api_key`.
+    pub(super) fn idle_keys(&self) -> impl Iterator<Item = &'static str> {
+        use EntraCredential::{Az, ClientSecret, Default, DeviceCode, Interactive, Managed, Workload};
+        let counts = |credentials: &[EntraCredential]| match self.auth {
+            Auth::Entra(credential) => credential == Default || credentials.contains(&credential),
+            _ => false,
+        };
+        let has_scope = matches!(self.auth, Auth::Entra(_) | Auth::Custom(_));
+        let people = [Interactive, DeviceCode];
+        let keys = [
+            (
+                "tenant_id",
+                self.tenant_id.is_some(),
+                counts(&[Az, ClientSecret, Workload]) || counts(&people),
+            ),
+            (
+                "client_id",
+                self.client_id.is_some(),
+                counts(&[Managed, ClientSecret, Workload]) || counts(&people),
+            ),
+            ("object_id", self.object_id.is_some(), counts(&[Managed])),
+            ("resource_id", self.resource_id.is_some(), counts(&[Managed])),
+            ("client_secret", self.client_secret.is_some(), counts(&[ClientSecret])),
+            ("token_scope", self.token_scope.is_some(), has_scope),
+        ];
+        keys.into_iter()
+            .filter(|(_, is_given, counts)| *is_given && !counts)
+            .map(|(key, ..)| key)
     }
 
     /// The model names that it answers for: those of `serves`, or its own; never none.

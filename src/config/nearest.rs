@@ -4,8 +4,17 @@
 ///
 /// Letter case, `_` and `-` do not count, so that `maxJobRetry` finds `max_job_retry`.
 pub(super) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let half = simplified(name).len() / 2;
+    within(half.clamp(1, 4), name, candidates)
+}
+
+/// The same, where it is at most `near_enough` slips away.
+pub(super) fn within<'c>(
+    near_enough: usize,
+    name: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<&'c str> {
     let name = simplified(name);
-    let near_enough = (name.len() / 2).clamp(1, 4);
     candidates
         .into_iter()
         .map(|candidate| (distance(&name, &simplified(candidate)), candidate))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::complaint::{Spot, found, found_near, holds_key, named};
 use super::keys::{self, Key};
-use super::nearest::nearest;
+use super::nearest::{nearest, within};
 use super::{Auth, BlasterConfig, DeploymentConfig, Kind, QuotaGroup, url};
 use crate::api::Headers;
 use crate::api::headers::deployment_may_set;
@@ -164,6 +164,17 @@ impl Judge<'_> {
             self.must(
                 &keys::API_KEY,
                 &format!("be {} (the value is not shown)", keys::API_KEY.form),
+            );
+        }
+        if let Auth::Key(key) = &config.auth
+            && let Some(credential) = slip_of_credential(key.expose())
+        {
+            self.must(
+                &keys::API_KEY,
+                &format!(
+                    "be a key, or a credential by its name (the value is not shown); did you mean {}?",
+                    named(credential.name())
+                ),
             );
         }
         self.sign_in(config);
@@ -349,6 +360,15 @@ fn is_scope(text: &str) -> bool {
 /// Whether `text` is of 1 to 256 ASCII letters, digits and what else is allowed.
 fn is_made_of(text: &str, allowed: impl Fn(char) -> bool) -> bool {
     (1..=256).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || allowed(c))
+}
+
+/// The credential that a key was probably meant to name: sent as a key it would be refused with words that help nobody.
+fn slip_of_credential(key: &str) -> Option<EntraCredential> {
+    /// No key of a service is as near to a word as this.
+    const SLIPS: usize = 2;
+    let names = EntraCredential::LONG_NAMES;
+    let name = within(SLIPS, key, names.iter().map(|(name, _)| *name))?;
+    names.iter().find(|(known, _)| *known == name).map(|(_, meant)| *meant)
 }
 
 fn is_api_key(text: &str) -> bool {

@@ -7,6 +7,7 @@ use crate::api::Operation;
 use crate::auth::EntraCredential;
 use crate::error::Problem;
 
+mod credentials;
 mod limits;
 mod misplaced;
 mod refusals;
