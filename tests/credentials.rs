@@ -127,7 +127,9 @@ fn the_quick_start_of_the_python_original_works_after_az_login() {
     let variables = [("PATH", path.as_str()), ("AZURE_TOKEN_CREDENTIALS", "dev")];
     let all = said(&check(folder.path(), &["--send"], &variables), 0);
     assert!(
-        all.contains("signs in with Entra ID (default)") && all.contains("sent     200 in "),
+        all.contains("signs in with Entra ID (default)")
+            && all.contains("token    by az, until ")
+            && all.contains("sent     200 in "),
         "{all}"
     );
     assert_eq!((fleet.totals().requests, fleet.totals().refused), (1, 0));
@@ -150,8 +152,14 @@ fn a_credential_that_gives_no_token_ends_with_1_and_the_next_step_and_offline_as
     let all = said(&check(folder.path(), &["--offline"], &variables), 0);
     assert!(!all.contains("token"), "{all}");
     let all = said(&check(folder.path(), &["--send"], &variables), 1);
-    assert!(all.contains("sent     no reply: "), "{all}");
+    assert!(all.contains("sent     nothing, as there is no token"), "{all}");
     assert_eq!(fleet.totals().requests, 0);
+    // A chain of credentials has a line for each.
+    let folder = self::folder(&fleet, "default", "");
+    let variables = [("PATH", path.as_str()), ("AZURE_TOKEN_CREDENTIALS", "dev")];
+    let all = said(&check(folder.path(), &[], &variables), 1);
+    let lines = "\n  token    none: no credential works\n           az: az is not logged in; run `az login`\n           azd: azd is not";
+    assert!(all.contains(lines), "{all}");
 }
 
 #[test]
@@ -171,6 +179,11 @@ fn json_tells_a_program_the_same() {
     assert_eq!(credential["token"]["audience"], DATED);
     assert!(credential["token"]["expires"].as_u64().unwrap() > unix_now());
     assert_eq!(credential["problem"], serde_json::Value::Null);
+    assert_eq!(
+        credential["token"]["by"],
+        serde_json::Value::Null,
+        "it was the only one"
+    );
     let sent = &told["sent"][0];
     assert_eq!((sent["ok"].as_bool(), sent["status"].as_u64()), (Some(true), Some(200)));
     assert!(sent["seconds"].as_f64().unwrap() > 0.0);

@@ -131,10 +131,15 @@ impl SimFleet {
             .endpoints
             .iter()
             .map(|endpoint| {
+                // Without keys there are tokens, which whoever is signed in has.
+                let api_key = match endpoint.key.as_str() {
+                    "" => "default",
+                    key => key,
+                };
                 json!({
                     "name": endpoint.name,
                     "endpoint": endpoint.url,
-                    "api_key": endpoint.key,
+                    "api_key": api_key,
                     "model": endpoint.model,
                     "serves": endpoint.serves,
                     "weight": endpoint.weight,

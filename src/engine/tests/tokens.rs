@@ -228,6 +228,27 @@ fn three_hours_of_a_thousand_jobs_a_minute_need_a_few_tokens_and_see_no_401() {
 }
 
 #[test]
+fn tokens_that_live_for_half_a_minute_are_not_asked_for_more_often_and_serve_while_they_live() {
+    let mut world = World::new(1, |age| {
+        let token = format!("token-{}", age.as_millis());
+        Ok(AccessToken::lasting(token, 30 * SECOND))
+    });
+    let mut answered = 0;
+    for _ in 0..10 * 60 {
+        world.submit(1);
+        answered += world.go()[0];
+        world.bench.pass(SECOND);
+    }
+    let between = world.asked.windows(2).map(|pair| pair[1] - pair[0]);
+    assert!(between.min().unwrap() >= 30 * SECOND, "{:?}", world.asked);
+    assert!(
+        world.asked.len() >= 19 && answered == 600,
+        "{answered} {:?}",
+        world.asked
+    );
+}
+
+#[test]
 fn a_source_that_is_down_for_twenty_minutes_inside_a_tokens_life_is_not_noticed() {
     // The first refresh is due between 30 and 48 min.
     let mut world = World::new(1, down(29 * MINUTE, 49 * MINUTE));

@@ -309,3 +309,47 @@ fn a_federated_token_is_read_anew_each_time_as_the_cluster_rotates_it() {
         ],
     );
 }
+
+/// A service on plain HTTP that begins a reply and goes on as `rest` says.
+fn beginning(rest: impl Fn(&mut std::net::TcpStream) + Send + Clone + 'static) -> String {
+    use std::io::{Read as _, Write as _};
+    let (listener, port) = closed_port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let rest = rest.clone();
+            std::thread::spawn(move || {
+                let _ = stream.read(&mut [0; 4096]);
+                let _ =
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5000000\r\n\r\n{\"access_token\":\"canary");
+                rest(&mut stream);
+            });
+        }
+    });
+    format!("http://127.0.0.1:{port}")
+}
+
+#[test]
+fn a_reply_that_hangs_trickles_or_breaks_off_is_left_after_its_time() {
+    use std::io::{Read as _, Write as _};
+    let hangs = beginning(|stream| drop(stream.read(&mut [0; 1])));
+    let trickles = beginning(|stream| {
+        while stream.write_all(b"x").is_ok() {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    });
+    let breaks_off = beginning(|_| {});
+    let floods = beginning(|stream| while stream.write_all(&[b'x'; 4096]).is_ok() {});
+    for (url, words) in [
+        (hangs, "no answer in time"),
+        (trickles, "no answer in time"),
+        (breaks_off, "broke off"),
+        (floods, "larger than 1 MiB"),
+    ] {
+        let mut around = Around::nothing();
+        around.limits.imds = url;
+        around.limits.imds_total = Duration::from_secs(1);
+        around.limits.imds_pauses.clear();
+        let text = around.ask(EntraCredential::Managed).unwrap_err().to_string();
+        assert!(text.contains(words) && !text.contains("canary"), "{text}");
+    }
+}

@@ -169,13 +169,41 @@ fn of_deployment(deployment: &DeploymentConfig, trial: Option<&Trial>) -> Vec<(&
     }
     if let Some(credential) = trial.and_then(|trial| trial.credential(&deployment.name)) {
         rows.push(("scope", credential.scope.clone()));
-        rows.push(("token", token(credential)));
+        let token = token(credential);
+        let mut lines = lines_of(&token).into_iter();
+        rows.extend(lines.next().map(|line| ("token", line.to_owned())));
+        rows.extend(lines.map(|line| ("", line.to_owned())));
     }
     let sent = trial.and_then(|trial| trial.sent.iter().find(|sent| sent.deployment == deployment.name));
     if let Some(sent) = sent {
-        rows.push(("sent", outcome(sent)));
+        let lacks_token = trial
+            .and_then(|trial| trial.credential(&deployment.name))
+            .is_some_and(|credential| credential.token.is_none());
+        let outcome = match sent.status {
+            None if lacks_token => "nothing, as there is no token".to_owned(),
+            _ => outcome(sent),
+        };
+        rows.push(("sent", outcome));
     }
     rows
+}
+
+/// What is said of a token, a line for each credential that was tried.
+fn lines_of(text: &str) -> Vec<&str> {
+    const NAMES: [&str; 5] = ["environment: ", "workload: ", "managed: ", "az: ", "azd: "];
+    let mut lines = Vec::new();
+    let mut rest = text;
+    let next = |rest: &str| {
+        let ends = rest.match_indices(". ").map(|(at, _)| at);
+        ends.into_iter()
+            .find(|at| NAMES.iter().any(|name| rest[at + 2..].starts_with(name)))
+    };
+    while let Some(end) = next(rest) {
+        lines.push(&rest[..end]);
+        rest = &rest[end + 2..];
+    }
+    lines.push(rest);
+    lines
 }
 
 /// What is to be seen of a token.
@@ -207,7 +235,7 @@ fn token(credential: &CredentialReport) -> String {
 fn outcome(sent: &Sent) -> String {
     let took = sent
         .seconds
-        .map(|seconds| format!(" in {seconds:.2} s"))
+        .map(|seconds| format!(" in {seconds:.3} s"))
         .unwrap_or_default();
     let status = sent
         .status

@@ -125,9 +125,13 @@ pub(crate) fn introduction(endpoints: &[SimEndpoint]) -> String {
         name, url, key, model, ..
     } in endpoints
     {
+        let key = match key.as_str() {
+            "" => "no key, tokens alone".to_owned(),
+            key => format!("api-key: {key}"),
+        };
         push(
             &mut text,
-            format_args!("  {name:width$}  {url}  api-key: {key}  model: {model}\n"),
+            format_args!("  {name:width$}  {url}  {key}  model: {model}\n"),
         );
     }
     if let Some(first) = endpoints.first() {
@@ -140,9 +144,13 @@ pub(crate) fn introduction(endpoints: &[SimEndpoint]) -> String {
 /// A command line for a shell that asks `endpoint` something.
 fn curl(endpoint: &SimEndpoint) -> String {
     let SimEndpoint { url, key, model, .. } = endpoint;
+    let credential = match key.as_str() {
+        "" => "-H \"authorization: Bearer $TOKEN\"".to_owned(),
+        key => format!("-H 'api-key: {key}'"),
+    };
     format!(
         "curl '{url}/openai/deployments/{}/chat/completions?api-version=2025-01-01-preview' \
-         -H 'api-key: {key}' -H 'content-type: application/json' \
+         {credential} -H 'content-type: application/json' \
          -d '{{\"messages\":[{{\"role\":\"user\",\"content\":\"Why does backoff matter?\"}}]}}'",
         path_segment(model),
     )
@@ -222,6 +230,18 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("missing in the journal"), "{text}");
+    }
+
+    #[test]
+    fn a_deployment_without_keys_is_asked_with_a_token() {
+        use azure_openai_blaster::sim::{SimConfig, SimDeployment, SimFleet};
+        let deployments = [SimDeployment::new("east").token_audience("https://ai.azure.com")];
+        let fleet = SimFleet::start(SimConfig::new(deployments)).unwrap();
+        let text = introduction(fleet.endpoints());
+        assert!(text.contains("no key, tokens alone  model: east"), "{text}");
+        assert!(text.contains(r#"-H "authorization: Bearer $TOKEN" -H"#), "{text}");
+        assert!(!text.contains("api-key"), "{text}");
+        assert!(fleet.blaster_config_json().contains(r#""api_key": "default""#));
     }
 
     #[test]
