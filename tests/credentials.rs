@@ -193,7 +193,20 @@ fn json_tells_a_program_the_same() {
 #[test]
 fn no_token_secret_or_assertion_is_logged_at_any_level() {
     let fleet = fleet(DATED);
-    let entra = Fake::secure(issued);
+    let entra = Fake::secure(|asked| match asked.path.rsplit('/').next() {
+        Some("devicecode") => Answer::json(
+            200,
+            r#"{"user_code":"ABC","device_code":"canary","verification_uri":"https://x.example/","expires_in":900,"interval":1,"message":"m"}"#,
+        ),
+        _ if asked.fields.contains_key("device_code") => {
+            let token = fresh(&format!("{DATED}/.default"));
+            let body = format!(
+                r#"{{"token_type":"Bearer","expires_in":3599,"access_token":"{token}","refresh_token":"canary"}}"#
+            );
+            Answer::json(200, body)
+        }
+        _ => issued(asked),
+    });
     let ca_file = format!("\"ca_file\": {:?},", entra.ca_file());
     let assertion = tempfile::NamedTempFile::new().unwrap();
     fs::write(assertion.path(), "canary-assertion").unwrap();
@@ -209,6 +222,7 @@ fn no_token_secret_or_assertion_is_logged_at_any_level() {
         ),
         ("managed", ("IDENTITY_ENDPOINT", identity_endpoint.as_str())),
         ("az", ("PATH", path.as_str())),
+        ("device_code", ("PATH", path.as_str())),
     ] {
         let folder = folder(&fleet, credential, &ca_file);
         let variables = [
@@ -295,8 +309,11 @@ fn a_person_signs_in_at_a_real_browser() {
         ("BROWSER", script.to_str().unwrap()),
         ("AZURE_AUTHORITY_HOST", entra.url.as_str()),
         ("PATH", path.as_str()),
+        ("RUST_LOG", "trace"),
     ];
+    // Neither its code nor its tokens are in there.
     let all = said(&check(folder.path(), &["--send"], &variables), 0);
+    assert!(all.contains("TRACE") && !all.contains("6361 6e61 7279"), "{all}");
     assert!(all.contains("Sign in within 300 s at the browser"), "{all}");
     assert!(
         all.contains(&format!("{}/organizations/oauth2/v2.0/authorize?", entra.url)),
