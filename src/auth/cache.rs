@@ -58,6 +58,8 @@ pub(super) struct TokenCache {
     waits_for_request: bool,
     /// The token held is not enough.
     wanted: bool,
+    /// Somebody has asked for another try, which has not come to anything yet.
+    requested: bool,
     error: Option<TokenError>,
 }
 
@@ -86,6 +88,11 @@ impl TokenCache {
     /// Why the source has not given what it was asked for last.
     pub(super) fn error(&self) -> Option<&TokenError> {
         self.error.as_ref()
+    }
+
+    /// Whether somebody has asked for another try that has not come to anything yet: what was said last does not count.
+    pub(super) fn is_requested(&self) -> bool {
+        self.requested
     }
 
     /// What is to be done now.
@@ -145,6 +152,7 @@ impl TokenCache {
         self.is_asking = false;
         self.not_before = None;
         self.wanted = false;
+        self.requested = false;
         self.error = None;
         Ok(life.clock)
     }
@@ -153,6 +161,7 @@ impl TokenCache {
     pub(super) fn failed(&mut self, error: TokenError, now: Instant, rng: &mut impl Rng) {
         let jittered = PAUSE.mul_f64(rng.random_range(1.0..1.5));
         self.is_asking = false;
+        self.requested = false;
         match error.again() {
             Again::Soon(wait) => self.not_before = Some(now + jittered.max(wait.min(WAIT_MAX))),
             Again::Later => self.not_before = Some(now + 2 * jittered),
@@ -171,6 +180,7 @@ impl TokenCache {
         self.waits_for_request = false;
         self.not_before = None;
         self.wanted = true;
+        self.requested = true;
     }
 
     /// Whether the token held has just come: to fetch another one would bring the same.

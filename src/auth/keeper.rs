@@ -26,6 +26,9 @@ pub(crate) struct Source {
 
 /// Who is told when endpoints can be used, and when they can be used no longer. Called on any thread, without a lock.
 pub(crate) trait Listener: Send + Sync {
+    /// The calling thread is one of a source's, from now on.
+    fn begun(&self);
+
     fn signed_in(&self, news: News);
 }
 
@@ -119,8 +122,13 @@ impl Keeper {
 
     /// Somebody asks for another try at an endpoint.
     pub(crate) fn request(&self, endpoint: usize) {
-        self.tokens.lock().request(endpoint);
-        self.changed.notify_all();
+        let news = {
+            let mut tokens = self.tokens.lock();
+            tokens.request(endpoint);
+            self.changed.notify_all();
+            tokens.news(clock::now())
+        };
+        self.tell(news);
     }
 
     /// Looks at the tokens.
@@ -142,6 +150,9 @@ impl Keeper {
 
     /// The life of a thread.
     fn run(&self, source: usize) {
+        if let Some(listener) = self.listener.get() {
+            listener.begun();
+        }
         while let Some(cache) = self.await_due(source) {
             let Source { provider, .. } = &self.sources[source];
             let (name, scope) = self.look(|tokens, _| {

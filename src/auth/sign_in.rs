@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_has_taken_an_audience_is_not_sent_another_for_a_revoked_token() {
+    fn a_service_that_has_taken_an_audience_is_not_sent_another() {
         let mut world = World::new();
         world.accepted();
         world.clock.advance(Duration::from_secs(60));

@@ -119,7 +119,8 @@ impl Tokens {
 
     /// Whether every source that is used has given a token, or said why not.
     pub(crate) fn all_have_answered(&self, now: Instant) -> bool {
-        let has_answered = |cache: &TokenCache| cache.token(now).is_some() || cache.error().is_some();
+        let has_answered =
+            |cache: &TokenCache| cache.token(now).is_some() || (cache.error().is_some() && !cache.is_requested());
         let mut used = self.sign_ins.iter().flatten();
         used.all(|sign_in| has_answered(&self.caches[sign_in.cache].1))
     }
@@ -207,6 +208,9 @@ impl Tokens {
         }
         let source = &plan.source;
         Some(match cache.error() {
+            _ if cache.is_requested() => {
+                Availability::Awaited(format!("waits for a token from {source}, which is asked once more"))
+            }
             Some(error) if error.is_passing() => {
                 Availability::Awaited(format!("waits for a token from {source}: {error}"))
             }

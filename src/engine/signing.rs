@@ -27,17 +27,24 @@ impl SignIns {
 }
 
 impl Listener for SignIns {
+    fn begun(&self) {
+        // A provider of the user's that asked this blaster for something, and waited for it, would wait for its own token.
+        if let Some(shared) = self.shared.upgrade() {
+            shared.mark_worker();
+        }
+    }
+
     fn signed_in(&self, news: News) {
         let Some(shared) = self.shared.upgrade() else { return };
-        // A worker, or the thread of a source: what the user's hook calls there must not wait for the blaster.
-        shared.mark_worker();
         let signed_in = match news.availability {
             Availability::SignedIn => SignedIn::Yes,
             Availability::Awaited(reason) => SignedIn::Awaited(reason),
             Availability::Lacking(reason) => SignedIn::Lacking(reason),
         };
         let id = EndpointId::at(news.endpoint);
-        shared.act(|core, _, _| core.balancer.signed_in(id, news.number, signed_in));
+        // The thread of a source, or a worker, or one of the user's that asks for another try: what the user's hook calls there
+        // must not wait for the blaster.
+        shared.as_worker(|| shared.act(|core, _, _| core.balancer.signed_in(id, news.number, signed_in)));
     }
 }
 

@@ -162,6 +162,46 @@ fn a_provider_that_fails_for_good_or_panics_fails_jobs_at_once_with_its_own_word
 }
 
 #[test]
+fn a_person_who_has_declined_is_asked_again_by_enable_alone() {
+    let fleet = fleet([terse("east").token_audience(DATED)]);
+    let asked = AtomicUsize::new(0);
+    let auth = Auth::custom(move |scope: &str| match asked.fetch_add(1, Ordering::Relaxed) {
+        0 => Err(TokenError::declined("not today")),
+        number => Ok(AccessToken::lasting(token(scope, number), HOUR)),
+    });
+    let blaster = start(signing_in(&fleet, &auth));
+    let reports = blaster.await_credentials(Duration::from_secs(60));
+    assert_eq!(reports[0].problem.as_deref(), Some("not today"));
+    let error = wait(blaster.submit(ask(1)).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("not today"), "{error}");
+    state(&blaster, "east").enable();
+    // It is asked when half a minute has passed since; nobody is to wait for that here.
+    assert_eq!(state(&blaster, "east").report().condition, Condition::SigningIn);
+}
+
+#[test]
+fn a_provider_that_waits_for_its_own_blaster_is_told_instead() {
+    let own: Arc<Mutex<Option<std::sync::Weak<Blaster>>>> = Arc::default();
+    let found = Arc::clone(&own);
+    let auth = Auth::custom(move |scope: &str| {
+        let blaster = loop {
+            if let Some(blaster) = found.lock().unwrap().as_ref().and_then(std::sync::Weak::upgrade) {
+                break blaster;
+            }
+            std::thread::yield_now();
+        };
+        match blaster.chat("which token?") {
+            Err(Error::WouldDeadlock) => Ok(AccessToken::lasting(token(scope, 1), HOUR)),
+            other => panic!("{other:?}"),
+        }
+    });
+    let fleet = fleet([terse("east").token_audience(DATED)]);
+    let blaster = Arc::new(start(signing_in(&fleet, &auth)));
+    *own.lock().unwrap() = Some(Arc::downgrade(&blaster));
+    wait(blaster.submit(ask(1)).unwrap()).unwrap();
+}
+
+#[test]
 fn a_blaster_closes_while_a_provider_does_not_answer() {
     let (_answer, answers) = std::sync::mpsc::channel::<()>();
     let answers = Mutex::new(answers);
@@ -233,7 +273,7 @@ fn a_token_that_a_service_repeats_is_hidden_wherever_it_shows() {
 }
 
 #[test]
-fn the_longest_token_is_carried_and_one_that_no_request_can_carry_is_told_and_not_sent() {
+fn the_longest_token_is_carried_and_a_longer_one_is_told() {
     const LONGEST: usize = 12 * 1024;
     let longest = "x".repeat(LONGEST);
     let mut east = terse("east");

@@ -172,6 +172,15 @@ impl Shared {
         WORKS_FOR.with(|own| own.set(self.identity));
     }
 
+    /// Does this as one of this blaster's own threads, whosever the calling one is.
+    pub(crate) fn as_worker<T>(&self, work: impl FnOnce() -> T) -> T {
+        let before = WORKS_FOR.with(Cell::get);
+        self.mark_worker();
+        let done = work();
+        WORKS_FOR.with(|own| own.set(before));
+        done
+    }
+
     /// Whether the calling thread is one of this blaster's own, and so must not wait for it.
     pub(crate) fn is_own_worker(&self) -> bool {
         WORKS_FOR.with(Cell::get) == self.identity
