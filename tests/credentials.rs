@@ -98,6 +98,25 @@ fn an_app_of_app_service_signs_in_by_the_service_beside_it() {
 }
 
 #[test]
+fn an_identity_service_is_never_asked_through_a_proxy() {
+    let fleet = fleet(DATED);
+    let service = Fake::secure(identity_token);
+    let proxy = Fake::plain(|_| Answer::json(502, ""));
+    let folder = folder(&fleet, "managed", &format!("\"ca_file\": {:?},", service.ca_file()));
+    // An address of this machine for which proxies are asked.
+    let endpoint = format!("{}/msi/token", service.url.replace("localhost", "0.0.0.0"));
+    let variables = [
+        ("IDENTITY_ENDPOINT", endpoint.as_str()),
+        ("IDENTITY_HEADER", "canary-header"),
+        ("HTTPS_PROXY", proxy.url.as_str()),
+    ];
+    // The certificate is for other names.
+    let all = said(&check(folder.path(), &[], &variables), 1);
+    assert!(all.contains("the identity service at 0.0.0.0 broke off"), "{all}");
+    assert_eq!(proxy.asked().len(), 0);
+}
+
+#[test]
 fn the_quick_start_of_the_python_original_works_after_az_login() {
     let fleet = fleet(DATED);
     let text = fleet.blaster_config_json();

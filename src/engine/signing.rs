@@ -81,7 +81,7 @@ pub(super) fn refused(
     let follows = keeper.refused(lease.endpoint().index(), &refusal);
     if let (OnRefusal::OtherAudience, Some(audience)) = (follows, refusal.audience) {
         log::warn!(
-            "endpoint {name} asks for tokens of another audience, {}: they are tried from now on; say so with `token_scope`",
+            "endpoint {name} asks for tokens of another audience, {}: one is tried; where that works, say so with `token_scope`",
             withheld.recorded(audience)
         );
     }

@@ -147,7 +147,8 @@ impl Pipe {
         let said: Arc<Mutex<Vec<u8>>> = Arc::default();
         if let Some(mut pipe) = pipe {
             let said = Arc::clone(&said);
-            thread::spawn(move || {
+            // Without a thread it says nothing to us, and the pipe is closed.
+            let _ = thread::Builder::new().spawn(move || {
                 let _end = end;
                 let mut buffer = [0; 8192];
                 // What came before an error is all there is.

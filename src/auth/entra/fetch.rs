@@ -51,7 +51,7 @@ impl Fetch<'_> {
         if member == Member::Workload {
             self.look_into_assertion()?;
         }
-        let http = Http::new(self.settings);
+        let http = Http::new(self.settings, member == Member::Managed);
         let commands = Commands::new(self.settings, self.stop);
         let made = match member {
             Member::Environment => self.client_secret(&http),

@@ -23,6 +23,9 @@ const IMDS: &str = "http://169.254.169.254";
 #[derive(Clone)]
 pub(super) struct Http {
     settings: Arc<EntraSettings>,
+    /// Whether it is this machine's identity service that is asked. It never is through a proxy, which would be asked for the
+    /// proxy's own identity.
+    is_local: bool,
     met: Arc<Mutex<Met>>,
 }
 
@@ -74,9 +77,10 @@ pub(in crate::auth) fn date(reply: &PrivateReply) -> Option<SystemTime> {
 }
 
 impl Http {
-    pub(super) fn new(settings: &Arc<EntraSettings>) -> Self {
+    pub(super) fn new(settings: &Arc<EntraSettings>, is_local: bool) -> Self {
         Http {
             settings: Arc::clone(settings),
+            is_local,
             met: Arc::default(),
         }
     }
@@ -99,9 +103,7 @@ impl Http {
     fn exchange(&self, request: &Request) -> Result<PrivateReply, Failure> {
         let limits = &self.settings.limits;
         let url = request.url().as_str();
-        // Plain HTTP is for services of this machine. They are never asked through a proxy, which would be asked for the
-        // proxy's own identity.
-        let is_local = request.url().scheme() == "http";
+        let is_local = self.is_local;
         let url = match url.strip_prefix(IMDS) {
             Some(path) => format!("{}{path}", limits.imds),
             None => url.to_owned(),

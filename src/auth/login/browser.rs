@@ -51,11 +51,14 @@ pub(super) fn sign_in(ask: &LoginAsk<'_>, client: &Client) -> Result<BasicTokenR
     if limits.opens_browser {
         // On a thread of its own: one for terminals runs until it is left, and we are to hear what it brings meanwhile.
         let url = url.clone();
-        thread::spawn(move || {
+        let opened = thread::Builder::new().spawn(move || {
             if let Err(error) = webbrowser::open(url.as_str()) {
                 log::debug!("no browser could be opened: {error}");
             }
         });
+        if let Err(error) = opened {
+            log::debug!("no thread for the browser: {error}");
+        }
     }
     let code = await_answer(ask, &listeners, state.secret())?;
     client

@@ -246,7 +246,7 @@ fn a_source_can_be_asked_by_several_threads_and_is_shared() {
 }
 
 #[test]
-fn trouble_of_entra_id_that_may_pass_is_told_apart_once_a_person_has_signed_in() {
+fn trouble_that_may_pass_is_told_apart_after_a_sign_in_too() {
     let rows = [
         (
             aadsts(503, "temporarily_unavailable", "AADSTS90033: transient"),
@@ -273,7 +273,7 @@ fn trouble_of_entra_id_that_may_pass_is_told_apart_once_a_person_has_signed_in()
 }
 
 #[test]
-fn a_poll_that_meets_trouble_is_made_again_and_one_that_is_too_frequent_is_slowed_down() {
+fn a_poll_for_a_device_code_that_meets_trouble_is_made_again() {
     let asked_before = AtomicUsize::new(0);
     let entra = device_entra(0, move |asked| match asked_before.fetch_add(1, Ordering::Relaxed) {
         0 => Answer::json(502, "<html>canary"),
@@ -284,7 +284,7 @@ fn a_poll_that_meets_trouble_is_made_again_and_one_that_is_too_frequent_is_slowe
 }
 
 #[test]
-fn what_a_person_has_to_do_anew_is_asked_of_the_person_and_not_of_the_refresh_token_for_ever() {
+fn a_refresh_token_of_no_use_without_the_person_asks_the_person() {
     for error in ["interaction_required", "login_required", "consent_required"] {
         let entra = device_entra(0, move |asked| match asked.fields["grant_type"].as_str() {
             "refresh_token" => aadsts(400, error, "AADSTS50076: you must use multi-factor authentication."),
@@ -325,7 +325,7 @@ fn a_closed_blaster_ends_the_wait_for_a_device_code() {
 }
 
 #[test]
-fn a_connection_of_the_browser_that_says_nothing_holds_nobody_up() {
+fn a_silent_connection_of_the_browser_holds_nobody_up() {
     let entra = entra();
     let port = free_port();
     let source = around(&entra, port).source(EntraCredential::Interactive);
@@ -350,7 +350,7 @@ fn a_connection_of_the_browser_that_says_nothing_holds_nobody_up() {
 }
 
 #[test]
-fn a_clock_that_is_an_hour_off_is_told_by_the_time_of_day_of_entra_id() {
+fn a_clock_that_is_an_hour_off_is_told_at_a_sign_in_too() {
     let entra = device_entra(0, |asked| {
         let right = std::time::SystemTime::now() - Duration::from_secs(3600);
         with_refresh(asked).header("date", &httpdate::fmt_http_date(right))

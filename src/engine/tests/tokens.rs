@@ -228,7 +228,7 @@ fn three_hours_of_a_thousand_jobs_a_minute_need_a_few_tokens_and_see_no_401() {
 }
 
 #[test]
-fn tokens_that_live_for_half_a_minute_are_not_asked_for_more_often_and_serve_while_they_live() {
+fn tokens_of_half_a_minute_are_not_asked_for_more_often() {
     let mut world = World::new(1, |age| {
         let token = format!("token-{}", age.as_millis());
         Ok(AccessToken::lasting(token, 30 * SECOND))

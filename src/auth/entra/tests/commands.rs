@@ -172,7 +172,7 @@ fn the_answer_of_az_counts_though_a_child_keeps_its_pipes_open() {
 }
 
 #[test]
-fn az_that_never_stops_talking_is_ended_and_what_it_says_is_not_kept() {
+fn az_that_never_stops_talking_is_ended() {
     for script in [
         "exec yes canary",
         "yes canary >&2; exit 1",

@@ -94,7 +94,7 @@ fn each_refusal_of_the_identity_service_has_its_own_sentence() {
 }
 
 #[test]
-fn an_end_that_is_told_as_a_number_is_understood_and_one_as_a_date_is_refused() {
+fn an_end_told_as_a_number_is_understood_and_as_a_date_refused() {
     let ends = unix_now() + 4000;
     let body = |end: &str| {
         let token = fresh(SCOPE);
