@@ -71,14 +71,16 @@ impl ChatCompletion {
     /// Reads the body of a reply with status 200, which becomes the answer's [`raw`](Self::raw). Where it is none, it is
     /// given back.
     pub(crate) fn read(body: Vec<u8>) -> Result<Self, (Vec<u8>, BadReply)> {
-        let json = match String::from_utf8(body) {
-            Ok(json) => json,
-            Err(error) => {
-                let body = error.into_bytes();
-                let bad = BadReply::new("the reply is not UTF-8", &body);
-                return Err((body, bad));
-            }
+        let (mut json, not_utf8) = match String::from_utf8(body) {
+            Ok(json) => (json, None),
+            Err(error) => (
+                String::from_utf8_lossy(error.as_bytes()).into_owned(),
+                Some(error.into_bytes()),
+            ),
         };
+        if json.starts_with('\u{feff}') {
+            json.drain(..'\u{feff}'.len_utf8());
+        }
         let read = match json.trim_ascii_start().bytes().next() {
             None => Err("the reply is empty".to_owned()),
             Some(b'<') => Err("the reply is HTML instead of JSON".to_owned()),
@@ -90,8 +92,9 @@ impl ChatCompletion {
                 Ok(completion)
             }
             Err(reason) => {
-                let bad = BadReply::new(reason, json.as_bytes());
-                Err((json.into_bytes(), bad))
+                let body = not_utf8.unwrap_or_else(|| json.into_bytes());
+                let bad = BadReply::new(reason, &body);
+                Err((body, bad))
             }
         }
     }
@@ -99,6 +102,11 @@ impl ChatCompletion {
     pub(crate) fn set_raw(&mut self, raw: Box<str>, usage: Option<Usage>) {
         self.raw = raw;
         self.usage = usage;
+    }
+
+    /// Whether each choice has its finish reason.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.choices.iter().all(|choice| choice.finish_reason.is_some())
     }
 
     /// Text of the first choice; may be empty. None where there is none, as beside tool calls.
@@ -323,8 +331,9 @@ mod tests {
             assert!(bad.reason().starts_with(reason), "{bad}");
             assert!(bad.to_string().len() < 600, "{bad}");
         }
-        let bad = ChatCompletion::parse(b"{\xff}").unwrap_err();
-        assert_eq!(bad.reason(), "the reply is not UTF-8");
+        let (body, bad) = ChatCompletion::read(b"{\xff}".to_vec()).unwrap_err();
+        assert!(bad.reason().contains("key must be a string"), "{bad}");
+        assert_eq!(body, b"{\xff}", "it is given back as it came");
     }
 
     #[test]

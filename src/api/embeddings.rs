@@ -206,9 +206,9 @@ impl Embeddings {
     }
 
     fn read(body: &[u8], budget: &Budget) -> Result<Self, String> {
-        let json = std::str::from_utf8(body).map_err(|_| "the reply is not UTF-8")?;
+        let json = String::from_utf8_lossy(body);
         let mut reply = WireReply::new(budget);
-        read_object(json, &mut reply)
+        read_object(json.trim_start_matches('\u{feff}'), &mut reply)
             .map_err(|error| format!("the reply holds no embeddings: {}", json_fault(&error)))?;
         if reply.error.and_then(ErrorObject::read).is_some() {
             return Err("the reply is an error".to_owned());

@@ -13,7 +13,7 @@ use crate::balance::outcome::{Blame, Outcome};
 use crate::balance::{Lease, ReplyHead, Role};
 use crate::clock;
 use crate::error::BadReply;
-use crate::error::fault::{Fault, FaultKind, Phase};
+use crate::error::fault::{Fault, FaultKind, Phase, TimeoutKind};
 use crate::transport::{self, Body, Call, Limits, MAX_BODY, REFUSAL_TIME};
 
 use super::attempted::{Attempted, BODY_KEPT, Cause, answered, failed, judged, problem, upstream};
@@ -217,7 +217,7 @@ fn read(
     job: &mut Job,
     lease: &Lease,
     pass: Option<&Pass>,
-    reply: transport::Reply,
+    mut reply: transport::Reply,
     withheld: Withheld<'_>,
     seen: &mut Seen,
 ) -> Result<Attempted, Fault> {
@@ -244,16 +244,41 @@ fn read(
     if let (Some(keeper), Some(pass)) = (&shared.keeper, pass) {
         keeper.accepted(lease.endpoint().index(), pass.id(), lease.operation());
     }
-    let streamed = reply
-        .headers
-        .get("content-type")
-        .is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"));
-    match (job.request.reply, streamed) {
-        (ReplyKind::Chat, true) => chat_stream(shared, job, reply, withheld),
-        (ReplyKind::Chat, false) => chat_whole(shared, job, lease, reply, withheld),
-        (ReplyKind::Embeddings, _) => embeddings(lease, reply, withheld),
-        (ReplyKind::Raw, _) => raw(shared, job, lease, reply, streamed, withheld),
+    match job.request.reply {
+        ReplyKind::Chat if is_chat_stream(&mut reply)? => chat_stream(shared, job, reply, withheld),
+        ReplyKind::Chat => chat_whole(shared, job, lease, reply, withheld),
+        ReplyKind::Embeddings => embeddings(lease, reply, withheld),
+        ReplyKind::Raw => raw(shared, job, lease, reply, withheld),
     }
+}
+
+/// Whether its type says that it is a stream.
+fn says_stream(headers: &Headers) -> bool {
+    headers
+        .get("content-type")
+        .is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"))
+}
+
+/// Whether the reply to a chat is a stream. Its type does not decide it: gateways send streams as JSON or as text, and
+/// refusals and whole answers as streams. Neither can be taken for the other.
+fn is_chat_stream(reply: &mut transport::Reply) -> Result<bool, Fault> {
+    const FIELDS: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];
+    let says_stream = says_stream(&reply.headers);
+    reply.body.awaits_content();
+    let start = reply.body.begins_with(1).map_err(|error| Body::fault(&error))?;
+    let is_stream = match start.first() {
+        None => says_stream,
+        Some(b'{' | b'[' | b'<' | b'"') => false,
+        Some(_) if says_stream => true,
+        Some(_) => {
+            let start = reply.body.begins_with(6).map_err(|error| Body::fault(&error))?;
+            FIELDS.iter().any(|field| start.starts_with(field))
+        }
+    };
+    if !is_stream {
+        reply.body.answer_begins();
+    }
+    Ok(is_stream)
 }
 
 /// A reply that is no success.
@@ -313,10 +338,14 @@ fn chat_whole(
     mut reply: transport::Reply,
     withheld: Withheld<'_>,
 ) -> Result<Attempted, Fault> {
-    let bytes = reply.read_to_vec(MAX_BODY)?;
-    let mut completion = match ChatCompletion::read(bytes) {
-        Ok(completion) => completion,
-        Err((bytes, bad)) => return Ok(no_answer(reply, &bytes, lease.operation(), &bad, withheld)),
+    let mut bytes = Vec::new();
+    let cut = cut_body(&mut reply, &mut bytes)?;
+    let mut completion = match (ChatCompletion::read(bytes), cut) {
+        // All of it is there, whatever the connection came to afterwards.
+        (Ok(completion), None) => completion,
+        (Ok(completion), Some(_)) if completion.is_finished() => completion,
+        (_, Some(fault)) => return Err(fault),
+        (Err((bytes, bad)), None) => return Ok(no_answer(reply, &bytes, lease.operation(), &bad, withheld)),
     };
     // The service may answer whole although a stream was asked for: its reader gets it in one piece.
     if job.request.has_sink() {
@@ -330,15 +359,28 @@ fn chat_whole(
     Ok(answered(Reply::Chat(Box::new(completion)), used))
 }
 
-fn embeddings(lease: &Lease, mut reply: transport::Reply, withheld: Withheld<'_>) -> Result<Attempted, Fault> {
-    let bytes = reply.read_to_vec(MAX_BODY)?;
-    Ok(match Embeddings::parse(&bytes) {
-        Ok(embeddings) => {
-            let used = embeddings.usage().into();
-            answered(Reply::Embeddings(Box::new(embeddings)), used)
+/// Reads a body into `bytes`; some where it broke off, behind a whole answer perhaps.
+fn cut_body(reply: &mut transport::Reply, bytes: &mut Vec<u8>) -> Result<Option<Fault>, Fault> {
+    match reply.read_into(bytes, MAX_BODY) {
+        Ok(()) => Ok(None),
+        Err(fault) if matches!(fault.kind, FaultKind::Closed | FaultKind::Timeout(TimeoutKind::Idle)) => {
+            Ok(Some(fault))
         }
-        Err(bad) => no_answer(reply, &bytes, lease.operation(), &bad, withheld),
-    })
+        Err(fault) => Err(fault),
+    }
+}
+
+fn embeddings(lease: &Lease, mut reply: transport::Reply, withheld: Withheld<'_>) -> Result<Attempted, Fault> {
+    let mut bytes = Vec::new();
+    let cut = cut_body(&mut reply, &mut bytes)?;
+    match (Embeddings::parse(&bytes), cut) {
+        (Ok(embeddings), _) => {
+            let used = embeddings.usage().into();
+            Ok(answered(Reply::Embeddings(Box::new(embeddings)), used))
+        }
+        (Err(_), Some(fault)) => Err(fault),
+        (Err(bad), None) => Ok(no_answer(reply, &bytes, lease.operation(), &bad, withheld)),
+    }
 }
 
 /// A success whose body is none: an error that came as a 200, or something that makes no sense.
@@ -367,10 +409,9 @@ fn raw(
     job: &mut Job,
     lease: &Lease,
     mut reply: transport::Reply,
-    streamed: bool,
     withheld: Withheld<'_>,
 ) -> Result<Attempted, Fault> {
-    if streamed {
+    if says_stream(&reply.headers) {
         return raw_stream(shared, job, lease, reply, withheld);
     }
     let body = reply.read_to_vec(MAX_BODY)?;

@@ -46,12 +46,11 @@ pub(super) fn chat_stream(
     } else {
         Assembler::silent(choices)
     };
-    let mut parser = sse::Parser::new();
+    let mut parser = sse::Parser::of_json();
     let mut buffer = [0; CHUNK];
     let mut steps = Vec::new();
     let mut bad_frame = Vec::new();
     let mut begun = false;
-    body.awaits_content();
     let fault = loop {
         let read = match body.read(&mut buffer) {
             Ok(0) => {

@@ -140,24 +140,30 @@ impl Reply {
     /// # Errors
     /// [`FaultKind::TooLarge`] where it is longer, else what [`Body`] met.
     pub fn read_to_vec(&mut self, limit: usize) -> Result<Vec<u8>, Fault> {
+        let mut bytes = Vec::new();
+        self.read_into(&mut bytes, limit).map(|()| bytes)
+    }
+
+    /// The same into `bytes`, which hold what has come where it fails.
+    pub(crate) fn read_into(&mut self, bytes: &mut Vec<u8>, limit: usize) -> Result<(), Fault> {
         let announced = self
             .headers
             .get("content-length")
             .and_then(|length| length.parse().ok());
-        let mut bytes = Vec::with_capacity(announced.unwrap_or(0).min(limit).min(TRUSTED_LENGTH));
+        *bytes = Vec::with_capacity(announced.unwrap_or(0).min(limit).min(TRUSTED_LENGTH));
         loop {
             let room = bytes.capacity() - bytes.len();
             let mut source = (&mut self.body).take(room as u64);
-            source.read_to_end(&mut bytes).map_err(|error| Body::fault(&error))?;
+            source.read_to_end(bytes).map_err(|error| Body::fault(&error))?;
             if bytes.len() < bytes.capacity() {
-                return Ok(bytes);
+                return Ok(());
             }
             // Nearly always all of it has come, and there is no need for more room.
             let mut more = Vec::new();
             let mut source = (&mut self.body).take(PROBE);
             source.read_to_end(&mut more).map_err(|error| Body::fault(&error))?;
             if more.is_empty() {
-                return Ok(bytes);
+                return Ok(());
             }
             if bytes.len() + more.len() > limit {
                 let message = format!("the body is larger than {limit} bytes");
@@ -175,6 +181,18 @@ pub struct Body {
     source: Box<dyn Source>,
     /// The next byte that is not blank begins the answer. Not so in a stream: its reader knows content when it sees it.
     any_is_content: bool,
+    /// What has been looked at and not been read.
+    begun: Vec<u8>,
+}
+
+/// Bytes that are looked at at once, of a body that is not read yet.
+const LOOKED_AT: usize = 64;
+/// Most of a body that is searched for what is not blank.
+const MOST_BLANK: usize = 64 * 1024;
+
+/// Bytes behind a byte order mark and white space.
+fn without_blanks(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start()
 }
 
 /// Where a body comes from. It learns how far the answer in it has come, by which reads are limited.
@@ -205,12 +223,31 @@ impl Body {
         Body {
             source: Box::new(source),
             any_is_content: true,
+            begun: Vec::new(),
         }
     }
 
     /// The reader tells content from what comes before it, and says [`Body::answer_begins`] when it sees some.
     pub(crate) fn awaits_content(&mut self) {
         self.any_is_content = false;
+    }
+
+    /// How the body begins, without what is blank: at least `length` bytes of it, unless it is shorter. They are still
+    /// read afterwards.
+    pub(crate) fn begins_with(&mut self, length: usize) -> io::Result<&[u8]> {
+        let mut buffer = [0; LOOKED_AT];
+        while without_blanks(&self.begun).len() < length {
+            match self.source.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => self.begun.extend_from_slice(&buffer[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            if self.begun.len() > MOST_BLANK {
+                break;
+            }
+        }
+        Ok(without_blanks(&self.begun))
     }
 
     /// The answer has begun.
@@ -244,7 +281,15 @@ impl Body {
 
 impl Read for Body {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let read = self.source.read(buf)?;
+        let read = match self.begun.is_empty() {
+            true => self.source.read(buf)?,
+            false => {
+                let read = self.begun.len().min(buf.len());
+                buf[..read].copy_from_slice(&self.begun[..read]);
+                self.begun.drain(..read);
+                read
+            }
+        };
         if self.any_is_content && !buf[..read].trim_ascii().is_empty() {
             self.answer_begins();
         }

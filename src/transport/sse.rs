@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use crate::api::lenient::escaped;
+
 /// Longest event, in bytes: its lines, or a line that has not ended yet. The largest real ones are the last events of a
 /// Responses stream, which repeat the whole response, images included.
 pub const MAX_EVENT: usize = 32 << 20;
@@ -20,7 +22,7 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 pub struct Event<'a> {
     /// Its name; empty where it has none.
     pub name: &'a str,
-    /// Its data, lines joined by a line feed. What is no UTF-8 has been replaced.
+    /// Its data, lines joined by a line feed. What is no UTF-8 has been replaced, or escaped ([`Parser::of_json`]).
     pub data: &'a str,
 }
 
@@ -45,6 +47,8 @@ pub struct Parser {
     at_start: bool,
     limit: usize,
     failed: bool,
+    /// Whether data is JSON, in which what is no UTF-8 can be escaped.
+    of_json: bool,
 }
 
 impl Default for Parser {
@@ -60,6 +64,16 @@ impl Parser {
         Self::with_limit(MAX_EVENT)
     }
 
+    /// The same for a stream whose data is JSON: each byte of it that is no UTF-8 becomes the escape `\udc80` to `\udcff`,
+    /// from which whoever joins texts makes the characters that were cut in two.
+    #[must_use]
+    pub fn of_json() -> Self {
+        Parser {
+            of_json: true,
+            ..Self::new()
+        }
+    }
+
     fn with_limit(limit: usize) -> Self {
         Parser {
             line: Vec::new(),
@@ -69,6 +83,7 @@ impl Parser {
             at_start: true,
             limit,
             failed: false,
+            of_json: false,
         }
     }
 
@@ -165,7 +180,10 @@ impl Parser {
         if let Some((_, data)) = self.data.split_last() {
             on(Event {
                 name: &text(&self.name),
-                data: &text(data),
+                data: &match self.of_json {
+                    true => escaped(data),
+                    false => text(data),
+                },
             });
         }
         self.data = reused(std::mem::take(&mut self.data));

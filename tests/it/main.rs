@@ -34,6 +34,9 @@ mod failures;
 /// Endpoints that fail, hang and die, and come back.
 #[cfg(feature = "sim")]
 mod health;
+/// Replies that are odd, and paid for.
+#[cfg(feature = "sim")]
+mod lenient;
 /// Quotas: who waits for them, who does not, and what is said of them.
 #[cfg(feature = "sim")]
 mod limits;

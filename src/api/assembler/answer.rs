@@ -8,7 +8,7 @@ use super::frame::Frame;
 use super::head::Head;
 use super::keeping::Keeping;
 use super::write;
-use crate::api::lenient::OverBudget;
+use crate::api::lenient::{OverBudget, settled};
 use crate::api::{ChatCompletion, Delta, Usage};
 
 /// What has come of an answer.
@@ -37,7 +37,7 @@ impl Answer {
             let new = self.choices.entry(index).or_default().add(choice, keeping)?;
             if let Some(mut delta) = new {
                 if keeping.tells {
-                    delta.raw = Arc::clone(raw.get_or_insert_with(|| Arc::from(frame.json)));
+                    delta.raw = Arc::clone(raw.get_or_insert_with(|| Arc::from(&*settled(frame.json))));
                 }
                 on(delta);
             }
@@ -56,7 +56,8 @@ impl Answer {
         [seen, unseen].into_iter().flatten().min()
     }
 
-    pub(super) fn into_completion(self) -> ChatCompletion {
+    pub(super) fn into_completion(mut self) -> ChatCompletion {
+        self.choices.values_mut().for_each(Draft::settle);
         let raw = write::answer(&self);
         let choices = self.choices.into_iter();
         let choices = choices.map(|(index, draft)| draft.into_choice(index)).collect();

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::frame::{FrameCall, FrameChoice, FrameLogprobs, FrameToolCall};
+use super::frame::{FrameCall, FrameChoice, FrameLogprobs, FrameMessage, FrameToolCall};
 use super::items::Items;
 use super::keeping::Keeping;
 use super::parts::Part;
 use super::write::CALL;
-use crate::api::lenient::{OverBudget, Said};
+use crate::api::lenient::{Joint, OverBudget, Said, Wtf8};
 use crate::api::{
     ChatMessage, Choice, Content, CustomCall, Delta, FinishReason, FunctionCall, Role, ToolCall, ToolCallDelta,
 };
@@ -26,11 +26,17 @@ pub(crate) struct Draft {
     pub(super) role: Option<Role>,
     role_told: bool,
     pub(super) content: Option<String>,
+    content_joint: Joint,
     /// Parts of the content that are no text.
     pub(super) parts: Items,
     pub(super) refusal: Option<String>,
+    /// By their own numbers, which are those that frames give them unless two calls share one.
     pub(super) tool_calls: BTreeMap<u32, CallDraft>,
+    /// The numbers that calls go by whose index in the frames another one had before.
+    moved_calls: BTreeMap<u32, u32>,
     last_call: u32,
+    /// It comes by `delta`, and not by whole messages.
+    by_delta: bool,
     pub(super) extra: Map<String, Value>,
     /// Names the sound of a reply whose JSON is at hand.
     audio: Option<String>,
@@ -46,6 +52,7 @@ pub(super) struct CallDraft {
     pub(super) kind: String,
     pub(super) name: String,
     pub(super) arguments: String,
+    joint: Joint,
     pub(super) is_function: bool,
     pub(super) is_custom: bool,
     pub(super) extra: Map<String, Value>,
@@ -76,7 +83,7 @@ impl Draft {
         self.note_finish(delta.finish_reason.as_ref(), keeping)?;
         self.add_logprobs(choice.logprobs, keeping)?;
         let mut is_new = delta.finish_reason.is_some();
-        if let Some(said) = choice.said {
+        if let Some(said) = self.saying(choice.said, choice.message) {
             if let Some(role) = said.role.filter(|_| self.role.is_none()) {
                 keeping.keep(role.len())?;
                 self.role = Some(Role::from(&*role));
@@ -88,7 +95,7 @@ impl Draft {
             }
             is_new |= self.add_content(said.content, &mut delta, keeping)?;
             if let Some(text) = said.refusal {
-                is_new |= add_text(&mut self.refusal, text, &mut delta.refusal, keeping)?;
+                is_new |= self.add_refusal(text, &mut delta, keeping)?;
             }
             for call in said.tool_calls {
                 is_new = true;
@@ -104,6 +111,27 @@ impl Draft {
         }
         delta.role = self.tell_role();
         Ok(Some(delta))
+    }
+
+    /// What a frame says of the message. Some services stream by `message` in place of `delta`; where `delta` has said
+    /// something, the other one repeats it.
+    fn saying<'a>(
+        &mut self,
+        delta: Option<FrameMessage<'a>>,
+        message: Option<FrameMessage<'a>>,
+    ) -> Option<FrameMessage<'a>> {
+        self.by_delta |= delta.as_ref().is_some_and(|delta| !delta.is_blank());
+        message.filter(|_| !self.by_delta).or(delta)
+    }
+
+    /// Ends each text, of which no more comes.
+    pub(super) fn settle(&mut self) {
+        let content = self.content.as_mut().map(|text| (text, &mut self.content_joint));
+        let calls = self.tool_calls.values_mut();
+        let calls = calls.map(|call| (&mut call.arguments, &mut call.joint));
+        for (text, joint) in content.into_iter().chain(calls) {
+            text.push_str(joint.end().unwrap_or_default());
+        }
     }
 
     /// Whether it has its finish reason.
@@ -159,14 +187,14 @@ impl Draft {
     fn add_content(&mut self, content: Said<'_>, delta: &mut Delta, keeping: Keeping<'_>) -> Result<bool, OverBudget> {
         let parts = match content {
             Said::Nothing => return Ok(false),
-            Said::Text(text) => return add_text(&mut self.content, text, &mut delta.content, keeping),
+            Said::Text(text) => return self.add_text(text, delta, keeping),
             Said::Parts(parts) => parts,
         };
         let mut is_new = false;
         for part in parts {
             is_new |= match Part::read(part, keeping.budget) {
-                Part::Text(text) => add_text(&mut self.content, text, &mut delta.content, keeping)?,
-                Part::Refusal(text) => add_text(&mut self.refusal, text, &mut delta.refusal, keeping)?,
+                Part::Text(text) => self.add_text(text, delta, keeping)?,
+                Part::Refusal(text) => self.add_refusal(text, delta, keeping)?,
                 Part::Other(part) => {
                     // Of a whole reply it stands in its own JSON.
                     if keeping.writes {
@@ -179,9 +207,33 @@ impl Draft {
         Ok(is_new)
     }
 
+    fn add_text(&mut self, piece: Wtf8<'_>, delta: &mut Delta, keeping: Keeping<'_>) -> Result<bool, OverBudget> {
+        let joint = &mut self.content_joint;
+        append(&mut self.content, joint, piece, &mut delta.content, keeping)
+    }
+
+    fn add_refusal(
+        &mut self,
+        piece: Cow<'_, str>,
+        delta: &mut Delta,
+        keeping: Keeping<'_>,
+    ) -> Result<bool, OverBudget> {
+        let joint = &mut Joint::default();
+        append(
+            &mut self.refusal,
+            joint,
+            Wtf8::from(&*piece),
+            &mut delta.refusal,
+            keeping,
+        )
+    }
+
     /// Adds a piece of a tool call and returns it.
     fn add_call(&mut self, piece: FrameToolCall<'_>, keeping: Keeping<'_>) -> Result<ToolCallDelta, OverBudget> {
-        let index = piece.index.unwrap_or_else(|| self.guess_call(piece.id.as_deref()));
+        let index = match piece.index {
+            Some(index) => self.number_call(index, &piece, keeping)?,
+            None => self.guess_call(piece.id.as_deref()),
+        };
         self.last_call = index;
         if !self.tool_calls.contains_key(&index) {
             keeping.budget.take_entry::<u32, CallDraft>(self.tool_calls.len())?;
@@ -196,7 +248,7 @@ impl Draft {
         let name = keeping.take_first(&mut call.name, name)?;
         let arguments = match arguments {
             None => String::new(),
-            Some(text) => keeping.append(&mut call.arguments, text)?,
+            Some(text) => keeping.append(&mut call.arguments, &mut call.joint, text)?,
         };
         keeping.merge(&mut call.extra, piece.extra)?;
         Ok(ToolCallDelta {
@@ -205,6 +257,32 @@ impl Draft {
             name,
             arguments,
         })
+    }
+
+    /// The number of the call that a piece belongs to which says `index`. Some gateways say 0 of each: one that begins
+    /// anew there, with a name and another id, is another call.
+    fn number_call(&mut self, index: u32, piece: &FrameToolCall<'_>, keeping: Keeping<'_>) -> Result<u32, OverBudget> {
+        let number = self.moved_calls.get(&index).copied().unwrap_or(index);
+        let begins = [&piece.function, &piece.custom]
+            .into_iter()
+            .flatten()
+            .any(|call| call.name.is_some());
+        let another = |call: &CallDraft| {
+            let id = piece.id.as_deref().unwrap_or_default();
+            !call.id.is_empty() && !id.is_empty() && call.id != id && !call.name.is_empty()
+        };
+        if !(begins && self.tool_calls.get(&number).is_some_and(another)) {
+            return Ok(number);
+        }
+        let next = self
+            .tool_calls
+            .last_key_value()
+            .map_or(0, |(last, _)| last.saturating_add(1));
+        if !self.moved_calls.contains_key(&index) {
+            keeping.budget.take_entry::<u32, u32>(self.moved_calls.len())?;
+        }
+        self.moved_calls.insert(index, next);
+        Ok(next)
     }
 
     /// The index of a piece that names none, as some gateways send: a new id begins a new call.
@@ -218,6 +296,7 @@ impl Draft {
 
     /// The choice, with what of its message may be sent back.
     pub(super) fn into_choice(mut self, index: u32) -> Choice {
+        self.settle();
         let mut extra = Map::new();
         if let Some(call) = self.extra.remove("function_call").filter(|call| !call.is_null()) {
             extra.insert("function_call".to_owned(), call);
@@ -271,14 +350,15 @@ impl CallDraft {
 }
 
 /// Appends a piece of text, which says something unless it is empty. An empty one still turns "none" into "empty".
-fn add_text(
+fn append(
     slot: &mut Option<String>,
-    piece: Cow<'_, str>,
+    joint: &mut Joint,
+    piece: Wtf8<'_>,
     told: &mut Option<String>,
     keeping: Keeping<'_>,
 ) -> Result<bool, OverBudget> {
     let is_new = !piece.is_empty();
-    let text = keeping.append(slot.get_or_insert_default(), piece)?;
+    let text = keeping.append(slot.get_or_insert_default(), joint, piece)?;
     if !text.is_empty() {
         told.get_or_insert_default().push_str(&text);
     }

@@ -7,7 +7,7 @@ use serde::de::{self, MapAccess};
 use serde_json::value::RawValue;
 
 use crate::api::Usage;
-use crate::api::lenient::{Budget, Member, Number, Object, Said, read_object};
+use crate::api::lenient::{Budget, Member, Number, Object, Said, Wtf8, read_object};
 
 /// A frame, or a whole reply.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub(super) struct FrameChoice<'a> {
     pub(super) index: Option<u32>,
     /// Absent in the frames of the asynchronous filter.
     pub(super) said: Option<FrameMessage<'a>>,
+    /// What stands in `message`, in a frame of a stream.
+    pub(super) message: Option<FrameMessage<'a>>,
     pub(super) finish_reason: Option<Cow<'a, str>>,
     pub(super) content_filter_results: Option<&'a RawValue>,
     pub(super) logprobs: FrameLogprobs<'a>,
@@ -68,7 +70,7 @@ pub(super) struct FrameToolCall<'a> {
 pub(super) struct FrameCall<'a> {
     pub(super) name: Option<Cow<'a, str>>,
     /// A custom tool calls it `input`.
-    pub(super) arguments: Option<Cow<'a, str>>,
+    pub(super) arguments: Option<Wtf8<'a>>,
 }
 
 #[derive(Default)]
@@ -189,6 +191,7 @@ impl<'a> FrameChoice<'a> {
             reading,
             index: None,
             said: None,
+            message: None,
             finish_reason: None,
             content_filter_results: None,
             logprobs: FrameLogprobs::default(),
@@ -201,8 +204,9 @@ impl<'a> Object<'a> for FrameChoice<'a> {
         let Reading { form, .. } = self.reading;
         match key {
             "index" => set(&mut self.index, index(value)?),
-            "delta" if form == Form::Piece => self.say(value)?,
-            "message" if form == Form::Whole => self.say(value)?,
+            "delta" if form == Form::Piece => self.said = self.saying(value)?.or(self.said.take()),
+            "message" if form == Form::Whole => self.said = self.saying(value)?.or(self.said.take()),
+            "message" => self.message = self.saying(value)?.or(self.message.take()),
             "finish_reason" => set(&mut self.finish_reason, value.word()?),
             "content_filter_results" if form == Form::Piece => {
                 set(&mut self.content_filter_results, value.raw_unless_null()?);
@@ -215,12 +219,9 @@ impl<'a> Object<'a> for FrameChoice<'a> {
 }
 
 impl<'a> FrameChoice<'a> {
-    fn say<A: MapAccess<'a>>(&mut self, value: Member<'_, A>) -> Result<(), A::Error> {
+    fn saying<A: MapAccess<'a>>(&self, value: Member<'_, A>) -> Result<Option<FrameMessage<'a>>, A::Error> {
         let mut said = FrameMessage::new(self.reading);
-        if value.object(&mut said)? {
-            self.said = Some(said);
-        }
-        Ok(())
+        Ok(value.object(&mut said)?.then_some(said))
     }
 }
 
@@ -235,6 +236,18 @@ impl<'a> FrameMessage<'a> {
             audio: None,
             extra: Vec::new(),
         }
+    }
+}
+
+impl FrameMessage<'_> {
+    /// Whether it says nothing at all.
+    pub(super) fn is_blank(&self) -> bool {
+        let has_content = match &self.content {
+            Said::Nothing => false,
+            Said::Text(text) => !text.is_empty(),
+            Said::Parts(parts) => !parts.is_empty(),
+        };
+        !has_content && self.refusal.is_none() && self.tool_calls.is_empty() && self.extra.is_empty()
     }
 }
 

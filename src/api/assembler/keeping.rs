@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::frame::Extra;
 use super::items::Items;
-use crate::api::lenient::{Budget, OverBudget, read_tree};
+use crate::api::lenient::{Budget, Joint, OverBudget, Wtf8, read_tree};
 
 /// What a draft may keep, and for whom.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +25,9 @@ impl Keeping<'_> {
         self.budget.take(if self.writes { bytes } else { 0 })
     }
 
-    /// Appends a piece of a text. Returns what a reader is told.
-    pub(super) fn append(self, slot: &mut String, piece: Cow<'_, str>) -> Result<String, OverBudget> {
+    /// Appends a piece of a text, whose last one ended at `joint`. Returns what a reader is told.
+    pub(super) fn append(self, slot: &mut String, joint: &mut Joint, piece: Wtf8<'_>) -> Result<String, OverBudget> {
+        let piece = joint.join(piece);
         if self.writes {
             self.budget.take(written_length(&piece))?;
         }

@@ -9,7 +9,10 @@
 //! A service may give fewer choices than were asked for. One of which no frame has come is not missed where the stream
 //! came to its end: after a cut it might have been on its way.
 
-use super::lenient::{Budget, OverBudget};
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+use super::lenient::{Budget, OverBudget, settled};
 use super::{ChatCompletion, Delta, ErrorObject, Usage};
 use crate::error::{BadReply, Incomplete, StreamProblem, json_fault};
 use answer::Answer;
@@ -182,10 +185,19 @@ impl Assembler {
     }
 
     fn read_frame(&mut self, data: &str, left: usize, on: &mut impl FnMut(Step)) -> Result<(), StreamProblem> {
-        let frame = Frame::piece(data, &self.budget).map_err(|error| match self.budget.excess() {
-            Some(excess) => too_large(excess),
-            None => StreamProblem::Unreadable(BadReply::new(json_fault(&error), data.as_bytes())),
-        })?;
+        let without_halves = OnceCell::new();
+        let frame = Frame::piece(data, &self.budget)
+            .or_else(|error| {
+                // Halves of surrogate pairs, where nobody can wait for the other one, may be why.
+                match without_halves.get_or_init(|| settled(data)) {
+                    Cow::Owned(settled) if self.budget.excess().is_none() => Frame::piece(settled, &self.budget),
+                    _ => Err(error),
+                }
+            })
+            .map_err(|error| match self.budget.excess() {
+                Some(excess) => too_large(excess),
+                None => StreamProblem::Unreadable(BadReply::new(json_fault(&error), data.as_bytes())),
+            })?;
         let transient = left - self.budget.left();
         if let Some(error) = frame.error.and_then(ErrorObject::read) {
             return Err(StreamProblem::Service(error));

@@ -5,12 +5,11 @@ use std::borrow::Cow;
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
-use crate::api::json::Text;
-use crate::api::lenient::{Budget, Member, Object, Said, read_object};
+use crate::api::lenient::{Budget, Member, Object, Said, Wtf8, read_object};
 
 /// One part of a message's content.
 pub(super) enum Part<'a> {
-    Text(Cow<'a, str>),
+    Text(Wtf8<'a>),
     Refusal(Cow<'a, str>),
     /// Thinking, an image, or something that is not known.
     Other(&'a RawValue),
@@ -18,7 +17,7 @@ pub(super) enum Part<'a> {
 
 impl<'a> Part<'a> {
     pub(super) fn read(part: &'a RawValue, budget: &'a Budget) -> Self {
-        if let Ok(Text(text)) = serde_json::from_str(part.get()) {
+        if let Ok(text) = serde_json::from_str(part.get()) {
             return Part::Text(text);
         }
         let mut members = Members {
@@ -36,7 +35,7 @@ impl<'a> Part<'a> {
         let is_kind = |known: &[&str]| kind.as_deref().is_none_or(|kind| known.contains(&kind));
         match (text, refusal) {
             (Said::Text(text), _) if is_kind(&["text", "output_text"]) => Part::Text(text),
-            (_, Said::Text(text)) if is_kind(&["refusal"]) => Part::Refusal(text),
+            (_, Said::Text(text)) if is_kind(&["refusal"]) => Part::Refusal(text.into_text()),
             _ => Part::Other(part),
         }
     }

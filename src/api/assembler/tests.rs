@@ -487,3 +487,105 @@ proptest! {
         let _ = assembler.finish();
     }
 }
+
+/// A frame of choice 0 with this delta.
+fn delta(delta: &str) -> String {
+    format!(r#"{{"choices":[{{"index":0,"delta":{delta}}}]}}"#)
+}
+
+#[test]
+fn a_character_that_was_cut_in_two_is_joined_for_the_answer_and_for_its_reader() {
+    let frames = [
+        delta(r#"{"content":"a\ud83d"}"#),
+        delta(r#"{"content":"\ude00b\ud83d"}"#),
+        delta(r#"{"refusal":"\udc00"}"#),
+        delta(r#"{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":"{\"a\":\"\ud83d"}}]}"#),
+        delta(r#"{"tool_calls":[{"index":0,"function":{"arguments":"\ude00\"}"}}],"reasoning_content":"x\ud83d"}"#),
+    ];
+    let frames: Vec<&str> = frames.iter().map(String::as_str).chain([STOP]).collect();
+    let run = one(&frames);
+    let completion = run.completion();
+    assert_eq!(completion.text(), Some("a😀b\u{fffd}"));
+    assert_eq!(run.text(0), "a😀b", "what is never completed is not waited for");
+    let message = &completion.choices[0].message;
+    assert_eq!(message.refusal.as_deref(), Some("\u{fffd}"));
+    assert_eq!(message.tool_calls[0].arguments(), r#"{"a":"😀"}"#);
+    let raw: Value = serde_json::from_str(completion.raw()).unwrap();
+    assert_eq!(raw["choices"][0]["message"]["content"], "a😀b\u{fffd}");
+    assert_eq!(raw["choices"][0]["message"]["reasoning_content"], "x\u{fffd}");
+    for delta in run.deltas() {
+        assert!(serde_json::from_str::<Value>(&delta.raw).is_ok(), "{}", delta.raw);
+    }
+}
+
+#[test]
+fn a_stream_of_messages_in_place_of_deltas_is_read_and_one_that_repeats_them_is_not() {
+    let message =
+        |text: &str| format!(r#"{{"choices":[{{"index":0,"message":{{"role":"assistant","content":"{text}"}}}}]}}"#);
+    let both = r#"{"choices":[{"index":0,"delta":{},"message":{"content":"Hey you"},"finish_reason":"stop"}]}"#;
+    let (hey, you) = (message("Hey "), message("you"));
+    for frames in [
+        &[&*hey, &you, STOP][..],
+        &[both],
+        &[&delta(r#"{"content":"Hey "}"#), &delta(r#"{"content":"you"}"#), both],
+        &[&delta(r#"{"role":"assistant","content":""}"#), &hey, &you, STOP],
+    ] {
+        let run = one(frames);
+        assert_eq!(run.completion().text(), Some("Hey you"), "{frames:?}");
+        assert_eq!(run.text(0), "Hey you", "{frames:?}");
+    }
+}
+
+#[test]
+fn calls_that_all_say_index_0_are_told_apart_by_their_ids() {
+    let call = |id: &str, name: &str, arguments: &str| {
+        let call = json!({"index": 0, "id": id, "function": {"name": name, "arguments": arguments}});
+        delta(&json!({"tool_calls": [call]}).to_string())
+    };
+    let more = |arguments: &str| {
+        let call = json!({"index": 0, "id": null, "function": {"arguments": arguments}});
+        delta(&json!({"tool_calls": [call]}).to_string())
+    };
+    let calls = |frames: &[String]| {
+        let frames: Vec<&str> = frames.iter().map(String::as_str).chain([STOP]).collect();
+        let run = one(&frames);
+        let calls = &run.completion().choices[0].message.tool_calls;
+        let calls = calls
+            .iter()
+            .map(|call| format!("{} {} {}", call.id, call.name(), call.arguments()));
+        (
+            calls.collect::<Vec<_>>(),
+            run.deltas()
+                .flat_map(|delta| &delta.tool_calls)
+                .map(|call| call.index)
+                .collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(
+        calls(&[
+            call("a", "f", "{\"x\":"),
+            more("1}"),
+            call("b", "g", "{\"y\":"),
+            more("2}"),
+            call("c", "f", "{}")
+        ]),
+        (
+            vec![
+                "a f {\"x\":1}".to_owned(),
+                "b g {\"y\":2}".to_owned(),
+                "c f {}".to_owned()
+            ],
+            vec![0, 0, 1, 1, 2]
+        )
+    );
+    // One that repeats its id and name in each piece is one call, and so is one whose id changes without a name.
+    assert_eq!(
+        calls(&[
+            call("a", "f", "{"),
+            call("a", "f", "}"),
+            delta(r#"{"tool_calls":[{"index":0,"id":"z","function":{"arguments":" "}}]}"#)
+        ])
+        .0,
+        ["a f {} "]
+    );
+}

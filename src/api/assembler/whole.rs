@@ -1,10 +1,13 @@
 //! A reply that has come whole: a frame whose choices bring all of their messages.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
 use super::draft::Draft;
 use super::frame::Frame;
 use super::head::Head;
 use super::keeping::Keeping;
-use crate::api::lenient::Budget;
+use crate::api::lenient::{Budget, settled};
 use crate::api::{ChatCompletion, Choice, ErrorObject, FinishReason};
 use crate::error::json_fault;
 
@@ -32,7 +35,12 @@ pub fn read_whole_within(json: &str, most: usize) -> Result<ChatCompletion, Stri
 }
 
 fn read(json: &str, budget: &Budget) -> Result<ChatCompletion, String> {
+    let without_halves = OnceCell::new();
     let mut frame = Frame::whole(json, budget)
+        .or_else(|error| match without_halves.get_or_init(|| settled(json)) {
+            Cow::Owned(settled) if budget.excess().is_none() => Frame::whole(settled, budget),
+            _ => Err(error),
+        })
         .map_err(|error| format!("the reply is no chat completion: {}", json_fault(&error)))?;
     if frame.error.and_then(ErrorObject::read).is_some() {
         return Err("the reply is an error".to_owned());

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::Budget;
+use super::{Budget, Wtf8};
 
 /// A number of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(crate) enum Said<'a> {
     /// `null`, or nothing at all.
     #[default]
     Nothing,
-    Text(Cow<'a, str>),
+    Text(Wtf8<'a>),
     /// A list of parts.
     Parts(Vec<&'a RawValue>),
 }
@@ -178,16 +178,16 @@ impl<'de> Visitor<'de> for Saying<'_> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Said<'de>, D::Error> {
-        // As bytes: one half of a pair of surrogates is no reason to lose an answer.
+        // As bytes, see `Wtf8`.
         deserializer.deserialize_bytes(self)
     }
 
     fn visit_borrowed_bytes<E>(self, text: &'de [u8]) -> Result<Said<'de>, E> {
-        Ok(Said::Text(readable(text)))
+        Ok(Said::Text(Wtf8(Cow::Borrowed(text))))
     }
 
     fn visit_bytes<E>(self, text: &[u8]) -> Result<Said<'de>, E> {
-        Ok(Said::Text(Cow::Owned(readable(text).into_owned())))
+        Ok(Said::Text(Wtf8(Cow::Owned(text.to_owned()))))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Said<'de>, A::Error> {
@@ -200,9 +200,4 @@ impl<'de> Visitor<'de> for Saying<'_> {
         }
         Ok(Said::Parts(parts))
     }
-}
-
-fn readable(text: &[u8]) -> Cow<'_, str> {
-    // By far the faster of the two, and nearly always right.
-    std::str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), Cow::Borrowed)
 }

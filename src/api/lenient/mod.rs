@@ -4,6 +4,18 @@
 //! JSON is parsed by `serde_json` and no less strictly than it does: a reply whose top-level value does not close is
 //! none. What is forgiven lies in the values:
 //!
+//! | what comes                                                         | what it is taken for                        |
+//! |--------------------------------------------------------------------|---------------------------------------------|
+//! | bytes that are no UTF-8, halves of surrogate pairs                  | joined with the next piece, else U+FFFD     |
+//! | a byte order mark                                                  | nothing                                     |
+//! | a member twice                                                     | the last one that says anything             |
+//! | numbers as text, text as numbers, where nobody asks for the member | what it says, or nothing                    |
+//! | content in parts                                                   | their text, joined                          |
+//! | a call's `arguments` as an object or `null`                        | its JSON, or none                           |
+//! | calls of a stream that all say index 0, with ids of their own      | calls of their own                          |
+//! | `message` in place of `delta`                                      | a delta                                     |
+//! | a usage of any other form                                          | no usage                                    |
+//!
 //! # Reading order
 //! 1. [`unicode`]: bytes become text
 //! 2. [`object`]: an object, member by member, whatever stands in it
@@ -44,8 +56,10 @@ pub(crate) use budget::{Budget, OverBudget};
 pub(crate) use leaf::{Number, Said};
 pub(crate) use object::{Member, Object, deserialize_object, read_object};
 pub(crate) use tree::read_tree;
+pub(crate) use unicode::{Joint, Wtf8, escaped, settled};
 
 mod budget;
 mod leaf;
 mod object;
 mod tree;
+mod unicode;

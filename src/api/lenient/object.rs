@@ -6,9 +6,8 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::super::json::Text;
 use super::leaf::{Name, Saying};
-use super::{Budget, Number, Said};
+use super::{Budget, Number, Said, Wtf8};
 
 /// What is made of an object, member by member.
 pub(crate) trait Object<'de> {
@@ -75,12 +74,12 @@ impl<'de, A: MapAccess<'de>> Member<'_, A> {
     }
 
     /// As a text, or as JSON where it is anything else; none where it is `null`.
-    pub(crate) fn text_or_json(self) -> Result<Option<Cow<'de, str>>, A::Error> {
+    pub(crate) fn text_or_json(self) -> Result<Option<Wtf8<'de>>, A::Error> {
         let json = self.raw()?.get();
         Ok(match json.as_bytes() {
-            [b'"', ..] => Some(serde_json::from_str(json).map_or_else(|_| json.into(), |Text(text)| text)),
+            [b'"', ..] => Some(serde_json::from_str(json).unwrap_or_else(|_| json.into())),
             [b'n', ..] => None,
-            _ => Some(Cow::Borrowed(json)),
+            _ => Some(json.into()),
         })
     }
 

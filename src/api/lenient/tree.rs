@@ -1,22 +1,29 @@
 //! A value that nobody here knows, as a tree.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::{Budget, OverBudget};
+use super::{Budget, OverBudget, settled};
 
 /// What the allocator adds to each text.
 const TEXT: usize = 16;
 
 /// Reads a value; none where it is no JSON, nested too deeply, or holds a number that nobody can hold.
 pub(crate) fn read_tree(json: &str, budget: &Budget) -> Result<Option<Value>, OverBudget> {
-    let mut json = serde_json::Deserializer::from_str(json);
-    let read = Tree(budget)
-        .deserialize(&mut json)
-        .and_then(|value| json.end().map(|()| value));
-    match (read, budget.excess()) {
+    let read = |json: &str| {
+        let mut json = serde_json::Deserializer::from_str(json);
+        let value = Tree(budget).deserialize(&mut json)?;
+        json.end().map(|()| value)
+    };
+    // A second time, where halves of surrogate pairs may be why it failed.
+    let tree = read(json).or_else(|error| match settled(json) {
+        Cow::Owned(json) if budget.excess().is_none() => read(&json),
+        _ => Err(error),
+    });
+    match (tree, budget.excess()) {
         (Ok(value), _) => Ok(Some(value)),
         (Err(_), Some(excess)) => Err(excess),
         (Err(_), None) => Ok(None),
