@@ -27,6 +27,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+use ureq::http::HeaderMap;
 
 use super::socket::Socket;
 use crate::clock;
@@ -61,6 +62,8 @@ struct State {
     socket: Weak<Socket>,
     /// Header lines that the HTTP client must not see, until they are written.
     sealed: Option<Arc<[u8]>>,
+    /// The headers of the reply, where the HTTP client was not given all of them.
+    headers: Option<Box<HeaderMap>>,
     /// The end of reading that was found to have passed, and when it was.
     passed: Option<(Instant, Instant)>,
 }
@@ -138,6 +141,7 @@ impl CurrentCall {
                 reused: false,
                 socket: Weak::new(),
                 sealed: Some(sealed),
+                headers: None,
                 passed: None,
             }),
             changed: Condvar::new(),
@@ -203,6 +207,16 @@ impl CurrentCall {
             drop(state);
             log::trace!("call {}: the request is on its way", self.id);
         }
+    }
+
+    /// Keeps the reply's headers, of which the HTTP client is given a part.
+    pub(super) fn keep_headers(&self, headers: HeaderMap) {
+        self.state.lock().headers = Some(Box::new(headers));
+    }
+
+    /// What was kept of them.
+    pub(super) fn take_headers(&self) -> Option<HeaderMap> {
+        self.state.lock().headers.take().map(|headers| *headers)
     }
 
     /// Bytes of the reply came.

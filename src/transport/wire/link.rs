@@ -31,6 +31,7 @@ use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 use super::call::{self, CurrentCall, WaitLimit};
 use super::channel::Channel;
 use super::fault;
+use super::incoming::{self, Incoming};
 use super::room::Room;
 use super::socket::{Socket, WaitFor};
 use super::strays::Strays;
@@ -47,6 +48,8 @@ pub(super) struct Link {
     /// The call that uses it; none while it lies in the pool.
     call: Option<Arc<CurrentCall>>,
     room: Room,
+    /// How far the reply has come.
+    incoming: Incoming,
     /// It has carried a request before.
     reused: bool,
     /// Whether the endpoint says more than it is asked.
@@ -91,6 +94,7 @@ impl Link {
             socket,
             call: Some(call),
             room,
+            incoming: Incoming::default(),
             strays,
             reused: false,
             writing: Writing::default(),
@@ -160,7 +164,7 @@ impl Link {
             }
             Ok(amount) => {
                 self.room.filled(amount);
-                let is_refusal = is_refusal(self.room.input());
+                let is_refusal = is_refusal(self.room.waiting());
                 if !self.writing.begun && !is_refusal {
                     return Err(call.fault(FaultKind::Protocol, "an answer came before anything was asked"));
                 }
@@ -180,6 +184,29 @@ impl Link {
             }
             Err(error) if is_pause(&error) => {}
             Err(_) => self.writing.heard_out = true,
+        }
+        Ok(())
+    }
+
+    /// Room for what comes. A head may take more than the buffer has, which is given back afterwards.
+    fn make_room(&mut self, call: &CurrentCall) -> Result<(), Fault> {
+        if !self.room.free().is_empty() || self.incoming.is_head() && self.room.grow(incoming::MOST_HEAD) {
+            return Ok(());
+        }
+        let problem = match self.incoming.is_head() {
+            true => "the reply's head does not fit",
+            false => "a line of the reply does not fit",
+        };
+        Err(call.fault(FaultKind::TooLarge, problem))
+    }
+
+    /// Brings what has come into the form that the client takes.
+    fn bring_into_form(&mut self, call: &CurrentCall) -> Result<(), Fault> {
+        let given = self.incoming.take(self.room.waiting());
+        let given = given.map_err(|problem| call.fault(FaultKind::TooLarge, problem))?;
+        self.room.given(&given);
+        if let Some(headers) = given.headers {
+            call.keep_headers(headers);
         }
         Ok(())
     }
@@ -246,22 +273,28 @@ impl Transport for Link {
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
         let call = self.call()?;
-        let asked_just_now = self.flush(&call).map_err(fault::wrap)? && !self.writing.closed;
-        if std::mem::take(&mut self.writing.untold) {
+        let mut asked_just_now = self.flush(&call).map_err(fault::wrap)? && !self.writing.closed;
+        let mut has_come = std::mem::take(&mut self.writing.untold);
+        let before = self.room.input().len();
+        loop {
+            if !has_come {
+                self.make_room(&call).map_err(fault::wrap)?;
+                let amount = self
+                    .receive(&call, std::mem::take(&mut asked_just_now))
+                    .map_err(fault::wrap)?;
+                if amount == 0 {
+                    return Ok(false);
+                }
+                self.room.filled(amount);
+            }
+            has_come = false;
             call.received();
-            return Ok(true);
+            self.bring_into_form(&call).map_err(fault::wrap)?;
+            // Of a part of a head, or of a chunk's line, the client is given nothing.
+            if self.room.input().len() > before {
+                return Ok(true);
+            }
         }
-        if self.room.free().is_empty() {
-            return Err(fault::wrap(
-                call.fault(FaultKind::TooLarge, "the reply's head does not fit"),
-            ));
-        }
-        let amount = self.receive(&call, asked_just_now).map_err(fault::wrap)?;
-        self.room.filled(amount);
-        if amount > 0 {
-            call.received();
-        }
-        Ok(amount > 0)
     }
 
     /// Asked twice by the pool: when the connection comes back, and when it is to be used again.
@@ -271,6 +304,8 @@ impl Transport for Link {
             // check-out, after it has lain there.
             self.socket.release();
             let writing = std::mem::take(&mut self.writing);
+            self.incoming = Incoming::default();
+            self.room.shrink();
             return writing.leaves_nothing() && self.room.is_empty();
         }
         let Some(call) = call::current() else {

@@ -7,7 +7,8 @@
 //! # Reading order
 //! 1. [`headers`]: what is sent besides the body
 //! 2. `call`: the call in progress, its limits and its cancel
-//! 3. `link`, `room`, `strays`: a connection and its buffers as the HTTP client sees them; whose reply it is that comes
+//! 3. `link`, `room`, `strays`: a connection and its buffers as the HTTP client sees them; whose reply it is that comes;
+//!    `incoming`: in which form the client gets it
 //! 4. `channel`, `socket`: the bytes below, with TLS or without; the one place that waits; who may close a socket
 //! 5. `connect`: new connections; `dial`, of whose course `race` decides, `tunnel` through a proxy, and `lack`: what they take
 //! 6. `names` and `reach`: the addresses of a host, and which of them answer
@@ -62,6 +63,7 @@ mod connect;
 mod dial;
 mod fault;
 mod headers;
+mod incoming;
 mod lack;
 mod link;
 mod names;
@@ -377,7 +379,7 @@ impl Transport for UreqTransport {
         }
         Ok(Reply {
             status: head.status.as_u16(),
-            headers: Headers::from(head.headers),
+            headers: Headers::from(current.take_headers().unwrap_or(head.headers)),
             body: Body::of(ReplyBody {
                 reader: body.into_reader(),
                 call: current,

@@ -2,12 +2,16 @@
 
 use ureq::unversioned::transport::Buffers;
 
+use super::incoming::Given;
+
 /// The buffers of a connection; each is there once it is used.
 pub(super) struct Room {
     input: Box<[u8]>,
     input_size: usize,
-    /// Where in `input` lies what has come and is not consumed.
+    /// Where in `input` lies what has come and is not consumed: up to `ready` it is for the client, up to `end` it waits to be
+    /// brought into form.
     start: usize,
+    ready: usize,
     end: usize,
     /// The last look at the input consumed some of it.
     progress: bool,
@@ -23,6 +27,7 @@ impl Room {
             input: Box::default(),
             input_size: input,
             start: 0,
+            ready: 0,
             end: 0,
             progress: false,
             output: Vec::new(),
@@ -74,7 +79,9 @@ impl Room {
         }
         if self.start > 0 {
             self.input.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
+            self.ready -= self.start;
+            self.end -= self.start;
+            self.start = 0;
         }
         &mut self.input[self.end..]
     }
@@ -82,6 +89,44 @@ impl Room {
     /// `amount` bytes have been put there.
     pub(super) fn filled(&mut self, amount: usize) {
         self.end += amount;
+    }
+
+    /// What waits to be brought into form.
+    pub(super) fn waiting(&mut self) -> &mut [u8] {
+        &mut self.input[self.ready..self.end]
+    }
+
+    /// What waits has been brought into form.
+    pub(super) fn given(&mut self, given: &Given) {
+        if given.skipped > 0 {
+            // Only before a head, when the client has nothing.
+            debug_assert_eq!(self.start, self.ready);
+            self.ready += given.skipped;
+            self.start = self.ready;
+        }
+        self.ready += given.ready;
+        self.input.copy_within(self.ready + given.dropped..self.end, self.ready);
+        self.end -= given.dropped;
+    }
+
+    /// Makes more room for what comes; false where there is as much as there may be.
+    pub(super) fn grow(&mut self, most: usize) -> bool {
+        let size = (2 * self.input.len()).min(most);
+        if size <= self.input.len() {
+            return false;
+        }
+        let mut input = vec![0; size];
+        input[..self.input.len()].copy_from_slice(&self.input);
+        self.input = input.into();
+        true
+    }
+
+    /// Gives back what has been grown, where it is empty.
+    pub(super) fn shrink(&mut self) {
+        if self.input.len() > self.input_size && self.start == self.end {
+            self.input = Box::default();
+            (self.start, self.ready, self.end) = (0, 0, 0);
+        }
     }
 }
 
@@ -94,7 +139,7 @@ impl Buffers for Room {
     }
 
     fn input(&self) -> &[u8] {
-        &self.input[self.start..self.end]
+        &self.input[self.start..self.ready]
     }
 
     fn input_append_buf(&mut self) -> &mut [u8] {
@@ -116,7 +161,7 @@ impl Buffers for Room {
     }
 
     fn can_use_input(&self) -> bool {
-        self.start < self.end && self.progress
+        self.start < self.ready && self.progress
     }
 }
 
@@ -165,16 +210,60 @@ mod tests {
     fn what_has_come_keeps_its_order_while_it_is_consumed() {
         let mut room = Room::new(8, 8);
         assert!(room.input().is_empty());
-        room.free()[..6].copy_from_slice(b"abcdef");
-        room.filled(6);
+        let come = |room: &mut Room, bytes: &[u8]| {
+            room.free()[..bytes.len()].copy_from_slice(bytes);
+            room.filled(bytes.len());
+            let ready = room.waiting().len();
+            let given = Given {
+                ready,
+                ..Given::default()
+            };
+            room.given(&given);
+        };
+        come(&mut room, b"abcdef");
         assert!(!room.can_use_input(), "nothing of it has proved to be of use");
         room.input_consume(4);
         assert!(room.can_use_input());
         assert_eq!(room.free().len(), 6);
-        room.free()[..2].copy_from_slice(b"gh");
-        room.filled(2);
+        come(&mut room, b"gh");
         assert_eq!(room.input(), b"efgh");
         room.input_consume(0);
         assert!(!room.can_use_input());
+    }
+
+    #[test]
+    fn what_is_not_in_form_waits_and_what_is_of_no_use_is_dropped() {
+        let mut room = Room::new(8, 8);
+        room.free().copy_from_slice(b"..abcxyd");
+        room.filled(6);
+        room.given(&Given {
+            skipped: 2,
+            ready: 2,
+            ..Given::default()
+        });
+        assert_eq!(room.input(), b"ab");
+        assert_eq!(room.waiting(), b"cx");
+        room.filled(2);
+        room.given(&Given {
+            ready: 1,
+            dropped: 2,
+            ..Given::default()
+        });
+        assert_eq!(room.input(), b"abc");
+        assert_eq!(room.waiting(), b"d");
+        assert!(room.grow(12), "it grows");
+        assert!(!room.grow(12), "as far as it may");
+        assert_eq!(room.free().len(), 8);
+        assert_eq!(room.input(), b"abc");
+        room.shrink();
+        assert_eq!(room.input.len(), 12, "not while it holds anything");
+        room.given(&Given {
+            ready: 1,
+            ..Given::default()
+        });
+        room.input_consume(4);
+        room.shrink();
+        assert!(room.input.is_empty() && room.is_empty());
+        assert_eq!(room.free().len(), 8);
     }
 }

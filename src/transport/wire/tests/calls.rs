@@ -277,6 +277,75 @@ fn bodies_are_chunked_compressed_or_end_with_the_connection() {
     check(reply, true);
 }
 
+#[test]
+fn replies_in_forms_that_the_client_does_not_know_are_read_and_cost_no_connection() {
+    let body = "content-length: 9\r\n\r\nhello you";
+    let packed = gzip(b"hello you");
+    let mut replies: Vec<Vec<u8>> = vec![
+        format!("HTTP/1.1 100 Continue\r\nvia: a\r\nserver: b\r\n\r\nHTTP/1.1 200 OK\r\n{body}").into(),
+        format!("HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n{body}")
+            .into(),
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\
+          000000000000000000000000000000006;signature=0123456789abcdef0123456789abcdef\r\nhello \r\n\
+          3                                \r\nyou\r\n0;last\r\nx-trailer: 1\r\n\r\n"
+            .to_vec(),
+        format!("HTTP/1.1 200 OK\r\nx-a: {}\r\n{body}", "v".repeat(20_000)).into(),
+        format!("HTTP/1.1 200 OK\r\n{}{body}", "x-many: 1\r\n".repeat(2_000)).into(),
+    ];
+    for coding in ["GZIP", "x-gzip"] {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\ncontent-length: {}\r\n\r\n",
+            packed.len()
+        );
+        replies.push([head.as_bytes(), &packed].concat());
+    }
+    for reply in replies {
+        // In one piece, in small ones, and behind a whole one.
+        for piece in [usize::MAX, 7, 1000] {
+            let said = String::from_utf8_lossy(&reply[..60.min(reply.len())]).into_owned();
+            let reply = reply.clone();
+            let server = Server::start(move |mut peer, _| {
+                while peer.request().is_some() {
+                    for piece in reply.chunks(piece.min(reply.len()).max(reply.len() / 500)) {
+                        peer.send(piece);
+                    }
+                }
+            });
+            let transport = transport(&server.url());
+            for _ in 0..3 {
+                assert_eq!(ask(&transport).unwrap(), (200, "hello you".into()), "{said} in {piece}");
+            }
+            assert_eq!(server.accepted(), 1, "{said} in {piece}");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_with_a_large_head_is_a_refusal_and_all_of_its_headers_are_kept() {
+    let lines: String = (0..300)
+        .map(|number| format!("x-{number}: {}\r\n", "v".repeat(60)))
+        .collect();
+    let server = Server::start(move |mut peer, _| {
+        while peer.request().is_some() {
+            peer.send(format!(
+                "HTTP/1.1 429 Too Many\r\n{lines}retry-after: 7\r\ncontent-length: 2\r\n\r\nno"
+            ));
+        }
+    });
+    let transport = transport(&server.url());
+    for _ in 0..2 {
+        let mut reply = Ask::default().head(&transport).unwrap();
+        assert_eq!(
+            (reply.status, reply.headers.get("retry-after"), reply.headers.len()),
+            (429, Some("7"), 302)
+        );
+        assert_eq!(reply.headers.get("x-299").map(str::len), Some(60));
+        assert_eq!(reply.read_to_vec(10).unwrap(), b"no");
+        drop(reply);
+    }
+    assert_eq!(server.accepted(), 1);
+}
+
 /// `plain` as gzip without compression (RFC 1952, one stored block of RFC 1951).
 pub(super) fn gzip(plain: &[u8]) -> Vec<u8> {
     let crc = !plain.iter().fold(!0u32, |crc, byte| {

@@ -118,17 +118,17 @@ fn what_comes_back_is_not_http() {
 }
 
 #[test]
-fn a_head_larger_than_the_buffer() {
-    let buffer = super::super::BUFFER_SIZE;
+fn a_head_larger_than_any_that_is_taken() {
+    let most = super::super::incoming::MOST_HEAD;
     let reply = |size| {
         format!(
             "HTTP/1.1 200 OK\r\nx-a: {}\r\ncontent-length: 0\r\n\r\n",
             "v".repeat(size)
         )
     };
-    check(answered(reply(buffer)), FaultKind::TooLarge, Phase::Written);
-    check(answered(reply(10 * buffer)), FaultKind::TooLarge, Phase::Written);
-    assert_eq!(answered(reply(buffer - 200)).unwrap().0, 200);
+    check(answered(reply(most)), FaultKind::TooLarge, Phase::Written);
+    check(answered(reply(10 * most)), FaultKind::TooLarge, Phase::Written);
+    assert_eq!(answered(reply(most - 200)).unwrap().0, 200);
 }
 
 #[test]

@@ -198,10 +198,10 @@ fn the_limits_hold_over_tls() {
 }
 
 #[test]
-fn a_head_larger_than_the_buffer_is_too_large_over_tls_too() {
+fn a_head_larger_than_any_is_too_large_over_tls_too() {
     let secure = Secure::start(localhost(), |mut peer, _| {
         peer.request().unwrap();
-        peer.send(format!("HTTP/1.1 200 OK\r\nx-a: {}\r\n\r\n", "v".repeat(40_000)));
+        peer.send(format!("HTTP/1.1 200 OK\r\nx-a: {}\r\n\r\n", "v".repeat(70_000)));
         peer.wait_for_close();
     });
     let fault = ask(&secure.transport("127.0.0.1", true)).unwrap_err();

@@ -1,0 +1,527 @@
+//! Replies as services send them, in the form that the HTTP client takes.
+//!
+//! | what comes                                           | the client's parser        | what it is given                       |
+//! |------------------------------------------------------|----------------------------|----------------------------------------|
+//! | a head of more than its buffer, or than 128 headers   | fails                      | a head of what it goes by; the call keeps all |
+//! | `100 Continue` with headers, any other 1xx            | fails, or waits            | nothing                                |
+//! | `Content-Encoding: GZIP`, `x-gzip`                    | takes it for the content   | `gzip`                                 |
+//! | a chunk's size with extensions, zeros or blanks       | takes 20 characters        | the digits                             |
+//!
+//! What is no HTTP passes as it is: the client knows best what to say of it. So does 101, after which it is not spoken.
+//!
+//! Nothing here is longer than what it replaces, so it is written over it.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use httparse::Status;
+use ureq::http;
+
+/// Headers that the client's parser takes.
+const CLIENT_HEADERS: usize = 128;
+/// Most headers of a reply.
+const MOST_HEADERS: usize = 4096;
+/// Most bytes of a reply's heads together: of what is said before, and of its own.
+pub(super) const MOST_HEAD: usize = 64 * 1024;
+/// A longer head is looked through once it is whole, and not again for each piece of it.
+const LOOKED_THROUGH: usize = 4096;
+/// Most digits of a chunk's size, and most bytes of what else its line may hold.
+const MOST_DIGITS: usize = 16;
+const MOST_EXTENSION: usize = 16 * 1024;
+
+/// How far a reply has come.
+#[derive(Debug)]
+pub(super) enum Incoming {
+    /// So many bytes of provisional heads have come, and not all of the head.
+    Head(usize),
+    Chunks(Chunks),
+    /// Nothing that comes needs to be changed.
+    Rest,
+}
+
+impl Default for Incoming {
+    fn default() -> Self {
+        Incoming::Head(0)
+    }
+}
+
+/// What became of bytes.
+#[derive(Debug, Default)]
+pub(super) struct Given {
+    /// So many bytes at the start are dropped.
+    pub(super) skipped: usize,
+    /// So many bytes behind them are for the client.
+    pub(super) ready: usize,
+    /// So many bytes behind those are of no use any more; the rest waits for more.
+    pub(super) dropped: usize,
+    /// All headers, where the client is not given them.
+    pub(super) headers: Option<HeaderMap>,
+}
+
+impl Incoming {
+    pub(super) fn is_head(&self) -> bool {
+        matches!(self, Incoming::Head(_))
+    }
+
+    /// Takes the next bytes of a reply, with those that were left waiting.
+    ///
+    /// # Errors
+    /// Where its head is larger than is taken, in words.
+    #[inline(never)] // room for headers that a worker which waits need not keep
+    pub(super) fn take(&mut self, bytes: &mut [u8]) -> Result<Given, String> {
+        let mut given = Given::default();
+        while let Incoming::Head(before) = self {
+            let raw = &mut bytes[given.skipped..];
+            let Some(head) = Head::read(raw)? else {
+                match *before + raw.len() >= MOST_HEAD {
+                    true => return Err(format!("the reply's head is larger than {MOST_HEAD} bytes")),
+                    false => return Ok(given),
+                }
+            };
+            if head.is_provisional {
+                *before += head.length;
+                given.skipped += head.length;
+                if *before > MOST_HEAD {
+                    return Err(format!(
+                        "the reply has provisional heads of more than {MOST_HEAD} bytes"
+                    ));
+                }
+                continue;
+            }
+            *self = match head.is_chunked {
+                true => Incoming::Chunks(Chunks::default()),
+                false => Incoming::Rest,
+            };
+            let mut ready = head.length;
+            if let Some((short, headers)) = head.shortened {
+                let start = head.length - short.len();
+                raw[start..head.length].copy_from_slice(&short);
+                given.skipped += start;
+                ready = short.len();
+                given.headers = Some(headers);
+            }
+            given.ready = ready;
+        }
+        let body = &mut bytes[given.skipped + given.ready..];
+        let length = body.len();
+        let ready = match self {
+            Incoming::Chunks(chunks) => chunks.pass(body),
+            _ => length,
+        };
+        given.ready += ready;
+        given.dropped = length - ready;
+        Ok(given)
+    }
+}
+
+/// A head that has come whole.
+struct Head {
+    length: usize,
+    is_provisional: bool,
+    is_chunked: bool,
+    /// What the client is given in its place, and all of its headers.
+    shortened: Option<(Vec<u8>, HeaderMap)>,
+}
+
+impl Head {
+    /// The head that `bytes` begin with, if all of it is there.
+    fn read(bytes: &[u8]) -> Result<Option<Self>, String> {
+        if bytes.len() > LOOKED_THROUGH && bytes.starts_with(b"HTTP/1.") && !holds_blank_line(bytes) {
+            return Ok(None);
+        }
+        let mut slots = [httparse::EMPTY_HEADER; CLIENT_HEADERS];
+        let mut parsed = httparse::Response::new(&mut slots);
+        let mut more;
+        let mut found = parsed.parse(bytes);
+        let fits = found != Err(httparse::Error::TooManyHeaders);
+        if !fits {
+            more = vec![httparse::EMPTY_HEADER; MOST_HEADERS];
+            parsed = httparse::Response::new(&mut more);
+            found = parsed.parse(bytes);
+        }
+        match found {
+            Ok(Status::Partial) => Ok(None),
+            Ok(Status::Complete(length)) => Ok(Some(Self::of(&parsed, bytes, length, fits))),
+            Err(httparse::Error::TooManyHeaders) => Err(format!("the reply has more than {MOST_HEADERS} headers")),
+            Err(_) => Ok(Some(Head {
+                length: bytes.len(),
+                is_provisional: false,
+                is_chunked: false,
+                shortened: None,
+            })),
+        }
+    }
+
+    fn of(parsed: &httparse::Response<'_, '_>, bytes: &[u8], length: usize, fits: bool) -> Self {
+        let status = parsed.code.unwrap_or_default();
+        let named = |name: HeaderName| {
+            let headers = parsed.headers.iter();
+            headers.filter(move |header| header.name.eq_ignore_ascii_case(name.as_str()))
+        };
+        let has_body = !matches!(status, 100..200 | 204 | 304);
+        let is_chunked = has_body
+            && parsed.version == Some(1)
+            && named(header::TRANSFER_ENCODING).any(|coding| has_word(coding.value, b"chunked"));
+        let odd_gzip = named(header::CONTENT_ENCODING).any(|coding| is_odd_gzip(coding.value));
+        let shortened = !fits || length > super::BUFFER_SIZE / 2 || odd_gzip;
+        Head {
+            length,
+            is_provisional: matches!(status, 100 | 102..200),
+            is_chunked,
+            shortened: shortened.then(|| shortened_head(parsed, bytes, odd_gzip)),
+        }
+    }
+}
+
+/// The same head with the headers alone that the client goes by, and all headers, but those of a coding that it undoes.
+fn shortened_head(parsed: &httparse::Response<'_, '_>, bytes: &[u8], odd_gzip: bool) -> (Vec<u8>, HeaderMap) {
+    const KEPT: [HeaderName; 4] = [
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::CONNECTION,
+        header::CONTENT_ENCODING,
+    ];
+    let first = bytes.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let mut short = bytes[..first].to_vec();
+    let mut headers = HeaderMap::new();
+    let is_gzip = |name: &HeaderName, value: &[u8]| {
+        *name == header::CONTENT_ENCODING && (value == b"gzip" || odd_gzip && is_odd_gzip(value))
+    };
+    for pair in parsed.headers.iter() {
+        let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(pair.name.as_bytes()),
+            HeaderValue::from_bytes(pair.value),
+        ) else {
+            continue;
+        };
+        if KEPT.contains(&name) {
+            let value = if is_gzip(&name, pair.value) {
+                b"gzip"
+            } else {
+                pair.value
+            };
+            short.extend_from_slice(name.as_str().as_bytes());
+            short.push(b':');
+            short.extend_from_slice(value);
+            short.extend_from_slice(b"\r\n");
+        }
+        headers.append(name, value);
+    }
+    short.extend_from_slice(b"\r\n");
+    if headers.iter().any(|(name, value)| is_gzip(name, value.as_bytes())) {
+        headers.remove(header::CONTENT_ENCODING);
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    (short, headers)
+}
+
+fn holds_blank_line(bytes: &[u8]) -> bool {
+    [&b"\n\r\n"[..], b"\n\n"]
+        .iter()
+        .any(|end| memchr::memmem::find(bytes, end).is_some())
+}
+
+/// Whether a list of words holds this one.
+fn has_word(list: &[u8], word: &[u8]) -> bool {
+    list.split(|byte| *byte == b',')
+        .any(|part| part.trim_ascii().eq_ignore_ascii_case(word))
+}
+
+/// Whether it means gzip, in a form that the client does not know.
+fn is_odd_gzip(value: &[u8]) -> bool {
+    value != b"gzip"
+        && [&b"gzip"[..], b"x-gzip"]
+            .iter()
+            .any(|coding| value.eq_ignore_ascii_case(coding))
+}
+
+/// A chunked body, whose sizes are brought into the shortest form that needs no looking ahead: a zero at most, and the
+/// digits.
+#[derive(Debug, Default)]
+pub(super) struct Chunks {
+    at: At,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// In the line of a size: a blank before it, a digit of it, or what follows it.
+    #[default]
+    Start,
+    Size {
+        digits: usize,
+        size: u64,
+    },
+    Extension {
+        size: u64,
+        length: usize,
+    },
+    /// So many bytes of a chunk, and the end of its line, are to come.
+    Data(u64),
+    /// Behind the last chunk, or in what makes no sense: it is passed on.
+    End,
+}
+
+impl Chunks {
+    /// Rewrites `bytes`; gives how many are left of them.
+    fn pass(&mut self, bytes: &mut [u8]) -> usize {
+        let mut kept = 0;
+        let mut at = 0;
+        while at < bytes.len() {
+            if let At::Data(left) = self.at {
+                let length = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len() - at);
+                bytes.copy_within(at..at + length, kept);
+                kept += length;
+                at += length;
+                self.at = match left - length as u64 {
+                    0 => At::Start,
+                    left => At::Data(left),
+                };
+                continue;
+            }
+            if self.at == At::End {
+                let rest = bytes.len() - at;
+                bytes.copy_within(at.., kept);
+                return kept + rest;
+            }
+            let byte = bytes[at];
+            at += 1;
+            if self.line(byte) {
+                bytes[kept] = byte;
+                kept += 1;
+            }
+        }
+        kept
+    }
+
+    /// Takes a byte of the line of a size. Whether it is kept.
+    fn line(&mut self, byte: u8) -> bool {
+        let digit = char::from(byte).to_digit(16).map(u64::from);
+        let (next, kept) = match (self.at, byte, digit) {
+            (At::Start, b' ' | b'\t', _) => (At::Start, false),
+            // Of zeros in front one is kept: whether any other digit follows is not known.
+            (At::Start, _, Some(size)) => (At::Size { digits: 1, size }, true),
+            (At::Size { size: 0, digits }, b'0', _) => (At::Size { digits, size: 0 }, false),
+            (At::Size { digits, size }, _, Some(digit)) if digits <= MOST_DIGITS && size >> 60 == 0 => {
+                let size = size << 4 | digit;
+                (
+                    At::Size {
+                        digits: digits + 1,
+                        size,
+                    },
+                    true,
+                )
+            }
+            (At::Size { size, .. }, b'\r', _) => (
+                At::Size {
+                    digits: usize::MAX,
+                    size,
+                },
+                true,
+            ),
+            (At::Size { size, .. } | At::Extension { size, .. }, b'\n', _) => (after(size), true),
+            (At::Size { size, .. }, b' ' | b'\t' | b';', _) => (At::Extension { size, length: 1 }, false),
+            (At::Extension { size, length }, b'\r', _) => (At::Extension { size, length }, true),
+            (At::Extension { size, length }, ..) if length < MOST_EXTENSION => {
+                let length = length + 1;
+                (At::Extension { size, length }, false)
+            }
+            _ => (At::End, true),
+        };
+        self.at = next;
+        kept
+    }
+}
+
+/// What follows the line of this size: its bytes and the end of their line.
+fn after(size: u64) -> At {
+    match size {
+        0 => At::End,
+        size => At::Data(size.saturating_add(2)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What the client is given of a reply that comes in these pieces, and all headers where it is not given them.
+    fn given(pieces: &[&[u8]]) -> Result<(Vec<u8>, Option<HeaderMap>), String> {
+        let mut incoming = Incoming::default();
+        let (mut waiting, mut out, mut headers) = (Vec::new(), Vec::new(), None);
+        for piece in pieces {
+            waiting.extend_from_slice(piece);
+            let given = incoming.take(&mut waiting)?;
+            waiting.drain(..given.skipped);
+            out.extend(waiting.drain(..given.ready));
+            waiting.truncate(waiting.len() - given.dropped);
+            headers = given.headers.or(headers);
+        }
+        Ok((out, headers))
+    }
+
+    fn text(reply: &str) -> String {
+        String::from_utf8(given(&[reply.as_bytes()]).unwrap().0).unwrap()
+    }
+
+    #[test]
+    fn what_the_client_takes_is_passed_as_it_is() {
+        for reply in [
+            "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc",
+            "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabcHTTP/1.1 200 OK\r\n",
+            "HTTP/1.1 204 No Content\r\ntransfer-encoding: chunked\r\n\r\n007;x\r\n",
+            "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n007;x\r\n",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\nx: 1\r\n\r\n00;",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz;a\r\n",
+            "HTTP/1.1 101 Switching\r\n\r\n\x01\x02",
+            "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n",
+            "SSH-2.0-OpenSSH_9.6\r\n",
+            "HTTP/1.1 200 OK\r\n folded: x\r\n\r\n",
+        ] {
+            assert_eq!(text(reply), reply);
+        }
+        assert_eq!(
+            text("HTTP/1.1 200 OK\r\ncontent-le"),
+            "",
+            "a part of a head is kept back"
+        );
+    }
+
+    #[test]
+    fn what_comes_before_the_head_is_left_out() {
+        let reply = "HTTP/1.1 429 Busy\r\ncontent-length: 0\r\n\r\n";
+        for before in [
+            "HTTP/1.1 100 Continue\r\n\r\n",
+            "HTTP/1.1 100 Continue\r\nserver: x\r\nvia: y\r\n\r\n",
+            "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 100 Continue\r\nx: y\r\n\r\n",
+            "HTTP/1.1 102 Processing\r\n\r\n",
+        ] {
+            assert_eq!(text(&format!("{before}{reply}")), reply);
+        }
+        let flood = "HTTP/1.1 100 Continue\r\nx: y\r\n\r\n".repeat(3000);
+        assert!(given(&[flood.as_bytes()]).unwrap_err().contains("provisional"));
+    }
+
+    #[test]
+    fn sizes_of_chunks_lose_what_is_no_digit() {
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n";
+        for (line, short) in [
+            ("3", "3"),
+            ("3;name=value", "3"),
+            ("3 ; name=\"a long value, longer than twenty characters\"", "3"),
+            ("3                              ", "3"),
+            ("0000000000000000000000000000003", "03"),
+            ("  3", "3"),
+            ("000;last", "0"),
+        ] {
+            let (data, reads) = match short {
+                "0" => ("\r\n", "\r\n"),
+                _ => ("abc\r\n0;x\r\n\r\n", "abc\r\n0\r\n\r\n"),
+            };
+            assert_eq!(
+                text(&format!("{head}{line}\r\n{data}")),
+                format!("{head}{short}\r\n{reads}"),
+                "{line}"
+            );
+        }
+        // Of no sane length: the client says so.
+        let line = format!("3;{}\r\nabc\r\n", "x".repeat(MOST_EXTENSION));
+        assert!(text(&format!("{head}{line}")).contains("xabc") || text(&format!("{head}{line}")).contains("x\r\nabc"));
+    }
+
+    #[test]
+    fn a_large_head_is_given_short_and_kept_whole() {
+        let many: String = (0..1000).map(|number| format!("x-{number}: {number}\r\n")).collect();
+        let long = format!("x-long: {}\r\n", "y".repeat(50_000));
+        for lines in [&many, &long] {
+            let reply = format!(
+                "HTTP/1.1 429 Too Many\r\nretry-after:7\r\n{lines}content-length: 2\r\nconnection: close\r\n\r\nno"
+            );
+            let (out, headers) = given(&[reply.as_bytes()]).unwrap();
+            assert_eq!(
+                String::from_utf8(out).unwrap(),
+                "HTTP/1.1 429 Too Many\r\ncontent-length:2\r\nconnection:close\r\n\r\nno"
+            );
+            let headers = headers.unwrap();
+            assert_eq!(headers["retry-after"], "7");
+            assert_eq!(headers.len(), 3 + lines.lines().count());
+        }
+        let endless = format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(MOST_HEAD));
+        assert!(given(&[endless.as_bytes()]).unwrap_err().contains("65536"));
+        let lines = "a:\r\n".repeat(MOST_HEADERS + 1);
+        let all = format!("HTTP/1.1 200 OK\r\n{lines}\r\n");
+        assert!(given(&[all.as_bytes()]).unwrap_err().contains("4096 headers"));
+    }
+
+    #[test]
+    fn gzip_is_gzip_however_it_is_written() {
+        for coding in ["GZIP", "Gzip", "x-gzip", "X-GZIP"] {
+            let reply = format!("HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\ncontent-length: 2\r\nx: y\r\n\r\n");
+            let (out, headers) = given(&[reply.as_bytes()]).unwrap();
+            let out = String::from_utf8(out).unwrap();
+            assert_eq!(
+                out,
+                "HTTP/1.1 200 OK\r\ncontent-encoding:gzip\r\ncontent-length:2\r\n\r\n"
+            );
+            assert_eq!(
+                headers.unwrap().keys().collect::<Vec<_>>(),
+                ["x"],
+                "those of the coding are undone with it"
+            );
+        }
+        assert_eq!(
+            text("HTTP/1.1 200 OK\r\ncontent-encoding: br\r\n\r\n"),
+            "HTTP/1.1 200 OK\r\ncontent-encoding: br\r\n\r\n"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn it_does_not_matter_how_a_reply_is_cut(
+            chunks in proptest::collection::vec(("0{0,20}", 1_usize..40, "( |;a=b;c|\t;x){0,9}"), 0..5),
+            cuts in proptest::collection::vec(0_usize..400, 0..12),
+        ) {
+            let mut reply = b"HTTP/1.1 100 Continue\r\na: b\r\n\r\nHTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+            let mut plain = Vec::new();
+            for (zeros, size, extension) in &chunks {
+                reply.extend(format!("{zeros}{size:X}{extension}\r\n").bytes());
+                reply.extend(vec![b';'; *size]);
+                reply.extend(b"\r\n");
+                plain.extend(vec![b';'; *size]);
+            }
+            reply.extend(b"0\r\n\r\n");
+            let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(reply.len())).collect();
+            cuts.sort_unstable();
+            let mut pieces = Vec::new();
+            let mut from = 0;
+            for cut in cuts.into_iter().chain([reply.len()]) {
+                pieces.push(&reply[from..cut]);
+                from = cut;
+            }
+            let (whole, _) = given(&[&reply]).unwrap();
+            let (out, _) = given(&pieces).unwrap();
+            prop_assert_eq!(&out, &whole);
+            // As another parser reads it.
+            let start = out.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+            let (mut rest, mut read) = (&out[start..], Vec::new());
+            loop {
+                let Ok(Status::Complete((begin, size))) = httparse::parse_chunk_size(rest) else { panic!("{rest:?}") };
+                prop_assert!(begin <= 20);
+                if size == 0 {
+                    break;
+                }
+                read.extend_from_slice(&rest[begin..begin + size as usize]);
+                rest = &rest[begin + size as usize + 2..];
+            }
+            prop_assert_eq!(read, plain);
+        }
+
+        #[test]
+        fn no_bytes_are_too_odd(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 0..8), begun in any::<bool>()) {
+            let mut all: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+            if begun {
+                all.insert(0, b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+            }
+            let _ = given(&all);
+        }
+    }
+}
