@@ -75,7 +75,7 @@ fn judge(judged: &Judged) {
             }
             &throttle.reason
         }
-        Outcome::Failed { reason, .. } | Outcome::Unusable { reason, .. } | Outcome::Refused { reason } => reason,
+        Outcome::Failed { reason, .. } | Outcome::Unusable { reason, .. } | Outcome::Refused { reason, .. } => reason,
         Outcome::Success(_) | Outcome::Unsigned { .. } | Outcome::Abandoned | Outcome::OutOfTime { .. } => {
             panic!("a reply that is no good was called {judged:?}")
         }

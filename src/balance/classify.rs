@@ -6,9 +6,10 @@
 //! | 429 or 403 for want of money (`insufficient_quota`); 401, 402, 407, 410 with a code; 403 in the service's words | the deployment is unusable |
 //! | 403 in other words; 401, 402, 407, 410 without a code (a page, nothing) | denied: the deployment's fault, or a firewall's that does not like the prompt |
 //! | 404 `DeploymentNotFound`, "model does not exist"; any redirect | the deployment is unusable |
-//! | 404 otherwise, 405, `OperationNotSupported`, an api-version that is refused | this operation is unusable on this deployment |
-//! | 404 for something that the request names (`previous_response_not_found`, …), 400, 411, 413, 414, 415, 422, 431, other 4xx | the request is refused; no other endpoint would do better |
-//! | 408, 409, 421, 424, 425, 502, 503, 504, other 5xx; no connection, timeout, cut reply | failed, the endpoint is to blame |
+//! | `OperationNotSupported`, an api-version that is refused | this operation is unusable on this deployment |
+//! | 404 otherwise, 405 | the same, if it has never served; a firewall may read prompts |
+//! | 404 for something that the request names (`previous_response_not_found`, …), 400, 411, 413, 414, 415, 422, 431, other 4xx, 424 for one of these of the model | the request is refused; no other endpoint would do better, unless it is a page that says so |
+//! | 408, 409, 421, 424, 425, 502, 503, 504, other 5xx; no connection, timeout, cut reply | failed, the endpoint is to blame, or the request where it was written |
 //! | a proxy that lets nobody through who asks like this (407, 403, …) | the deployment is unusable |
 //! | no connection for want of files, ports or memory on this machine | failed, the endpoint has nothing to do with it |
 //! | 500, 499, an empty or senseless 2xx, a reply too large | failed, nobody knows who is to blame |
@@ -31,7 +32,7 @@ use crate::api::error_object::{BODY_MAX, ErrorObject, clip, one_line};
 use crate::api::withheld::Withheld;
 use crate::api::{Headers, Operation};
 use crate::error::BadReply;
-use crate::error::fault::{Fault, FaultKind};
+use crate::error::fault::{Fault, FaultKind, Phase};
 
 /// Longest reason in an outcome, in characters: it stands in ledgers, which are kept by the thousand.
 pub const REASON_MAX: usize = 300;
@@ -153,9 +154,12 @@ pub fn classify(facts: &ReplyFacts<'_>, withheld: Withheld<'_>) -> Judged {
         _ => {
             let error = ErrorObject::parse(facts.body);
             let words = Words::of(&error, withheld, |error| describe(&head(status), status, error));
-            let judged = judge(status, &error, facts.headers, facts.wall, words);
+            let mut judged = judge(status, &error, facts.headers, facts.wall, words);
+            if let Outcome::Refused { own, .. } = &mut judged.outcome {
+                *own = status == 424 || is_object(facts.body);
+            }
             let Outcome::Unusable {
-                scope: Scope::Operation,
+                scope: scope @ (Scope::Operation | Scope::Path),
                 reason: recorded,
             } = judged.outcome
             else {
@@ -167,10 +171,7 @@ pub fn classify(facts: &ReplyFacts<'_>, withheld: Withheld<'_>) -> Judged {
                 told: judged.told,
             };
             let words = words.map(|reason| format!("no {operation} here: {reason}"));
-            words.judged(|reason| Outcome::Unusable {
-                scope: Scope::Operation,
-                reason,
-            })
+            words.judged(|reason| Outcome::Unusable { scope, reason })
         }
     }
 }
@@ -217,6 +218,7 @@ pub fn classify_error_frame(
 #[must_use]
 pub fn classify_fault(fault: &Fault, withheld: Withheld<'_>) -> Judged {
     let blame = match fault.kind {
+        FaultKind::Closed | FaultKind::Protocol if fault.phase > Phase::NotWritten => Blame::Cut,
         FaultKind::Dns
         | FaultKind::Refused
         | FaultKind::Connect
@@ -247,7 +249,7 @@ pub fn bad_reply(reason: impl AsRef<str>) -> Judged {
 /// A stream that ended too early, of which the reason says nothing else.
 #[must_use]
 pub fn cut_short(reason: impl AsRef<str>) -> Judged {
-    failed(Blame::Endpoint, Words::harmless(reason.as_ref()))
+    failed(Blame::Cut, Words::harmless(reason.as_ref()))
 }
 
 /// The decision table for replies that are errors.
@@ -280,8 +282,9 @@ fn judge(status: u16, error: &ErrorObject, headers: &Headers, wall: SystemTime, 
         }
         401 | 402 | 403 | 407 | 410 => failed(Blame::Denied, words),
         404 if names_missing_item(error) => refused(words),
-        404 | 405 => unusable(Scope::Operation, remedy::URL, words),
-        408 | 409 | 421 | 424 | 425 => failed(Blame::Endpoint, words),
+        404 | 405 => unusable(Scope::Path, remedy::URL, words),
+        424 if refused_by_model(headers) => refused(words),
+        408 | 409 | 421 | 424 | 425 => failed(Blame::ServerError, words),
         // A gateway that believes we have left; long requests bring it about as well as sick backends.
         499 | 500 => failed(Blame::Unclear, words),
         400..=498 => refused(words),
@@ -362,6 +365,21 @@ fn refuses_api_version(error: &ErrorObject) -> bool {
         || error.says("enabled only for api-version")
 }
 
+/// Whether a body has the form in which the service tells errors: a JSON object, and no page, text or nothing at all.
+fn is_object(body: &[u8]) -> bool {
+    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
+    body.trim_ascii_start().starts_with(b"{")
+}
+
+/// Whether the model behind a 424 has refused the request: the serving layer passes its status on in a header.
+fn refused_by_model(headers: &Headers) -> bool {
+    let status = headers.get("ms-azureml-model-error-statuscode");
+    matches!(
+        status.and_then(|status| status.trim().parse().ok()),
+        Some(400u16 | 413 | 415 | 422)
+    )
+}
+
 /// Whether a 404 is about something that the request names, a stored response or a file, and not about the path.
 fn names_missing_item(error: &ErrorObject) -> bool {
     let code = error.code.as_deref().unwrap_or_default();
@@ -373,7 +391,7 @@ fn unusable(scope: Scope, remedy: &str, words: Words) -> Judged {
     let max = match scope {
         Scope::Deployment => REASON_MAX,
         // The operation is named in front of it.
-        Scope::Operation => REASON_MAX - OPERATION_MAX - AROUND_OPERATION,
+        Scope::Operation | Scope::Path => REASON_MAX - OPERATION_MAX - AROUND_OPERATION,
     };
     let words = words.map(|reason| remedy::after(reason, remedy, max));
     words.judged(|reason| Outcome::Unusable { scope, reason })
@@ -384,7 +402,7 @@ fn failed(blame: Blame, words: Words) -> Judged {
 }
 
 fn refused(words: Words) -> Judged {
-    words.judged(|reason| Outcome::Refused { reason })
+    words.judged(|reason| Outcome::Refused { own: true, reason })
 }
 
 /// What a 401 to a token comes to, and what it says, with what helps where another token does not.
@@ -463,7 +481,7 @@ mod tests {
     use crate::api::withheld::Mask;
     use crate::balance::outcome::Axis;
     use crate::balance::retry_after::WAIT_MAX;
-    use crate::error::fault::{Phase, TimeoutKind};
+    use crate::error::fault::TimeoutKind;
 
     const WALL: SystemTime = SystemTime::UNIX_EPOCH;
 
@@ -483,6 +501,7 @@ mod tests {
 
     const DEPLOYMENT: Kind = Kind::Unusable(Scope::Deployment);
     const OPERATION: Kind = Kind::Unusable(Scope::Operation);
+    const PATH: Kind = Kind::Unusable(Scope::Path);
 
     /// The kind of an outcome, and its reason.
     fn kind(judged: Judged) -> (Kind, String) {
@@ -493,7 +512,7 @@ mod tests {
             }
             Outcome::Failed { blame, reason } => (Blamed(blame), reason),
             Outcome::Unusable { scope, reason } => (Kind::Unusable(scope), reason),
-            Outcome::Refused { reason } => (Refused, reason),
+            Outcome::Refused { reason, .. } => (Refused, reason),
             Outcome::Abandoned => (Abandoned, String::new()),
             Outcome::Success(_) | Outcome::Unsigned { .. } | Outcome::OutOfTime { .. } => {
                 panic!("no reply is classified so")
@@ -529,7 +548,7 @@ mod tests {
         assert_eq!(kind, expected, "{origin}: {status} {body}");
         assert!(reason.contains(words), "{origin}: {reason:?} does not say {words:?}");
         assert!(
-            reason.starts_with(&status.to_string()) || kind == OPERATION,
+            reason.starts_with(&status.to_string()) || matches!(kind, OPERATION | PATH),
             "{origin}: {reason:?}"
         );
     }
@@ -589,19 +608,19 @@ mod tests {
     #[test]
     #[rustfmt::skip] // a table
     fn an_operation_that_a_deployment_does_not_know_leaves_its_others_alone() {
-        let rows: &[(&str, u16, &str, &str)] = &[
-            ("wire 4.4", 404, r#"{"error":{"code":"404","message": "Resource not found"}}"#, "no chat/completions here: 404 Not Found: Resource not found"),
-            ("nginx", 404, "<html><head><title>404 Not Found</title></head></html>", "404 Not Found"),
-            ("empty", 404, "", "404 Not Found"),
-            ("OpenAI vendor", 404, r#"{"error":{"message":"Invalid URL (POST /v1/foo)","type":"invalid_request_error","param":null,"code":null}}"#, "Invalid URL"),
-            ("wire 4.8", 405, "", "405 Method Not Allowed"),
-            ("wire 4.2", 400, r#"{"error":{"code":"OperationNotSupported","message":"The chatCompletion operation does not work with the specified model, X."}}"#, "OperationNotSupported"),
-            ("wire 4.2", 400, r#"{"error":{"code":"BadRequest","message":"API version not supported"}}"#, "API version not supported"),
-            ("wire 1.1", 400, r#"{"error":{"code":"BadRequest","message":"api-version query parameter is not allowed when using /v1 path"}}"#, "not allowed"),
-            ("Aider-AI/aider#4029", 400, r#"{"error":{"code":"BadRequest","message":"Azure OpenAI Responses API is enabled only for api-version 2025-03-01-preview and later"}}"#, "2025-03-01-preview"),
+        let rows: &[(&str, u16, &str, Kind, &str)] = &[
+            ("wire 4.4", 404, r#"{"error":{"code":"404","message": "Resource not found"}}"#, PATH, "no chat/completions here: 404 Not Found: Resource not found"),
+            ("nginx", 404, "<html><head><title>404 Not Found</title></head></html>", PATH, "404 Not Found"),
+            ("empty", 404, "", PATH, "404 Not Found"),
+            ("OpenAI vendor", 404, r#"{"error":{"message":"Invalid URL (POST /v1/foo)","type":"invalid_request_error","param":null,"code":null}}"#, PATH, "Invalid URL"),
+            ("wire 4.8", 405, "", PATH, "405 Method Not Allowed"),
+            ("wire 4.2", 400, r#"{"error":{"code":"OperationNotSupported","message":"The chatCompletion operation does not work with the specified model, X."}}"#, OPERATION, "OperationNotSupported"),
+            ("wire 4.2", 400, r#"{"error":{"code":"BadRequest","message":"API version not supported"}}"#, OPERATION, "API version not supported"),
+            ("wire 1.1", 400, r#"{"error":{"code":"BadRequest","message":"api-version query parameter is not allowed when using /v1 path"}}"#, OPERATION, "not allowed"),
+            ("Aider-AI/aider#4029", 400, r#"{"error":{"code":"BadRequest","message":"Azure OpenAI Responses API is enabled only for api-version 2025-03-01-preview and later"}}"#, OPERATION, "2025-03-01-preview"),
         ];
-        for (origin, status, body, words) in rows {
-            check(origin, *status, &[], body, OPERATION, words);
+        for (origin, status, body, expected, words) in rows {
+            check(origin, *status, &[], body, *expected, words);
         }
     }
 
@@ -609,11 +628,11 @@ mod tests {
     #[rustfmt::skip] // a table
     fn a_failure_is_blamed_on_the_endpoint_only_where_the_request_can_not_be_its_cause() {
         let rows: &[(&str, u16, &str, Blame, &str)] = &[
-            ("wire 4.4", 408, r#"{"error":{"code":"Timeout","message":"The operation was timeout."}}"#, Blame::Endpoint, "408 Timeout: The operation was timeout."),
-            ("wire 4.8", 409, "", Blame::Endpoint, "409 Conflict"),
-            ("misdirected", 421, "", Blame::Endpoint, ""),
-            ("wire 4.4", 424, r#"{"error":{"code":"model_error","message":"m"}}"#, Blame::Endpoint, "model_error"),
-            ("too early", 425, "", Blame::Endpoint, ""),
+            ("wire 4.4", 408, r#"{"error":{"code":"Timeout","message":"The operation was timeout."}}"#, Blame::ServerError, "408 Timeout: The operation was timeout."),
+            ("wire 4.8", 409, "", Blame::ServerError, "409 Conflict"),
+            ("misdirected", 421, "", Blame::ServerError, ""),
+            ("wire 4.4", 424, r#"{"error":{"code":"model_error","message":"m"}}"#, Blame::ServerError, "model_error"),
+            ("too early", 425, "", Blame::ServerError, ""),
             ("wire 4.8, as a gateway sees it", 499, "", Blame::Unclear, "499"),
             ("wire 4.4", 500, r#"{"error":{"message":"The server had an error while processing your request.","type":"server_error","param":null,"code":null}}"#, Blame::Unclear, "500 server_error: The server"),
             ("wire 4.4", 500, r#"{"error":{"code":"InternalServerError","message":"m"}}"#, Blame::Unclear, "InternalServerError"),
@@ -702,7 +721,7 @@ mod tests {
             ("a status as code", &[], r#"{"error":{"code":503,"message":"m"}}"#, Blamed(Blame::ServerError)),
             ("a status as code", &[], r#"{"error":{"code":"401","message":"m"}}"#, DEPLOYMENT),
             ("no key", &[], r#"{"error":{"code":"invalid_api_key","message":"m"}}"#, DEPLOYMENT),
-            ("timeout", &[], r#"{"error":{"code":"Timeout","message":"m"}}"#, Blamed(Blame::Endpoint)),
+            ("timeout", &[], r#"{"error":{"code":"Timeout","message":"m"}}"#, Blamed(Blame::ServerError)),
             ("no operation", &[], r#"{"error":{"code":"OperationNotSupported","message":"m"}}"#, OPERATION),
             ("no money", &[], r#"{"error":{"code":"insufficient_quota","message":"m"}}"#, DEPLOYMENT),
             ("no capacity", &[], r#"{"error":{"code":"NoCapacity","message":"m"}}"#, Throttled(Axis::Capacity, None)),
@@ -728,8 +747,8 @@ mod tests {
             (FaultKind::Connect, Blamed(Blame::Endpoint)),
             (FaultKind::Tls, Blamed(Blame::Endpoint)),
             (FaultKind::Timeout(TimeoutKind::FirstByte), Blamed(Blame::Endpoint)),
-            (FaultKind::Closed, Blamed(Blame::Endpoint)),
-            (FaultKind::Protocol, Blamed(Blame::Endpoint)),
+            (FaultKind::Closed, Blamed(Blame::Cut)),
+            (FaultKind::Protocol, Blamed(Blame::Cut)),
             (FaultKind::TooLarge, Blamed(Blame::Unclear)),
             (FaultKind::Stale, Blamed(Blame::Nobody)),
             (FaultKind::Local, Blamed(Blame::Here)),
@@ -744,6 +763,11 @@ mod tests {
             if kind != Abandoned {
                 assert_eq!(reason, format!("{fault}: while talking"));
             }
+        }
+        for fault in [FaultKind::Closed, FaultKind::Protocol] {
+            let fault = Fault::new(fault, Phase::NotWritten, "while talking");
+            let judged = classify_fault(&fault, Withheld::default());
+            assert_eq!(kind(judged).0, Blamed(Blame::Endpoint), "nobody has read it: {fault:?}");
         }
         let fault = Fault::new(FaultKind::ProxyRefused, Phase::NotWritten, "it answered 407");
         let mask = Mask::default();

@@ -5,6 +5,8 @@ use super::grade::Record;
 
 /// Refusals as too large that are remembered of one endpoint.
 const MOST_TOO_LARGE: usize = 2;
+/// Failures of a kind that are remembered: with that many of them the oldest say nothing new.
+const MOST_KEPT: usize = 32;
 
 /// A job's history as far as decisions need it; empty until an attempt fails.
 #[derive(Debug)]
@@ -17,25 +19,44 @@ pub struct JobState {
 struct History {
     /// Failed attempts that count against `max_job_retry`.
     failures: u32,
-    /// Times that this machine lacked a connection for it.
-    lacks: u32,
-    /// Whether it has asked in vain whether an endpoint is back.
-    has_probed: bool,
+    /// Times that it rested for a moment.
+    rests: u32,
     /// Where it failed.
     failed_at: Vec<EndpointId>,
-    /// Attempts answered by a 500 or a senseless reply, with the epoch of the endpoint then: whose fault it was
-    /// shows when the job succeeds elsewhere.
-    unclear: Vec<Suspect>,
+    /// Attempts of which the endpoint may be to blame or the job: that shows when the job, or another one, succeeds.
+    suspects: Vec<Suspect>,
+    /// Where it has asked in vain whether an endpoint is back, and the numbers of these requests.
+    probes: Vec<(EndpointId, u64)>,
+    /// It was refused in words that are not the service's own.
+    was_refused: bool,
+    /// Some of these have been counted as attempts.
+    has_probed: bool,
     /// Where it was refused although nothing else was charged, each time with the quota that it is larger than.
     too_large: Vec<(EndpointId, u64)>,
 }
 
-/// An endpoint that answered a job in a way that may be the endpoint's fault or the job's.
+/// An endpoint at which a job failed in a way that may be the endpoint's fault or the job's.
 #[derive(Clone, Debug)]
 pub(super) struct Suspect {
     pub(super) endpoint: EndpointId,
+    /// The endpoint's epoch when the request was given.
     pub(super) epoch: u32,
+    /// The request's number.
+    pub(super) number: u64,
+    /// What speaks against the job.
+    pub(super) charge: Charge,
     pub(super) reason: String,
+}
+
+/// What a failure of which the job may be to blame has done so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Charge {
+    /// It counts against the endpoint already; the job is tried on as for any failure.
+    Failed,
+    /// It counts against the endpoint already, and the job ends when it is met everywhere.
+    Denied,
+    /// It counts against nobody yet, and the job ends when it is met everywhere: a 500, or a senseless reply.
+    Unclear,
 }
 
 impl JobState {
@@ -65,9 +86,15 @@ impl JobState {
             .is_some_and(|history| history.failed_at.contains(&endpoint))
     }
 
+    /// How often it has failed, probes included.
+    pub fn troubles(&self) -> usize {
+        let troubles = |history: &History| history.failures as usize + history.probes.len();
+        self.history.as_deref().map_or(0, troubles)
+    }
+
     /// Whether `endpoint` answered it with a 500, or senselessly.
     pub(super) fn suspects_endpoint(&self, endpoint: EndpointId) -> bool {
-        self.suspects().iter().any(|suspect| suspect.endpoint == endpoint)
+        self.unclear().any(|suspect| suspect.endpoint == endpoint)
     }
 
     /// How it has fared at `endpoint`.
@@ -83,7 +110,7 @@ impl JobState {
 
     /// How many endpoints answered it with a 500, or senselessly.
     pub(super) fn suspected_endpoints(&self) -> usize {
-        let suspects = self.suspects();
+        let suspects: Vec<_> = self.unclear().collect();
         let first = |index: usize| {
             suspects[..index]
                 .iter()
@@ -92,11 +119,11 @@ impl JobState {
         (0..suspects.len()).filter(|&index| first(index)).count()
     }
 
-    /// This machine had no connection for it. Returns how many times that is by now.
-    pub(super) fn note_lack(&mut self) -> u32 {
+    /// It rests for a moment. Returns how many times that is by now.
+    pub(super) fn note_rest(&mut self) -> u32 {
         let history = self.history.get_or_insert_default();
-        history.lacks = history.lacks.saturating_add(1);
-        history.lacks
+        history.rests = history.rests.saturating_add(1);
+        history.rests
     }
 
     pub(super) fn note_failure(&mut self, endpoint: EndpointId, counts: bool) {
@@ -107,14 +134,34 @@ impl JobState {
         }
     }
 
-    /// It has asked in vain whether an endpoint is back.
-    pub(super) fn note_probe(&mut self) {
-        self.history.get_or_insert_default().has_probed = true;
+    /// It is refused in words that are not the service's own. True where that is the first time.
+    pub(super) fn note_refusal(&mut self) -> bool {
+        !std::mem::replace(&mut self.history.get_or_insert_default().was_refused, true)
     }
 
-    /// Whether it has done its part.
+    /// It has asked in vain whether an endpoint is back, by the request with this number.
+    pub(super) fn note_probe(&mut self, endpoint: EndpointId, number: u64) {
+        let probes = &mut self.history.get_or_insert_default().probes;
+        if probes.len() == MOST_KEPT {
+            probes.remove(0);
+        }
+        probes.push((endpoint, number));
+    }
+
+    /// Counts those of its failed probes as attempts of which it is known by now that the job may be to blame.
+    pub(super) fn count_probes(&mut self, is_known: impl Fn(EndpointId, u64) -> bool) {
+        if let Some(history) = &mut self.history {
+            let all = history.probes.len();
+            history.probes.retain(|&(endpoint, number)| !is_known(endpoint, number));
+            history.failures += (all - history.probes.len()) as u32;
+            history.has_probed |= history.probes.len() < all;
+        }
+    }
+
+    /// Whether it has done its part in asking whether endpoints are back.
     pub(super) fn has_probed(&self) -> bool {
-        self.history.as_ref().is_some_and(|history| history.has_probed)
+        let has_probed = |history: &History| history.has_probed || !history.probes.is_empty();
+        self.history.as_deref().is_some_and(has_probed)
     }
 
     /// `endpoint` has refused it alone, and it is larger than the `quota` there.
@@ -143,17 +190,28 @@ impl JobState {
     }
 
     pub(super) fn suspect(&mut self, suspect: Suspect) {
-        self.history.get_or_insert_default().unclear.push(suspect);
+        let suspects = &mut self.history.get_or_insert_default().suspects;
+        if suspects.len() == MOST_KEPT {
+            suspects.remove(0);
+        }
+        suspects.push(suspect);
     }
 
+    /// All of its failures of which it may be to blame.
     pub(super) fn suspects(&self) -> &[Suspect] {
-        self.history.as_ref().map_or(&[], |history| &history.unclear)
+        self.history.as_ref().map_or(&[], |history| &history.suspects)
+    }
+
+    /// Those with which it ends when it meets them everywhere.
+    pub(super) fn unclear(&self) -> impl Iterator<Item = &Suspect> {
+        let suspects = self.suspects().iter();
+        suspects.filter(|suspect| suspect.charge != Charge::Failed)
     }
 
     pub(super) fn take_suspects(&mut self) -> Vec<Suspect> {
         self.history
             .as_mut()
-            .map(|history| std::mem::take(&mut history.unclear))
+            .map(|history| std::mem::take(&mut history.suspects))
             .unwrap_or_default()
     }
 }

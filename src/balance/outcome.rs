@@ -30,6 +30,9 @@ pub enum Outcome {
     },
     /// The service refused the request for its content; no other endpoint would do better, none is harmed.
     Refused {
+        /// Whether it says so in its own form. What does not may be the word of something on the way, and is asked for once
+        /// more elsewhere.
+        own: bool,
         /// In words, for the ledger.
         reason: String,
     },
@@ -65,7 +68,7 @@ impl Outcome {
     pub(super) fn is_answer(&self) -> bool {
         match self {
             Outcome::Success(_) | Outcome::Throttled(_) | Outcome::Unusable { .. } | Outcome::Refused { .. } => true,
-            Outcome::Failed { blame, .. } => !matches!(blame, Blame::Endpoint | Blame::Nobody),
+            Outcome::Failed { blame, .. } => !matches!(blame, Blame::Endpoint | Blame::Cut | Blame::Nobody),
             Outcome::Unsigned { .. } | Outcome::OutOfTime { .. } | Outcome::Abandoned => false,
         }
     }
@@ -119,14 +122,16 @@ pub enum Axis {
 /// Whose fault a failure may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Blame {
-    /// The endpoint's, at once: no connection, a timeout, 408, 409, 424, a cut reply.
+    /// The endpoint's, of which nothing was heard, or no more: no connection, a timeout.
     Endpoint,
-    /// The endpoint's, which is there to say so: 501 to 599.
+    /// The endpoint's, or the request's: the connection was closed when the request was written, or the reply was cut.
+    Cut,
+    /// The endpoint's, which is there to say so: 408, 409, 421, 424, 425, 501 to 599.
     ServerError,
     /// The endpoint's or the request's: 500, a reply that makes no sense. Decided by how the job fares elsewhere.
     Unclear,
     /// The endpoint's or the request's: it was denied in words that are not the service's own, as by a firewall that
-    /// reads prompts. Decided by whether the endpoint has served, and whether it denies the next job too.
+    /// reads prompts. Decided by whether the endpoint has served, and how others fare there.
     Denied,
     /// Nobody's: a reused connection that had been closed meanwhile.
     Nobody,
@@ -141,6 +146,9 @@ pub enum Scope {
     Deployment,
     /// This operation on this deployment.
     Operation,
+    /// The same, by a status alone (404, 405), which a firewall may answer that reads prompts: believed of an operation that has
+    /// never served, and of another when as many jobs in a row meet it as take an endpoint out.
+    Path,
 }
 
 #[cfg(test)]

@@ -446,6 +446,7 @@ pub(super) fn unsupported() -> Outcome {
 
 pub(super) fn refused() -> Outcome {
     Outcome::Refused {
+        own: true,
         reason: "400".to_owned(),
     }
 }

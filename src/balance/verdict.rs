@@ -37,10 +37,19 @@ pub enum GiveUp {
     Abandoned,
 }
 
-/// After a failure that was the endpoint's.
-pub(super) fn after_failure(job: &JobState, max_attempts: u32, now: Instant) -> Verdict {
+/// After a failure that was the endpoint's, as far as is known. The job `rests` where it has failed at all that are ready and
+/// would go again at once: what all endpoints meet at one moment would cost it all of its attempts.
+pub(super) fn after_failure(
+    job: &mut JobState,
+    max_attempts: u32,
+    rests: bool,
+    rng: &mut impl Rng,
+    now: Instant,
+) -> Verdict {
     if job.failures() >= max_attempts {
         Verdict::GiveUp(GiveUp::Attempts)
+    } else if rests {
+        Verdict::RetryAt(now + backoff::short(job.note_rest(), backoff::SHORT_CAP, rng))
     } else {
         Verdict::RetryAt(now)
     }
@@ -48,14 +57,14 @@ pub(super) fn after_failure(job: &JobState, max_attempts: u32, now: Instant) -> 
 
 /// After a 500, or a senseless reply: whether it came to a probe, and whether nobody is left who has not been asked.
 pub(super) fn after_unclear(
-    job: &JobState,
+    job: &mut JobState,
     max_attempts: u32,
     probe: bool,
     asked_all: bool,
     rng: &mut impl Rng,
     now: Instant,
 ) -> Verdict {
-    let met = job.suspects().len();
+    let met = job.unclear().count();
     if job.suspected_endpoints() >= MOST_UNCLEAR {
         return Verdict::GiveUp(GiveUp::ServerErrors);
     }
@@ -72,7 +81,7 @@ pub(super) fn after_unclear(
     if asked_all && met >= 2 {
         return Verdict::GiveUp(GiveUp::ServerErrors);
     }
-    match after_failure(job, max_attempts, now) {
+    match after_failure(job, max_attempts, false, rng, now) {
         Verdict::RetryAt(now) if asked_all => Verdict::RetryAt(now + backoff::jittered(met as u32, rng)),
         verdict => verdict,
     }

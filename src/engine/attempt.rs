@@ -115,7 +115,7 @@ pub(crate) fn run(
             // A connection that was made for this very call cannot have been closed before it: once is an accident of
             // the pool, twice is the endpoint (or its transport), which must not be asked for ever.
             if fresh {
-                *blame = Blame::Endpoint;
+                *blame = Blame::Cut;
             }
             stale = !fresh;
         }

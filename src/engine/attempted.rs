@@ -105,7 +105,7 @@ pub(super) fn problem(attempted: &Attempted) -> Option<Box<str>> {
         (
             Outcome::Failed { reason, .. }
             | Outcome::Unusable { reason, .. }
-            | Outcome::Refused { reason }
+            | Outcome::Refused { reason, .. }
             | Outcome::Unsigned { reason },
             _,
         ) => reason,

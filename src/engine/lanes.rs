@@ -355,6 +355,11 @@ impl Lanes {
         self.remove(oldest.cell.lane, oldest.cell.priority, job)
     }
 
+    /// The jobs of one class of a lane, the oldest first.
+    pub(super) fn oldest(&self, id: LaneId, class: Priority) -> impl Iterator<Item = &Job> {
+        self.lanes[id.0 as usize].queues[class.index()].oldest()
+    }
+
     fn queue_of(&self, job: &Job) -> &Queue {
         &self.lanes[job.cell.lane.0 as usize].queues[job.cell.priority.index()]
     }

@@ -52,6 +52,7 @@ mod raw_look;
 mod run_all;
 #[cfg(test)]
 mod scenario;
+mod scout;
 mod setup;
 mod shared;
 mod signing;

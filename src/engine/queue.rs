@@ -28,6 +28,12 @@ impl Queue {
         self.line.first().map(|(id, job)| (id, &**job))
     }
 
+    /// All of them, the oldest first.
+    pub(super) fn oldest(&self) -> impl Iterator<Item = &Job> {
+        let jobs = std::iter::successors(self.line.first(), |(id, _)| self.line.after(Some(*id)));
+        jobs.map(|(_, job)| &**job)
+    }
+
     pub(super) fn insert(&mut self, job: Box<Job>) {
         self.sizes.came(job.id(), job.request.size.total());
         self.classes.came(job.id(), class_and_size(&job));

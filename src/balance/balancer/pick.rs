@@ -117,7 +117,8 @@ impl Balancer {
         let last = need.job.failures() + 1 >= self.settings.max_attempts;
         let better = match found.best.record() {
             Some(Record::Clean) => true,
-            Some(Record::Failed) => !last || !found.elsewhere,
+            // Nobody does better with one that is known to be at fault itself.
+            Some(Record::Failed) => !last || !found.elsewhere || self.counts_nowhere(need.job),
             Some(Record::Suspect) | None => false,
         };
         let due = found.probe.or(found.hurried.filter(|_| !better));

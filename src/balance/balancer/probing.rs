@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
 use super::Balancer;
-use super::pick::Need;
+use super::pick::{Need, Target};
 use crate::balance::endpoint::{Patience, Prospect, Readiness};
 use crate::balance::{EndpointId, Role};
 
@@ -25,6 +25,15 @@ impl Balancer {
             let first_byte = self.endpoints[endpoint.index()].patience_with(prospect).first_byte;
             deadline.saturating_duration_since(now) < first_byte + prospect.expected.unwrap_or_default()
         })
+    }
+
+    /// Whether a job can be the first at an endpoint where another could.
+    pub fn may_go_first(&mut self, target: Target, need: &Need<'_>, now: Instant) -> bool {
+        let Target { endpoint, role } = target;
+        self.endpoints.readiness(endpoint.index(), need.operation, now) == Readiness::Now(role)
+            && !(role == Role::Probe && self.is_hasty(endpoint, need, &Slowest::default(), now))
+            && !self.has_home_elsewhere(endpoint, need, now)
+            && (role == Role::Probe || self.has_room(endpoint, need, now))
     }
 
     /// How long a job may find out whether an endpoint is back.

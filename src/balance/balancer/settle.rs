@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use super::Balancer;
 use crate::api::Condition;
-use crate::balance::endpoint::{DISABLED_PROBE, Failure, Part};
-use crate::balance::job::{JobState, Suspect};
+use crate::balance::endpoint::{DISABLED_PROBE, Failure, FullRow, Part, Sign};
+use crate::balance::job::{Charge, JobState, Suspect};
 use crate::balance::limits::Settlement;
 use crate::balance::outcome::{Blame, Outcome, Scope, Throttle};
 use crate::balance::quotas::Reserved;
@@ -16,6 +16,21 @@ use crate::balance::{EndpointId, Lease, Remark, Role, backoff};
 
 /// Times that a deployment refuses a job alone before it is taken to be too large for it.
 const TOO_LARGE: usize = 2;
+
+/// A job whose failures have been taken back so often counts nowhere any more.
+const TAKEN_BACK: usize = 2;
+
+/// How a failure speaks against an endpoint.
+#[derive(Clone, Copy)]
+struct Evidence<'a> {
+    /// What was heard of it.
+    sign: Sign,
+    /// Whether the job may be to blame as well.
+    is_doubt: bool,
+    /// What a full row of them comes to.
+    full: FullRow<'a>,
+    reason: &'a str,
+}
 
 /// An attempt that is over, whatever it came to.
 struct Attempt {
@@ -55,18 +70,19 @@ impl Balancer {
         let verdict = match outcome {
             Outcome::Success(_) => self.succeeded(attempt, job),
             Outcome::Throttled(throttle) => self.throttled(attempt, throttle),
-            Outcome::Refused { .. } => self.refused(attempt),
+            Outcome::Refused { own, reason } => self.refused(attempt, job, *own, reason),
             Outcome::Abandoned => self.abandoned(attempt),
             Outcome::Unsigned { reason } => self.unsigned(attempt, reason),
-            Outcome::OutOfTime { silent } => self.out_of_time(attempt, *silent),
+            Outcome::OutOfTime { silent } => self.out_of_time(attempt, job, *silent),
             Outcome::Unusable { scope, reason } => self.unusable(attempt, job, *scope, reason, true),
             Outcome::Failed { blame, reason } => match blame {
                 Blame::Nobody => self.nobodys_fault(attempt),
                 Blame::Here => self.lacked_here(attempt, job),
-                Blame::Endpoint => self.endpoints_fault(attempt, job, reason, false),
-                Blame::ServerError => self.endpoints_fault(attempt, job, reason, true),
+                Blame::Endpoint => self.endpoints_fault(attempt, job, attempt.evidence(Sign::Nothing, reason)),
+                Blame::Cut => self.endpoints_fault(attempt, job, attempt.evidence(Sign::Cut, reason)),
+                Blame::ServerError => self.endpoints_fault(attempt, job, attempt.evidence(Sign::Answer, reason)),
                 Blame::Denied => self.denied(attempt, job, reason),
-                Blame::Unclear => self.unclear(attempt, job, reason),
+                Blame::Unclear => self.unclear(attempt, job, Charge::Unclear, FullRow::Ejects, reason),
             },
         };
         match self.settle_quota(attempt, reserved, outcome) {
@@ -157,29 +173,39 @@ impl Balancer {
         endpoint.tallies.totals.succeeded += 1;
         let took = attempt.now.saturating_duration_since(attempt.lease.at);
         endpoint.tallies.latency.record(took);
-        let changed = endpoint.succeeded(&attempt.lease, attempt.scout, attempt.now);
+        let changed = endpoint.succeeded(&attempt.lease, job.id(), attempt.scout, attempt.now);
         self.note(index, changed);
         self.blame_suspects(attempt, job);
         Verdict::Done
     }
 
-    /// The job has succeeded here: the other endpoints that answered it with a 500 were at fault.
+    /// The job has succeeded here, and so is not to blame for its failures: the endpoints are where it failed, and the others
+    /// where it was answered with a 500.
     fn blame_suspects(&mut self, attempt: &Attempt, job: &mut JobState) {
         let health = self.settings.health;
         for suspect in job.take_suspects() {
-            if suspect.endpoint != attempt.lease.endpoint {
-                let index = suspect.endpoint.index();
-                let failure = Failure {
-                    epoch: suspect.epoch,
-                    number: 0,
-                    scout: false,
-                    silent: None,
-                    answered: true,
-                    reason: &suspect.reason,
-                };
-                let changed = self.endpoints[index].failed(&failure, &health, &mut self.rng, attempt.now);
-                self.note(index, changed);
-            }
+            let index = suspect.endpoint.index();
+            let endpoint = &mut self.endpoints[index];
+            let changed = match suspect.charge {
+                Charge::Failed | Charge::Denied => endpoint.convicted(suspect.epoch, &suspect.reason, attempt.now),
+                Charge::Unclear if suspect.endpoint == attempt.lease.endpoint => false,
+                Charge::Unclear => {
+                    let failure = Failure {
+                        epoch: suspect.epoch,
+                        number: suspect.number,
+                        job: job.id(),
+                        scout: false,
+                        went_first: false,
+                        silent: None,
+                        sign: Sign::Answer,
+                        is_doubt: false,
+                        full: FullRow::Ejects,
+                        reason: &suspect.reason,
+                    };
+                    endpoint.failed(&failure, &health, &mut self.rng, attempt.now)
+                }
+            };
+            self.note(index, changed);
         }
     }
 
@@ -202,10 +228,23 @@ impl Balancer {
         Verdict::RetryAt(*now)
     }
 
-    fn refused(&mut self, attempt: &Attempt) -> Verdict {
+    /// The request is refused, by the service if that says so in its `own` form. If not, another endpoint is asked once: it may
+    /// be something else that has answered.
+    fn refused(&mut self, attempt: &Attempt, job: &mut JobState, own: bool, reason: &str) -> Verdict {
         let index = attempt.index();
+        self.endpoints[index].tallies.totals.refused += 1;
+        if !own && job.note_refusal() && self.others_serve(attempt) {
+            job.note_failure(attempt.lease.endpoint, false);
+            job.suspect(attempt.suspect(Charge::Unclear, reason));
+            self.endpoints[index].lacks.unknown(&attempt.lease, attempt.now);
+            if attempt.lease.role == Role::Probe {
+                self.hold_against(attempt, job, Evidence::certain(Sign::Answer, reason));
+            } else {
+                self.learn_nothing(attempt);
+            }
+            return Verdict::RetryAt(attempt.now);
+        }
         let endpoint = &mut self.endpoints[index];
-        endpoint.tallies.totals.refused += 1;
         let changed = endpoint.answered(&attempt.lease, attempt.scout, attempt.now);
         self.note(index, changed);
         Verdict::GiveUp(GiveUp::Refused)
@@ -225,7 +264,7 @@ impl Balancer {
     }
 
     /// The job's time was over: that is held against an endpoint that kept it waiting for nothing.
-    fn out_of_time(&mut self, attempt: &Attempt, silent: bool) -> Verdict {
+    fn out_of_time(&mut self, attempt: &Attempt, job: &JobState, silent: bool) -> Verdict {
         let waited = attempt.now.saturating_duration_since(attempt.lease.at);
         let endpoint = &mut self.endpoints[attempt.index()];
         if !endpoint.let_down(attempt.scout, silent, waited, &self.settings.health) {
@@ -234,7 +273,7 @@ impl Balancer {
         let reason = format!("no reply in the {} ms that its job had", waited.as_millis());
         endpoint.tallies.failed(&reason);
         endpoint.lacks.unknown(&attempt.lease, attempt.now);
-        self.hold_against(attempt, &reason, false);
+        self.hold_against(attempt, job, attempt.evidence(Sign::Nothing, &reason));
         Verdict::GiveUp(GiveUp::Abandoned)
     }
 
@@ -243,13 +282,20 @@ impl Balancer {
     fn unusable(&mut self, attempt: &Attempt, job: &mut JobState, scope: Scope, reason: &str, lasts: bool) -> Verdict {
         let Attempt { lease, scout, now, .. } = attempt;
         let index = attempt.index();
+        if scope == Scope::Path {
+            if self.endpoints[index].lacks.has_served(&lease.operation) || !job.suspects().is_empty() {
+                let operation = FullRow::Lacks(&lease.operation);
+                return self.unclear(attempt, job, Charge::Denied, operation, reason);
+            }
+            job.suspect(attempt.suspect(Charge::Denied, reason));
+        }
         let endpoint = &mut self.endpoints[index];
         endpoint.tallies.unusable(reason);
         job.note_failure(lease.endpoint, false);
         let changed = match scope {
             _ if attempt.overtaken => false,
             Scope::Deployment => endpoint.unusable(lease.epoch, *scout, reason, *now),
-            Scope::Operation => endpoint.lacks(lease, *scout, reason, *now),
+            Scope::Operation | Scope::Path => endpoint.lacks(lease, *scout, reason, *now),
         };
         if changed && lasts && scope == Scope::Deployment {
             endpoint.is_out_lastingly();
@@ -258,14 +304,20 @@ impl Balancer {
         Verdict::RetryAt(*now)
     }
 
-    /// A deployment that has served may have met a prompt that something on the way does not like.
+    /// A deployment that has served may have met a prompt that something on the way does not like, and so may one that denies
+    /// what others have denied before.
     fn denied(&mut self, attempt: &Attempt, job: &mut JobState, reason: &str) -> Verdict {
-        let endpoint = &mut self.endpoints[attempt.index()];
-        if endpoint.doubts.denies(&attempt.lease, job.id()) {
-            self.unusable(attempt, job, Scope::Deployment, reason, false)
-        } else {
-            self.unclear(attempt, job, reason)
+        let index = attempt.index();
+        if self.endpoints[index].doubts.is_proven() || !job.suspects().is_empty() {
+            return self.unclear(attempt, job, Charge::Denied, FullRow::Disables, reason);
         }
+        job.suspect(attempt.suspect(Charge::Denied, reason));
+        let was_ready = self.endpoints[index].condition() == Condition::Ready;
+        let verdict = self.unusable(attempt, job, Scope::Deployment, reason, false);
+        if was_ready {
+            self.endpoints[index].is_out_doubtfully();
+        }
+        verdict
     }
 
     fn nobodys_fault(&mut self, attempt: &Attempt) -> Verdict {
@@ -277,42 +329,59 @@ impl Balancer {
     /// The request never left. The job rests for a moment: what is lacking comes back as connections are closed.
     fn lacked_here(&mut self, attempt: &Attempt, job: &mut JobState) -> Verdict {
         self.learn_nothing(attempt);
-        Verdict::RetryAt(attempt.now + backoff::short(job.note_lack(), backoff::SHORT_CAP, &mut self.rng))
+        Verdict::RetryAt(attempt.now + backoff::short(job.note_rest(), backoff::SHORT_CAP, &mut self.rng))
     }
 
-    fn endpoints_fault(&mut self, attempt: &Attempt, job: &mut JobState, reason: &str, answered: bool) -> Verdict {
-        self.count_failure(attempt, job, reason);
-        self.hold_against(attempt, reason, answered);
-        after_failure(job, self.settings.max_attempts, attempt.now)
+    fn endpoints_fault(&mut self, attempt: &Attempt, job: &mut JobState, evidence: Evidence<'_>) -> Verdict {
+        self.count_failure(attempt, job, evidence.reason);
+        self.hold_against(attempt, job, evidence);
+        if evidence.is_doubt && attempt.lease.role != Role::Probe {
+            job.suspect(attempt.suspect(Charge::Failed, evidence.reason));
+        }
+        let is_ready = |member: EndpointId| self.endpoints[member.index()].condition() == Condition::Ready;
+        let mut others = self.sets.members(attempt.set).iter();
+        let is_spent = others.all(|&member| !is_ready(member) || job.has_failed_at(member));
+        let rests = evidence.is_doubt && is_ready(attempt.lease.endpoint) && is_spent;
+        let most = self.settings.max_attempts;
+        after_failure(job, most, rests, &mut self.rng, attempt.now)
     }
 
-    /// A 500, or a reply that makes no sense: the endpoint's fault, or the job's?
-    fn unclear(&mut self, attempt: &Attempt, job: &mut JobState, reason: &str) -> Verdict {
-        let Attempt { lease, set, now, .. } = attempt;
+    /// A 500, or a reply that makes no sense: the endpoint's fault, or the job's? Or a denial, for which the endpoint is
+    /// charged at once.
+    fn unclear(
+        &mut self,
+        attempt: &Attempt,
+        job: &mut JobState,
+        charge: Charge,
+        full: FullRow<'_>,
+        reason: &str,
+    ) -> Verdict {
         self.count_failure(attempt, job, reason);
-        job.suspect(Suspect {
-            endpoint: lease.endpoint,
-            epoch: lease.epoch,
-            reason: reason.to_owned(),
-        });
         // Where there is an elsewhere it shows when the job has been there; the next request may find out meanwhile.
         // A probe has found no more than that the endpoint is not back.
-        let probe = lease.role == Role::Probe;
+        let probe = attempt.lease.role == Role::Probe;
         let elsewhere = self.others_serve(attempt);
         let doubts = &mut self.endpoints[attempt.index()].doubts;
-        if probe || (!elsewhere && doubts.unclear_again(job.id())) {
-            self.hold_against(attempt, reason, true);
+        if charge == Charge::Denied {
+            let evidence = attempt.evidence(Sign::Answer, reason);
+            self.hold_against(attempt, job, Evidence { full, ..evidence });
+        } else if probe || (!elsewhere && doubts.unclear_again(job.id())) {
+            self.hold_against(attempt, job, Evidence::certain(Sign::Answer, reason));
         } else {
             self.learn_nothing(attempt);
         }
-        let asked_all = self
-            .sets
-            .members(*set)
-            .iter()
-            .filter(|member| self.endpoints[member.index()].serves(&lease.operation, *now))
-            .all(|&member| job.has_failed_at(member));
+        job.suspect(attempt.suspect(charge, reason));
+        let asked_all = self.has_asked_all(attempt, job);
         let most = self.settings.max_attempts;
-        after_unclear(job, most, probe, asked_all, &mut self.rng, *now)
+        after_unclear(job, most, probe, asked_all, &mut self.rng, attempt.now)
+    }
+
+    /// Whether the job has failed at each endpoint that may serve it, now or after a rest.
+    fn has_asked_all(&self, attempt: &Attempt, job: &JobState) -> bool {
+        let Attempt { lease, set, now, .. } = attempt;
+        let mut members = self.sets.members(*set).iter();
+        members
+            .all(|&member| job.has_failed_at(member) || !self.endpoints[member.index()].serves(&lease.operation, *now))
     }
 
     /// Whether an endpoint other than the one that was asked may serve the same, now or after a rest.
@@ -323,31 +392,59 @@ impl Balancer {
         members.any(|&other| other != lease.endpoint && serves(other))
     }
 
-    /// Counts a failure at the endpoint and, unless it was a probe's, at the job.
+    /// Counts a failure at the endpoint and, unless it was a probe's, at the job. A probe's counts there once its endpoint
+    /// has answered another job that was sent later.
     fn count_failure(&mut self, attempt: &Attempt, job: &mut JobState, reason: &str) {
+        let Attempt { lease, now, .. } = attempt;
         let endpoint = &mut self.endpoints[attempt.index()];
         endpoint.tallies.failed(reason);
-        endpoint.lacks.unknown(&attempt.lease, attempt.now);
-        let was_probe = attempt.lease.role == Role::Probe;
-        job.note_failure(attempt.lease.endpoint, !was_probe);
+        endpoint.lacks.unknown(lease, *now);
+        let was_probe = lease.role == Role::Probe;
+        job.note_failure(lease.endpoint, !was_probe);
         if was_probe {
-            job.note_probe();
+            job.note_probe(lease.endpoint, lease.number);
         }
+        let id = job.id();
+        let is_back = |endpoint: EndpointId, number| self.endpoints[endpoint.index()].answers.any_later(number, id);
+        job.count_probes(is_back);
     }
 
-    /// The failure is the endpoint's own; `answered` where it is there to say so.
-    fn hold_against(&mut self, attempt: &Attempt, reason: &str, answered: bool) {
+    /// Whether the endpoints at which the job failed have answered others since, so often that it is known to be to blame.
+    pub(super) fn counts_nowhere(&self, job: &JobState) -> bool {
+        let taken_back = job.suspects().iter().filter(|suspect| {
+            let endpoint = &self.endpoints[suspect.endpoint.index()];
+            suspect.charge != Charge::Unclear && endpoint.answers.any_later(suspect.number, job.id())
+        });
+        taken_back.count() >= TAKEN_BACK
+    }
+
+    /// The failure is the endpoint's own, as far as is known.
+    fn hold_against(&mut self, attempt: &Attempt, job: &JobState, evidence: Evidence<'_>) {
         let Attempt { lease, scout, now, .. } = attempt;
         let (index, health) = (attempt.index(), self.settings.health);
-        if attempt.overtaken || !answered && self.endpoints[index].knocked_in_vain(lease, *scout, *now) {
+        let Evidence {
+            sign,
+            is_doubt,
+            full,
+            reason,
+        } = evidence;
+        if attempt.overtaken || sign != Sign::Answer && self.endpoints[index].knocked_in_vain(lease, *scout, *now) {
             return;
+        }
+        // Of a probe it is certain that it has found nothing.
+        if is_doubt && lease.role != Role::Probe && self.counts_nowhere(job) {
+            return self.learn_nothing(attempt);
         }
         let failure = Failure {
             epoch: lease.epoch,
             number: lease.number,
+            job: job.id(),
             scout: *scout,
+            went_first: lease.role != Role::Regular,
             silent: attempt.silent.filter(|_| self.others_serve(attempt)),
-            answered,
+            sign,
+            is_doubt,
+            full,
             reason,
         };
         let changed = self.endpoints[index].failed(&failure, &health, &mut self.rng, *now);
@@ -367,5 +464,35 @@ impl Attempt {
     /// The position of the endpoint that was asked.
     fn index(&self) -> usize {
         self.lease.endpoint.index()
+    }
+
+    /// A failure after the request was written may be the job's fault.
+    fn evidence<'a>(&self, sign: Sign, reason: &'a str) -> Evidence<'a> {
+        Evidence {
+            is_doubt: self.lease.written,
+            ..Evidence::certain(sign, reason)
+        }
+    }
+
+    fn suspect(&self, charge: Charge, reason: &str) -> Suspect {
+        Suspect {
+            endpoint: self.lease.endpoint,
+            epoch: self.lease.epoch,
+            number: self.lease.number,
+            charge,
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+impl<'a> Evidence<'a> {
+    /// It is the endpoint's for certain.
+    fn certain(sign: Sign, reason: &'a str) -> Self {
+        Evidence {
+            sign,
+            is_doubt: false,
+            full: FullRow::Ejects,
+            reason,
+        }
     }
 }

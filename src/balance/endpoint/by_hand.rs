@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Endpoint;
 use super::out::Out;
-use super::state::State;
+use super::state::{After, State};
 
 impl Endpoint {
     /// Rests until `until` because somebody asked for it. True where the condition changed.
@@ -18,7 +18,7 @@ impl Endpoint {
             self.state = State::Out(out.probed_at(next));
             return true;
         }
-        self.rest(until, false, "asked to cool down".to_owned())
+        self.rest(until, After::Refusal, "asked to cool down".to_owned())
     }
 
     /// Takes the endpoint out. True where the condition changed.
@@ -80,8 +80,8 @@ impl Endpoint {
                 out.disabled = false;
                 false
             }
-            State::Cooling { after_failure, .. } => {
-                self.state = if *after_failure { State::Trial } else { State::Ready };
+            State::Cooling { after, .. } => {
+                self.state = after.rested();
                 true
             }
             State::Ready | State::Trial => false,

@@ -1,7 +1,5 @@
 //! What speaks against an endpoint, or against a job, and does not yet say which.
 
-use crate::balance::{Lease, Role};
-
 /// Doubts about one endpoint. A second job that meets the same settles them.
 #[derive(Debug, Default)]
 pub(in crate::balance) struct Doubts {
@@ -9,8 +7,6 @@ pub(in crate::balance) struct Doubts {
     silences: u32,
     /// Whether a whole good reply has come since it was last out.
     proven: bool,
-    /// The job that was denied latest, where no success came since.
-    denied: Option<u64>,
     /// The job of the latest 500, where no success came since.
     unclear: Option<u64>,
 }
@@ -30,7 +26,6 @@ impl Doubts {
     /// A whole good reply has come.
     pub(super) fn succeeded(&mut self) {
         self.unclear = None;
-        self.denied = None;
         self.heard();
     }
 
@@ -55,10 +50,8 @@ impl Doubts {
         self.unclear.replace(job).is_some_and(|other| other != job)
     }
 
-    /// `job` was denied by who knows whom. True where it is the endpoint that is shut: it has not served since it was
-    /// last out, or another job in a row met the same.
-    pub(in crate::balance) fn denies(&mut self, lease: &Lease, job: u64) -> bool {
-        let again = self.denied.replace(job).is_some_and(|other| other != job);
-        lease.role == Role::Probe || !self.proven || again
+    /// Whether a whole good reply has come since it was last out.
+    pub(in crate::balance) fn is_proven(&self) -> bool {
+        self.proven
     }
 }

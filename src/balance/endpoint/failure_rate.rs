@@ -5,6 +5,8 @@ use std::time::Instant;
 
 /// Long enough for 20 outcomes where one comes every second, and short enough to forget an outage soon.
 const WINDOW_S: u64 = 30;
+/// Of so many one may fail that an endpoint still counts as good.
+const TEN: u32 = 10;
 /// With fewer outcomes chance speaks: of 20 attempts at an endpoint of which every tenth fails, 10 fail once in 100,000.
 const ENOUGH: u32 = 20;
 
@@ -48,11 +50,13 @@ impl FailureRate {
         self.failed += 1;
     }
 
-    /// Whether so many were answered well that a failure is an exception: nine of ten, of enough.
-    pub(super) fn is_good(&mut self, now: Instant) -> bool {
+    /// Whether so many were answered well that a failure is an exception: nine of ten. `pending` ones have failed
+    /// beside those that are counted.
+    pub(super) fn is_good(&mut self, pending: u32, now: Instant) -> bool {
         self.forget(now);
-        let all = self.good + self.failed;
-        all >= ENOUGH && self.failed <= all / 10
+        let failed = self.failed + pending;
+        let all = self.good + failed;
+        all >= TEN && failed <= all / TEN
     }
 
     /// Why the endpoint is to be taken out, if so, now that an attempt has failed for the reason `last`: half or more
@@ -124,7 +128,7 @@ mod tests {
             }
         }
         let verdict = rate.verdict("500", clock.now());
-        let good = rate.is_good(clock.now());
+        let good = rate.is_good(0, clock.now());
         (rate, verdict, good)
     }
 
@@ -139,8 +143,8 @@ mod tests {
             ("FSSSSSSSS".repeat(3), false, false),
             ("F".repeat(19), false, false),
             ("F".repeat(22), true, false),
-            ("S".repeat(19), false, false),
-            ("S".repeat(20), false, true),
+            ("S".repeat(9), false, false),
+            ("S".repeat(10), false, true),
         ] {
             let (_, verdict, is_good) = check(&outcomes, spread);
             assert_eq!((verdict.is_some(), is_good), (out, good), "{outcomes}");

@@ -12,7 +12,11 @@ const MOST_LACKS: usize = 64;
 
 /// Operations this deployment lacks, until when, and how it said so.
 #[derive(Debug, Default)]
-pub(in crate::balance) struct Lacks(Vec<Lack>);
+pub(in crate::balance) struct Lacks {
+    lacks: Vec<Lack>,
+    /// Operations that it has served, the latest that were new last.
+    served: Vec<Operation>,
+}
 
 #[derive(Debug)]
 pub(super) struct Lack {
@@ -23,21 +27,37 @@ pub(super) struct Lack {
 
 impl Lacks {
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.lacks.is_empty()
     }
 
     pub(super) fn of(&self, operation: &Operation) -> Option<&Lack> {
-        self.0.iter().find(|lack| lack.operation == *operation)
+        self.lacks.iter().find(|lack| lack.operation == *operation)
+    }
+
+    /// A request for `operation` has been answered well.
+    pub(super) fn served(&mut self, operation: &Operation) {
+        if !self.served.contains(operation) {
+            if self.served.len() == MOST_LACKS {
+                self.served.remove(0);
+            }
+            self.served.push(operation.clone());
+        }
+    }
+
+    /// Whether it has served `operation`, as far as is remembered.
+    pub(in crate::balance) fn has_served(&self, operation: &Operation) -> bool {
+        self.served.contains(operation)
     }
 
     /// It has been found (again) that `operation` is missing.
     pub(super) fn add(&mut self, operation: &Operation, reason: &str, now: Instant) {
-        self.0
+        self.served.retain(|served| served != operation);
+        self.lacks
             .retain(|lack| lack.operation != *operation && lack.retry_at > now);
-        if self.0.len() == MOST_LACKS {
-            self.0.remove(0);
+        if self.lacks.len() == MOST_LACKS {
+            self.lacks.remove(0);
         }
-        self.0.push(Lack {
+        self.lacks.push(Lack {
             operation: operation.clone(),
             retry_at: now + DISABLED_PROBE,
             reason: reason.to_owned(),
@@ -47,7 +67,7 @@ impl Lacks {
     /// A request for `operation` is about to be sent: where it was missing, this first request after the pause finds
     /// out, and the others go on without this endpoint until it has.
     pub(super) fn ask(&mut self, operation: &Operation, now: Instant) {
-        if let Some(lack) = self.0.iter_mut().find(|lack| lack.operation == *operation) {
+        if let Some(lack) = self.lacks.iter_mut().find(|lack| lack.operation == *operation) {
             lack.retry_at = now + DISABLED_PROBE;
         }
     }
@@ -57,17 +77,17 @@ impl Lacks {
     pub(in crate::balance) fn unknown(&mut self, lease: &Lease, now: Instant) {
         let found_out =
             |lack: &&mut Lack| lack.operation == lease.operation && lack.retry_at == lease.at + DISABLED_PROBE;
-        if let Some(lack) = self.0.iter_mut().find(found_out) {
+        if let Some(lack) = self.lacks.iter_mut().find(found_out) {
             lack.retry_at = now;
         }
     }
 
     /// The deployment knows `operation`.
     pub(super) fn remove(&mut self, operation: &Operation) {
-        self.0.retain(|lack| lack.operation != *operation);
+        self.lacks.retain(|lack| lack.operation != *operation);
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.lacks.clear();
     }
 }

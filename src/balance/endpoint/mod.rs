@@ -57,6 +57,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use answers::Answers;
 use doubts::Doubts;
 use failure_rate::FailureRate;
 use lacks::Lacks;
@@ -67,20 +68,22 @@ pub(super) use out::{DISABLED_PROBE, PROBE_FIRST_BYTE};
 pub(super) use patience::{Patience, Prospect};
 use ramp::Ramp;
 use refusals::Refusals;
-pub(super) use requests::Failure;
+pub(super) use requests::{Failure, FullRow, Sign};
+use row::Row;
 pub(super) use scouts::Part;
 use scouts::{MOST_PROBES, Scouts};
 pub use signing::SignedIn;
 use signing::Unsigned;
 use silence::Silence;
 pub(super) use state::Readiness;
-use state::State;
+use state::{After, State};
 use tallies::Tallies;
 pub(super) use word::Word;
 
 use super::{Change, Role};
 use crate::api::{Condition, Operation};
 
+mod answers;
 mod by_hand;
 mod doubts;
 mod failure_rate;
@@ -90,6 +93,7 @@ mod patience;
 mod ramp;
 mod refusals;
 mod requests;
+mod row;
 mod scouts;
 mod signing;
 mod silence;
@@ -120,14 +124,11 @@ pub(super) struct Endpoint {
     scouts: Scouts,
     /// Leases given so far; the newest has this number.
     leases: u64,
-    /// Failures in a row.
-    streak: u32,
-    first_of_streak: Option<String>,
+    row: Row,
+    pub(super) answers: Answers,
     /// The epoch since which it is no longer out.
     back_since: u32,
     rate: FailureRate,
-    /// Errors that were taken for exceptions, since the last success.
-    exceptions: u32,
     /// Where it was out not long ago.
     ramp: Option<Ramp>,
     silence: Silence,
@@ -158,11 +159,10 @@ impl Endpoint {
             epoch: 0,
             scouts: Scouts::default(),
             leases: 0,
-            streak: 0,
-            first_of_streak: None,
+            row: Row::default(),
+            answers: Answers::default(),
             back_since: 0,
             rate: FailureRate::default(),
-            exceptions: 0,
             ramp: None,
             silence: Silence::default(),
             refusals: Refusals::default(),
@@ -181,7 +181,7 @@ impl Endpoint {
     }
 
     pub(super) fn streak(&self) -> u32 {
-        self.streak
+        self.row.length()
     }
 
     /// Whether it is ejected or disabled (being probed counts), or has no token.
@@ -254,10 +254,8 @@ impl Endpoint {
     pub(super) fn refresh(&mut self, max_in_flight: u32, now: Instant) -> bool {
         self.ramp.take_if(|ramp| ramp.is_over(max_in_flight, now));
         match self.state {
-            State::Cooling {
-                until, after_failure, ..
-            } if until <= now => {
-                self.state = if after_failure { State::Trial } else { State::Ready };
+            State::Cooling { until, after, .. } if until <= now => {
+                self.state = after.rested();
                 true
             }
             _ => false,
@@ -307,7 +305,7 @@ impl Endpoint {
             State::Ready => Some(silent_at),
             State::Cooling {
                 until,
-                after_failure: false,
+                after: After::Refusal,
                 ..
             } => Some(silent_at.max(until)),
             _ => None,

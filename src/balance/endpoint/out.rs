@@ -21,6 +21,8 @@ pub(super) struct Out {
     pub(super) failed_probes: u32,
     /// It went out while it was silent, and those that asked it then find out whether it is back.
     pub(super) was_asked: bool,
+    /// It was well and was denied for one job, whose fault that may be; nothing has happened to it since.
+    pub(super) is_doubtful: bool,
     /// It stays so until somebody changes the configuration, or the resource.
     pub(super) lasts: bool,
     pub(super) reason: String,
@@ -34,6 +36,7 @@ impl Out {
             failed_probes: 0,
             was_asked: false,
             lasts: false,
+            is_doubtful: false,
             reason,
         }
     }
@@ -45,6 +48,7 @@ impl Out {
             failed_probes: 0,
             was_asked: false,
             lasts: false,
+            is_doubtful: false,
             reason,
         }
     }
@@ -53,6 +57,7 @@ impl Out {
     pub(super) fn probed_at(&self, at: Instant) -> Self {
         Out {
             probe_at: Some(at),
+            is_doubtful: false,
             ..self.clone()
         }
     }

@@ -7,8 +7,9 @@ use rand::Rng;
 use super::out::{DISABLED_PROBE, EJECTED_PROBE, Out};
 use super::ramp::Ramp;
 use super::refusals::Refusals;
+use super::row::{Failed, Place, Row};
 use super::scouts::Part;
-use super::state::State;
+use super::state::{After, State};
 use super::{Endpoint, FailureRate};
 use crate::api::Operation;
 use crate::balance::outcome::Throttle;
@@ -21,13 +22,42 @@ pub(in crate::balance) struct Failure<'a> {
     pub(in crate::balance) epoch: u32,
     /// The number of the request's lease.
     pub(in crate::balance) number: u64,
-    /// Whether the request went first.
+    pub(in crate::balance) job: u64,
+    /// Whether the request went first, and others wait for what it has found out.
     pub(in crate::balance) scout: bool,
+    /// Whether it went first, when it was sent.
+    pub(in crate::balance) went_first: bool,
     /// Where the endpoint was silent then, and the request was none that asked whether it is there: when it is asked next.
     pub(in crate::balance) silent: Option<Instant>,
-    /// Whether the endpoint is there: it has answered, with an error.
-    pub(in crate::balance) answered: bool,
+    /// What was heard of the endpoint.
+    pub(in crate::balance) sign: Sign,
+    /// Whether its job may be at fault as well.
+    pub(in crate::balance) is_doubt: bool,
+    /// What a full row comes to of which it is the last.
+    pub(in crate::balance) full: FullRow<'a>,
     pub(in crate::balance) reason: &'a str,
+}
+
+/// What was heard of an endpoint where a request failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::balance) enum Sign {
+    /// Nothing, for as long as was waited.
+    Nothing,
+    /// That it has closed the connection.
+    Cut,
+    /// It has answered, with an error: it is there.
+    Answer,
+}
+
+/// What an endpoint is that has failed so often in a row as takes it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::balance) enum FullRow<'a> {
+    /// Ejected.
+    Ejects,
+    /// Disabled: it denies access.
+    Disables,
+    /// Without this operation.
+    Lacks(&'a Operation),
 }
 
 impl Endpoint {
@@ -142,20 +172,40 @@ impl Endpoint {
         epoch.wrapping_sub(self.back_since) < u32::MAX / 2
     }
 
-    /// A whole good reply. True where the condition changed.
-    pub(in crate::balance) fn succeeded(&mut self, lease: &Lease, scout: bool, now: Instant) -> bool {
+    /// A whole good reply to `job`. True where the condition changed.
+    pub(in crate::balance) fn succeeded(&mut self, lease: &Lease, job: u64, scout: bool, now: Instant) -> bool {
         if self.is_recent(lease.epoch) {
             self.rate.succeeded(now);
         }
-        self.exceptions = 0;
-        // What was sent before the last failure, or refusal, does not tell that it is over.
         if lease.epoch == self.epoch {
-            self.end_streak();
             self.doubts.proved();
         }
+        self.answers.add(lease.number, job);
+        self.lacks.served(&lease.operation);
         self.refusals.served(lease.at);
         self.doubts.succeeded();
-        self.answered(lease, scout, now)
+        let is_cleared = self.clear(lease.number, now);
+        self.answered(lease, scout, now) || is_cleared
+    }
+
+    /// The request with this number has been answered well, which takes failures back. True where the condition changed.
+    fn clear(&mut self, number: u64, now: Instant) -> bool {
+        if self.row.ends(number) {
+            self.end_streak();
+            if let State::Cooling {
+                after: After::Doubt, ..
+            } = self.state
+            {
+                self.state = State::Ready;
+                return true;
+            }
+        }
+        if let State::Out(Out { is_doubtful: true, .. }) = self.state {
+            self.state = State::Ready;
+            self.is_back(now);
+            return true;
+        }
+        false
     }
 
     /// The endpoint refused the request for what it holds, and is not to blame: that it is there is good news for
@@ -172,8 +222,7 @@ impl Endpoint {
     }
 
     pub(super) fn end_streak(&mut self) {
-        self.streak = 0;
-        self.first_of_streak = None;
+        self.row = Row::default();
     }
 
     /// Nothing was learnt: another request may take the place of one that went first. True where the condition
@@ -250,7 +299,7 @@ impl Endpoint {
             // It is there, if only to refuse.
             self.is_back(now);
         }
-        self.rest(now + self.refusals.rest(*wait, *axis), false, reason.clone())
+        self.rest(now + self.refusals.rest(*wait, *axis), After::Refusal, reason.clone())
     }
 
     /// Its own failure. True where the condition changed.
@@ -272,7 +321,7 @@ impl Endpoint {
         if self.state.is_out() {
             return false;
         }
-        if self.is_recent(epoch) {
+        if !failure.is_doubt && self.is_recent(epoch) {
             self.rate.failed(reason, now);
         }
         if let Some(ramp) = &mut self.ramp {
@@ -282,11 +331,14 @@ impl Endpoint {
             // Under way together with a failure that was counted. A trial cannot be: it is of the newest epoch.
             return false;
         }
-        if failure.answered && self.is_exception(settings, now) {
+        if failure.is_doubt && !scout && self.answers.any_later(failure.number, failure.job) {
+            // It is taken back already.
             return false;
         }
-        self.epoch = self.epoch.wrapping_add(1);
-        if let (false, Some(next)) = (failure.answered, failure.silent) {
+        if failure.sign != Sign::Answer
+            && let Some(next) = failure.silent
+        {
+            self.epoch = self.epoch.wrapping_add(1);
             // Nothing has come of any, and this one has waited as long as it may.
             self.doubts.taken_out();
             let reason = format!("silent, then: {reason}");
@@ -296,37 +348,82 @@ impl Endpoint {
             });
             return true;
         }
-        if let Some(reason) = self.ejects(reason, settings, now) {
-            self.doubts.taken_out();
-            self.state = State::Out(Out::ejected(reason, self.after_rest(now + EJECTED_PROBE)));
+        let alone = failure.went_first || self.in_flight == 0 && failure.number == self.row.newest() + 1;
+        let failed = Failed {
+            number: failure.number,
+            job: failure.job,
+            alone,
+            reason,
+        };
+        match self.row.add(failed, self.leases) {
+            Place::Again => return false,
+            Place::New if self.row.length() < settings.threshold && self.spares(failure, settings, now) => {
+                self.row.spare();
+                return false;
+            }
+            Place::New | Place::Alone => {}
+        }
+        self.row.cost();
+        self.epoch = self.epoch.wrapping_add(1);
+        let is_full = self.row.length() >= settings.threshold;
+        if is_full && let FullRow::Lacks(operation) = failure.full {
+            self.end_streak();
+            self.lacks.add(operation, reason, now);
+            return false;
+        }
+        let why = if is_full {
+            Some(self.row.describe(reason))
+        } else {
+            self.rate.verdict(reason, now)
+        };
+        let Some(why) = why else {
+            let until = now + backoff::jittered(self.row.length(), rng);
+            let after = if failure.is_doubt { After::Doubt } else { After::Failure };
+            return self.rest(until, after, reason.to_owned());
+        };
+        if is_full && failure.full == FullRow::Disables {
+            let probe_at = self.after_rest(now + DISABLED_PROBE);
+            return self.disable(why, Some(probe_at));
+        }
+        self.eject(why, now);
+        true
+    }
+
+    fn eject(&mut self, why: String, now: Instant) {
+        self.doubts.taken_out();
+        self.state = State::Out(Out::ejected(why, self.after_rest(now + EJECTED_PROBE)));
+    }
+
+    /// A failure that was given in `epoch` and has counted as a doubt was its own: the job has been answered since. True where
+    /// the condition changed.
+    pub(in crate::balance) fn convicted(&mut self, epoch: u32, reason: &str, now: Instant) -> bool {
+        if self.state.is_out() || !self.is_recent(epoch) {
+            return false;
+        }
+        self.rate.failed(reason, now);
+        let Some(why) = self.rate.verdict(reason, now) else {
+            return false;
+        };
+        self.epoch = self.epoch.wrapping_add(1);
+        self.eject(why, now);
+        true
+    }
+
+    /// Whether a failure costs no rest. One of the few that every service has does not: so while nine of ten requests are
+    /// answered well, what was taken back left out, and until so many jobs have failed without a good answer between as take
+    /// the endpoint out. Nor does a denial, which no rest helps.
+    fn spares(&mut self, failure: &Failure<'_>, settings: &HealthSettings, now: Instant) -> bool {
+        let spared = self.row.spared() + 1;
+        if matches!(self.state, State::Trial) || spared >= settings.threshold {
+            return false;
+        }
+        if failure.full != FullRow::Ejects {
             return true;
         }
-        let until = now + backoff::jittered(self.streak, rng);
-        self.rest(until, true, reason.to_owned())
-    }
-
-    /// Whether an error is one of the few that a service answers at random, which cost no rest and count for no row: so
-    /// while nine of ten attempts succeed. Where errors come fast and good answers slowly, the good ones are of an older epoch
-    /// than the latest error and could not end a row of them; so the errors that come with no success between count here.
-    fn is_exception(&mut self, settings: &HealthSettings, now: Instant) -> bool {
-        let exception =
-            !matches!(self.state, State::Trial) && self.exceptions + 1 < settings.threshold && self.rate.is_good(now);
-        self.exceptions += u32::from(exception);
-        exception
-    }
-
-    /// Counts a failure. Why it takes the endpoint out, if it does.
-    fn ejects(&mut self, reason: &str, settings: &HealthSettings, now: Instant) -> Option<String> {
-        self.streak += 1;
-        let first = self.first_of_streak.get_or_insert_with(|| reason.to_owned());
-        if self.streak < settings.threshold {
-            return self.rate.verdict(reason, now);
-        }
-        Some(if *first == reason {
-            format!("{} failures in a row: {reason}", self.streak)
-        } else {
-            format!("{} failures in a row; first: {first}; last: {reason}", self.streak)
-        })
+        // What hangs costs a place for a long time.
+        let may_be = failure.sign == Sign::Answer || failure.is_doubt && failure.sign == Sign::Cut;
+        let pending = if failure.is_doubt { spared } else { 0 };
+        may_be && self.rate.is_good(pending, now)
     }
 
     /// Who asked a silent endpoint whether it is there has had no answer. True where it was such a request; it tells no
@@ -348,14 +445,21 @@ impl Endpoint {
         self.disable(reason.to_owned(), Some(probe_at))
     }
 
+    /// What took it out just now may be the job's fault.
+    pub(in crate::balance) fn is_out_doubtfully(&mut self) {
+        if let State::Out(out) = &mut self.state {
+            out.is_doubtful = true;
+        }
+    }
+
     /// Rests until `until`, or longer where it rests longer already. True where the condition changed.
-    pub(super) fn rest(&mut self, until: Instant, after_failure: bool, reason: String) -> bool {
+    pub(super) fn rest(&mut self, until: Instant, after: After, reason: String) -> bool {
         if self.state.is_out() || matches!(self.state, State::Ready) {
             // Whoever asks whether it is there must not end the rest before its time, nor keep the trial after it from
             // being made.
             self.scouts.overtake();
         }
-        self.state = self.state.rested(until, after_failure, reason);
+        self.state = self.state.rested(until, after, reason);
         !self.state.is_out()
     }
 

@@ -13,12 +13,23 @@ pub(super) enum State {
     Ready,
     Cooling {
         until: Instant,
-        after_failure: bool,
+        after: After,
         reason: String,
     },
     Trial,
     Out(Out),
     Probing(Out),
+}
+
+/// What an endpoint rests after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// It was asked to rest.
+    Refusal,
+    /// A failure. When the rest is over one request goes first.
+    Failure,
+    /// A failure that may be its job's fault, and nothing else: the rest ends where that is taken back.
+    Doubt,
 }
 
 /// Whether an endpoint can take a request now.
@@ -33,6 +44,16 @@ pub(in crate::balance) enum Readiness {
     /// It is disabled, or lacks the operation. Work does not wait for it; what waits for another endpoint tries
     /// this one at that instant, if there is one.
     Refuses(Option<Instant>),
+}
+
+impl After {
+    /// What the endpoint is when the rest is over.
+    pub(super) fn rested(self) -> State {
+        match self {
+            After::Refusal => State::Ready,
+            After::Failure | After::Doubt => State::Trial,
+        }
+    }
 }
 
 impl State {
@@ -69,7 +90,7 @@ impl State {
     pub(super) fn is_well(&self) -> bool {
         match self {
             State::Ready => true,
-            State::Cooling { after_failure, .. } => !after_failure,
+            State::Cooling { after, .. } => *after == After::Refusal,
             State::Trial | State::Out(_) | State::Probing(_) => false,
         }
     }
@@ -115,31 +136,28 @@ impl State {
     }
 
     /// What comes of a rest until `until`, or longer where it rests longer already.
-    pub(super) fn rested(&self, until: Instant, after_failure: bool, reason: String) -> State {
+    pub(super) fn rested(&self, until: Instant, after: After, reason: String) -> State {
         match self {
             State::Out(out) => State::Out(Out {
                 probe_at: out.probe_at.map(|at| at.max(until)),
                 was_asked: false,
+                is_doubtful: false,
                 ..out.clone()
             }),
             State::Cooling {
                 until: longer,
-                after_failure: failed,
+                after: before,
                 reason: first,
             } => State::Cooling {
                 until: until.max(*longer),
-                after_failure: after_failure || *failed,
+                after: if after == *before { after } else { After::Failure },
                 reason: if until > *longer { reason } else { first.clone() },
             },
-            State::Ready => State::Cooling {
-                until,
-                after_failure,
-                reason,
-            },
+            State::Ready => State::Cooling { until, after, reason },
             // What has not proved itself since its last failure goes on one by one.
             State::Trial | State::Probing(_) => State::Cooling {
                 until,
-                after_failure: true,
+                after: After::Failure,
                 reason,
             },
         }

@@ -262,7 +262,7 @@ impl Watched {
         if !matches!(
             outcome,
             Outcome::Failed {
-                blame: Blame::Endpoint | Blame::ServerError | Blame::Unclear,
+                blame: Blame::Endpoint | Blame::Cut | Blame::ServerError | Blame::Unclear,
                 ..
             } | Outcome::OutOfTime { .. }
         ) {

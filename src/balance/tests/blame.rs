@@ -307,9 +307,13 @@ fn a_job_that_is_denied_everywhere_disables_nobody_that_has_served() {
             world.run(endpoint, &Outcome::SUCCESS);
         }
     }
-    new_job(&mut world, |_| denied());
+    for _ in 0..4 {
+        world.run(EAST, &denied());
+        assert_eq!(world.condition(EAST), Condition::Ready);
+    }
     let (_, job) = world.run(EAST, &denied());
-    assert_eq!(world.condition(EAST), Condition::Disabled, "the second job in a row");
+    assert_eq!(world.condition(EAST), Condition::Disabled, "the fifth job in a row");
+    assert_eq!(world.reason(EAST), "5 failures in a row: 403");
     assert_eq!(world.condition(WEST), Condition::Ready);
     assert_eq!(
         drive(&mut world, job, |_| Outcome::SUCCESS),

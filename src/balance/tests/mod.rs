@@ -14,6 +14,7 @@
 //! 11. [`any_order`]: the properties
 //! 12. [`watched`]: what need not be asked for
 //! 13. [`signing`]: endpoints that have no token
+//! 14. [`suspects`]: failures of which the endpoint may be to blame or the job
 
 mod any_order;
 mod back;
@@ -28,4 +29,5 @@ mod signing;
 mod silent;
 mod strategies;
 mod stuck;
+mod suspects;
 mod watched;

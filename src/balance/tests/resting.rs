@@ -250,14 +250,20 @@ fn a_server_error_costs_no_rest_where_nine_of_ten_attempts_succeed() {
         world.run(EAST, outcome);
         world
     };
-    for (successes, outcome, streak) in [(19, &error, 0), (18, &error, 1), (40, &timeout(), 1)] {
+    let cut = Outcome::Failed {
+        blame: Blame::Cut,
+        reason: "reset".to_owned(),
+    };
+    for (successes, outcome, expected) in [
+        (9, &error, false),
+        (9, &cut, false),
+        (8, &error, true),
+        (40, &timeout(), true),
+    ] {
         let mut world = after(successes, outcome);
         let rests = world.condition(EAST) == Condition::CoolingDown;
-        assert_eq!(
-            (world.snapshot(EAST).streak, rests),
-            (streak, streak > 0),
-            "{successes} successes, {outcome:?}"
-        );
+        assert_eq!(rests, expected, "{successes} successes, {outcome:?}");
+        assert_eq!(world.snapshot(EAST).streak, 1);
     }
     let mut world = after(60, &error);
     for _ in 0..4 {
@@ -266,7 +272,7 @@ fn a_server_error_costs_no_rest_where_nine_of_ten_attempts_succeed() {
     }
     assert_eq!(
         world.condition(EAST),
-        Condition::CoolingDown,
+        Condition::Ejected,
         "five in a row are no exceptions"
     );
     let mut world = after(60, &timeout());

@@ -9,6 +9,7 @@ use crate::engine::actions::{Actions, Assignment, Why};
 use crate::engine::best_fit::{self, Meanwhile, Preferred, need};
 use crate::engine::job::Job;
 use crate::engine::moment::Moment;
+use crate::engine::scout;
 
 use super::{BATCH, Core, Phase};
 
@@ -114,6 +115,13 @@ impl Core {
             match chosen {
                 Pick::Send(target) => {
                     let (lanes, balancer) = (&mut self.lanes, &mut self.balancer);
+                    if let Some(place) = scout::instead(lanes, balancer, self.epoch, &job, target, now)
+                        && let Some(scout) = lanes.remove(place.lane, place.class, place.job)
+                    {
+                        self.hand_out(scout, target, now, actions);
+                        self.lanes.put_back(job);
+                        continue;
+                    }
                     match best_fit::instead(lanes, balancer, self.epoch, &job, target, now) {
                         Some(preferred) => self.prefer(preferred, job, now, actions),
                         None => self.hand_out(job, target, now, actions),

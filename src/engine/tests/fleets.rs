@@ -182,7 +182,7 @@ pub(super) fn outcome() -> impl Strategy<Value = Outcome> {
         1 => prop::sample::select(vec![Blame::Endpoint, Blame::ServerError, Blame::Nobody, Blame::Denied]).prop_map(failed),
         2 => Just(failed(Blame::Unclear)),
         1 => prop::sample::select(vec![Scope::Operation, Scope::Deployment]).prop_map(unusable),
-        1 => Just(Outcome::Refused { reason: "400".to_owned() }),
+        1 => any::<bool>().prop_map(|own| Outcome::Refused { own, reason: "400".to_owned() }),
         1 => Just(Outcome::Abandoned),
         1 => any::<bool>().prop_map(|silent| Outcome::OutOfTime { silent }),
     ]

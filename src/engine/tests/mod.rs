@@ -13,6 +13,7 @@
 //! 11. [`reservations`]: what is reserved of a quota is settled once, in those fleets and where something panics
 //! 12. [`starvation`]: nobody starves
 //! 13. [`tokens`]: deployments that sign in with tokens, for hours
+//! 14. [`poison`]: jobs that no endpoint bears among good ones, and endpoints that bear none
 
 mod conservation;
 mod fail_stop;
@@ -21,6 +22,7 @@ mod idle;
 mod order;
 mod oversized;
 mod passing;
+mod poison;
 mod reservations;
 mod starvation;
 mod tokens;
