@@ -20,9 +20,13 @@ pub enum Condition {
     CoolingDown,
     /// Too many failures, in a row or in half a minute; every 5 s one request tries whether it is back.
     Ejected,
-    /// It cannot serve (wrong key, no such deployment, a Retry-After beyond `cooldown_max_s`), or was switched
-    /// off; every 60 s one request tries whether it is back, but not where it was switched off by hand.
+    /// It cannot serve (wrong key, no such deployment, a Retry-After beyond `cooldown_max_s`), was never reached, or was
+    /// switched off; every 60 s one request tries whether it is back (every 5 s where it was never reached), but not where it
+    /// was switched off by hand.
     Disabled,
+    /// It lacks every operation that it was asked for so far, as where its base URL is wrong; every 60 s one request tries
+    /// again. The [reason](EndpointReport::reason) tells what to change.
+    Misconfigured,
     /// One request is finding out whether it is back.
     Probing,
     /// It signs in with tokens and waits for one.
@@ -36,6 +40,7 @@ impl fmt::Display for Condition {
             Condition::CoolingDown => "cooling down",
             Condition::Ejected => "ejected",
             Condition::Disabled => "disabled",
+            Condition::Misconfigured => "misconfigured",
             Condition::Probing => "probing",
             Condition::SigningIn => "signing in",
         })
@@ -52,7 +57,7 @@ pub struct EndpointReport {
     pub model: Arc<str>,
     /// Whether it is given work.
     pub condition: Condition,
-    /// Why it is not given work: also where it is ready and has fallen silent.
+    /// Why it is not given work: also where it is ready and has fallen silent, or lacks an operation.
     pub reason: Option<String>,
     /// Time until it is given work, or tried, again; none where it is ready or only `enable()` brings it back.
     #[serde(rename = "left_s", serialize_with = "seconds::optional")]

@@ -39,7 +39,7 @@ pub const REASON_MAX: usize = 300;
 
 /// Longest name of an operation in it, and of what stands around that.
 const OPERATION_MAX: usize = 60;
-const AROUND_OPERATION: usize = "no … here: ".len();
+const AROUND_OPERATION: usize = " not served here: ".len();
 
 /// A reply as it came, for [`classify`].
 #[derive(Clone, Copy, Debug)]
@@ -170,7 +170,7 @@ pub fn classify(facts: &ReplyFacts<'_>, withheld: Withheld<'_>) -> Judged {
                 recorded,
                 told: judged.told,
             };
-            let words = words.map(|reason| format!("no {operation} here: {reason}"));
+            let words = words.map(|reason| format!("{operation} not served here: {reason}"));
             words.judged(|reason| Outcome::Unusable { scope, reason })
         }
     }
@@ -609,7 +609,7 @@ mod tests {
     #[rustfmt::skip] // a table
     fn an_operation_that_a_deployment_does_not_know_leaves_its_others_alone() {
         let rows: &[(&str, u16, &str, Kind, &str)] = &[
-            ("wire 4.4", 404, r#"{"error":{"code":"404","message": "Resource not found"}}"#, PATH, "no chat/completions here: 404 Not Found: Resource not found"),
+            ("wire 4.4", 404, r#"{"error":{"code":"404","message": "Resource not found"}}"#, PATH, "chat/completions not served here: 404 Not Found: Resource not found"),
             ("nginx", 404, "<html><head><title>404 Not Found</title></head></html>", PATH, "404 Not Found"),
             ("empty", 404, "", PATH, "404 Not Found"),
             ("OpenAI vendor", 404, r#"{"error":{"message":"Invalid URL (POST /v1/foo)","type":"invalid_request_error","param":null,"code":null}}"#, PATH, "Invalid URL"),

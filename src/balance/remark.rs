@@ -24,6 +24,8 @@ pub enum Remark {
     Answers(EndpointId, LimitAdvice),
     /// A job has waited for so long, with others perhaps, and all that may serve it are out; here is why.
     AllOut(Duration, Vec<Absent>),
+    /// An endpoint that serves others lacks an operation, as it said in these words.
+    Lacks(EndpointId, String),
     /// There are fewer workers than the quotas could use.
     Workers(WorkerAdvice),
 }

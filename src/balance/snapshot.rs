@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub group_limit: Option<LimitReport>,
     pub estimator: Estimator,
     pub errors: Vec<String>,
+    /// The operations that it lacks, and what to do about it.
+    pub lacks: Vec<String>,
     /// What is used is charged there, not what might have been.
     pub is_provisioned: bool,
 }

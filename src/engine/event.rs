@@ -141,7 +141,7 @@ pub(crate) fn log_change(change: &Change, left: Option<Duration>) {
         .map(|left| format!(" for {:.1} s", left.as_secs_f64()))
         .unwrap_or_default();
     match change.condition {
-        Condition::Ejected | Condition::Disabled => {
+        Condition::Ejected | Condition::Disabled | Condition::Misconfigured => {
             log::warn!("endpoint {} is {}: {reason}", change.endpoint, change.condition);
         }
         Condition::CoolingDown => log::info!("endpoint {} is cooling down{left}: {reason}", change.endpoint),

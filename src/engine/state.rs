@@ -32,7 +32,8 @@ impl EndpointState {
     pub fn report(&self) -> EndpointReport {
         let snapshot = self.shared.snapshot(self.id);
         // Percentiles and texts are made here, not under the lock.
-        let advice = snapshot.estimator.limit_advice().filter(|_| !snapshot.is_provisioned);
+        let limit = snapshot.estimator.limit_advice().filter(|_| !snapshot.is_provisioned);
+        let advice = snapshot.lacks.into_iter().chain(limit.map(|advice| advice.to_string()));
         EndpointReport {
             name: snapshot.name,
             model: Arc::clone(&self.shared.endpoints[self.id.index()].model),
@@ -52,7 +53,7 @@ impl EndpointState {
             limit: snapshot.limit,
             group_limit: snapshot.group_limit,
             prompt_error: snapshot.estimator.prompt_error(),
-            advice: advice.iter().map(ToString::to_string).collect(),
+            advice: advice.collect(),
             errors: snapshot.errors,
         }
     }

@@ -47,7 +47,7 @@ fn what_lasts_until_somebody_changes_something_is_not_worth_another_try() {
         ("no deployment", "404 Not Found", r#"{"error":{"code":"DeploymentNotFound","message":"The API deployment for this resource does not exist."}}"#, "does not exist", MODEL),
         ("no deployment, at length", "404 Not Found", long.as_str(), "word word", MODEL),
         ("no model", "404 Not Found", r#"{"error":{"message":"The model `x` does not exist or you do not have access to it.","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#, "does not exist", MODEL),
-        ("an unknown version", "400 Bad Request", r#"{"error":{"code":"BadRequest","message":"API version not supported"}}"#, "no chat/completions here: 400 BadRequest: API version not supported", VERSION),
+        ("an unknown version", "400 Bad Request", r#"{"error":{"code":"BadRequest","message":"API version not supported"}}"#, "chat/completions not served here: 400 BadRequest: API version not supported", VERSION),
         ("a version too many", "400 Bad Request", r#"{"error":{"code":"BadRequest","message":"api-version query parameter is not allowed when using /v1 path"}}"#, "not allowed", VERSION),
         ("no such path", "404 Not Found", r#"{"error":{"code":"404","message": "Resource not found"}}"#, "Resource not found", "; set endpoint to the resource's base URL, or api_version to v1"),
         ("another method", "405 Method Not Allowed", "", "405", "; set endpoint to the resource's base URL, or api_version to v1"),
@@ -74,8 +74,8 @@ fn a_version_that_is_too_old_for_an_operation_is_named_even_where_its_name_is_lo
     let blaster = client(&server);
     let long = Operation::other(&format!("responses/{}", "x".repeat(100))).unwrap();
     for (operation, said) in [
-        (Operation::Responses, "no responses here: 400 BadRequest: "),
-        (long, "xxx… here: 400 BadRequest: "),
+        (Operation::Responses, "responses not served here: 400 BadRequest: "),
+        (long, "xxx… not served here: 400 BadRequest: "),
     ] {
         let handle = blaster.submit_raw(RawRequest::post(operation, "{}")).unwrap();
         check(said, &handle.wait().unwrap_err(), said, VERSION);

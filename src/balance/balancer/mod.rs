@@ -324,7 +324,11 @@ impl Balancer {
         Snapshot {
             name: Arc::clone(&spec.name),
             condition: endpoint.condition(),
-            reason: endpoint.reason().map(str::to_owned).or_else(|| endpoint.silence(now)),
+            reason: endpoint
+                .reason()
+                .map(str::to_owned)
+                .or_else(|| endpoint.silence(now))
+                .or_else(|| Some(endpoint.lacks.reasons().next()?.to_owned())),
             left: endpoint.until().map(|until| until.saturating_duration_since(now)),
             in_flight: endpoint.in_flight(),
             max_in_flight: self.endpoints.cap(index),
@@ -340,6 +344,7 @@ impl Balancer {
             estimator: self.estimators[index].clone(),
             is_provisioned: spec.is_provisioned(),
             errors: tallies.errors().cloned().collect(),
+            lacks: endpoint.lacks.reasons().map(str::to_owned).collect(),
         }
     }
 

@@ -295,7 +295,14 @@ impl Balancer {
         let changed = match scope {
             _ if attempt.overtaken => false,
             Scope::Deployment => endpoint.unusable(lease.epoch, *scout, reason, *now),
-            Scope::Operation | Scope::Path => endpoint.lacks(lease, *scout, reason, *now),
+            Scope::Operation | Scope::Path => {
+                let is_news = endpoint.lacks.is_news(&lease.operation);
+                let changed = endpoint.lacks(lease, *scout, reason, *now);
+                if is_news && endpoint.condition() != Condition::Misconfigured {
+                    self.remarks.push(Remark::Lacks(lease.endpoint, reason.to_owned()));
+                }
+                changed
+            }
         };
         if changed && lasts && scope == Scope::Deployment {
             endpoint.is_out_lastingly();
@@ -312,7 +319,7 @@ impl Balancer {
             return self.unclear(attempt, job, Charge::Denied, FullRow::Disables, reason);
         }
         job.suspect(attempt.suspect(Charge::Denied, reason));
-        let was_ready = self.endpoints[index].condition() == Condition::Ready;
+        let was_ready = self.endpoints[index].is_ready();
         let verdict = self.unusable(attempt, job, Scope::Deployment, reason, false);
         if was_ready {
             self.endpoints[index].is_out_doubtfully();
@@ -338,7 +345,7 @@ impl Balancer {
         if evidence.is_doubt && attempt.lease.role != Role::Probe {
             job.suspect(attempt.suspect(Charge::Failed, evidence.reason));
         }
-        let is_ready = |member: EndpointId| self.endpoints[member.index()].condition() == Condition::Ready;
+        let is_ready = |member: EndpointId| self.endpoints[member.index()].is_ready();
         let mut others = self.sets.members(attempt.set).iter();
         let is_spent = others.all(|&member| !is_ready(member) || job.has_failed_at(member));
         let rests = evidence.is_doubt && is_ready(attempt.lease.endpoint) && is_spent;

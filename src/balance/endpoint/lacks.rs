@@ -30,6 +30,21 @@ impl Lacks {
         self.lacks.is_empty()
     }
 
+    /// Whether nothing that it was asked for is there.
+    pub(super) fn are_all(&self) -> bool {
+        !self.lacks.is_empty() && self.served.is_empty()
+    }
+
+    /// What it lacks, and how it said so.
+    pub(in crate::balance) fn reasons(&self) -> impl Iterator<Item = &str> {
+        self.lacks.iter().map(|lack| lack.reason.as_str())
+    }
+
+    /// Whether it is not known to lack `operation`.
+    pub(in crate::balance) fn is_news(&self, operation: &Operation) -> bool {
+        self.of(operation).is_none()
+    }
+
     pub(super) fn of(&self, operation: &Operation) -> Option<&Lack> {
         self.lacks.iter().find(|lack| lack.operation == *operation)
     }

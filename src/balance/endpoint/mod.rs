@@ -200,17 +200,25 @@ impl Endpoint {
     }
 
     pub(super) fn condition(&self) -> Condition {
+        let condition = self.state.condition();
         match &self.unsigned {
-            Some(unsigned) if self.state.condition() != Condition::Disabled => unsigned.condition(),
-            _ => self.state.condition(),
+            Some(unsigned) if condition != Condition::Disabled => unsigned.condition(),
+            None if condition == Condition::Ready && self.lacks.are_all() => Condition::Misconfigured,
+            _ => condition,
         }
     }
 
     pub(super) fn reason(&self) -> Option<&str> {
-        match &self.unsigned {
-            Some(unsigned) if self.state.condition() != Condition::Disabled => Some(unsigned.reason()),
+        match (&self.unsigned, self.condition()) {
+            (_, Condition::Misconfigured) => self.lacks.reasons().next(),
+            (Some(unsigned), condition) if condition != Condition::Disabled => Some(unsigned.reason()),
             _ => self.state.reason(),
         }
+    }
+
+    /// Whether it is given work, as far as its places, its quota and the operation allow it.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.state, State::Ready) && self.unsigned.is_none()
     }
 
     /// Whether it was asked to rest, so that the end of its rest is not certain.

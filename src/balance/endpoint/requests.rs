@@ -211,14 +211,17 @@ impl Endpoint {
     /// The endpoint refused the request for what it holds, and is not to blame: that it is there is good news for
     /// a trial or a probe, and that it knows the operation for one that it lacked. True where the condition changed.
     pub(in crate::balance) fn answered(&mut self, lease: &Lease, scout: bool, now: Instant) -> bool {
+        let before = self.condition();
         self.lacks.remove(&lease.operation);
-        scout && self.open(now)
+        scout && self.open(now) || self.condition() != before
     }
 
-    /// It has been found again that this deployment lacks the operation of `lease`. True where the condition changed.
+    /// It has been found that this deployment lacks the operation of `lease`. True where the condition changed, or is another
+    /// by that.
     pub(in crate::balance) fn lacks(&mut self, lease: &Lease, scout: bool, reason: &str, now: Instant) -> bool {
+        let before = self.condition();
         self.lacks.add(&lease.operation, reason, now);
-        scout && self.open(now)
+        scout && self.open(now) || self.condition() != before
     }
 
     pub(super) fn end_streak(&mut self) {
@@ -367,9 +370,10 @@ impl Endpoint {
         self.epoch = self.epoch.wrapping_add(1);
         let is_full = self.row.length() >= settings.threshold;
         if is_full && let FullRow::Lacks(operation) = failure.full {
+            let before = self.condition();
             self.end_streak();
             self.lacks.add(operation, reason, now);
-            return false;
+            return self.condition() != before;
         }
         let why = if is_full {
             Some(self.row.describe(reason))

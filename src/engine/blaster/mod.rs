@@ -283,8 +283,9 @@ impl Blaster {
         self.credentials()
     }
 
-    /// What would make better use of the quotas, in words: more workers, and for each deployment what its
-    /// [report](crate::EndpointReport::advice) says. The same is logged once, at level info.
+    /// What would make better use of the deployments, in words: more workers, and for each deployment what its
+    /// [report](crate::EndpointReport::advice) says. The same is logged once, at level info, and what a deployment lacks at
+    /// level warn.
     #[must_use]
     pub fn advice(&self) -> Vec<String> {
         let workers = self.shared.with_core(|core| core.balancer.worker_advice());

@@ -47,6 +47,7 @@ impl Shared {
             }
             Remark::Answers(endpoint, advice) => log::info!("advice for endpoint {}: {advice}", of(endpoint).name),
             Remark::AllOut(waited, absent) => event::log_all_out(waited, &absent),
+            Remark::Lacks(endpoint, reason) => log::warn!("endpoint {}: {reason}", of(endpoint).name),
             Remark::Workers(advice) => log::info!("advice: {advice}"),
         }
     }
