@@ -155,11 +155,16 @@ pub fn classify(facts: &ReplyFacts<'_>, withheld: Withheld<'_>) -> Judged {
             let error = ErrorObject::parse(facts.body);
             let words = Words::of(&error, withheld, |error| describe(&head(status), status, error));
             let mut judged = judge(status, &error, facts.headers, facts.wall, words);
-            if let Outcome::Refused { own, .. } = &mut judged.outcome {
+            if let Outcome::Refused { own, .. }
+            | Outcome::Unusable {
+                scope: Scope::Path { own },
+                ..
+            } = &mut judged.outcome
+            {
                 *own = status == 424 || is_object(facts.body);
             }
             let Outcome::Unusable {
-                scope: scope @ (Scope::Operation | Scope::Path),
+                scope: scope @ (Scope::Operation | Scope::Path { .. }),
                 reason: recorded,
             } = judged.outcome
             else {
@@ -282,7 +287,7 @@ fn judge(status: u16, error: &ErrorObject, headers: &Headers, wall: SystemTime, 
         }
         401 | 402 | 403 | 407 | 410 => failed(Blame::Denied, words),
         404 if names_missing_item(error) => refused(words),
-        404 | 405 => unusable(Scope::Path, remedy::URL, words),
+        404 | 405 => unusable(Scope::Path { own: true }, remedy::URL, words),
         424 if refused_by_model(headers) => refused(words),
         408 | 409 | 421 | 424 | 425 => failed(Blame::ServerError, words),
         // A gateway that believes we have left; long requests bring it about as well as sick backends.
@@ -391,7 +396,7 @@ fn unusable(scope: Scope, remedy: &str, words: Words) -> Judged {
     let max = match scope {
         Scope::Deployment => REASON_MAX,
         // The operation is named in front of it.
-        Scope::Operation | Scope::Path => REASON_MAX - OPERATION_MAX - AROUND_OPERATION,
+        Scope::Operation | Scope::Path { .. } => REASON_MAX - OPERATION_MAX - AROUND_OPERATION,
     };
     let words = words.map(|reason| remedy::after(reason, remedy, max));
     words.judged(|reason| Outcome::Unusable { scope, reason })
@@ -501,7 +506,8 @@ mod tests {
 
     const DEPLOYMENT: Kind = Kind::Unusable(Scope::Deployment);
     const OPERATION: Kind = Kind::Unusable(Scope::Operation);
-    const PATH: Kind = Kind::Unusable(Scope::Path);
+    const PATH: Kind = Kind::Unusable(Scope::Path { own: true });
+    const PAGE: Kind = Kind::Unusable(Scope::Path { own: false });
 
     /// The kind of an outcome, and its reason.
     fn kind(judged: Judged) -> (Kind, String) {
@@ -548,7 +554,7 @@ mod tests {
         assert_eq!(kind, expected, "{origin}: {status} {body}");
         assert!(reason.contains(words), "{origin}: {reason:?} does not say {words:?}");
         assert!(
-            reason.starts_with(&status.to_string()) || matches!(kind, OPERATION | PATH),
+            reason.starts_with(&status.to_string()) || matches!(kind, OPERATION | PATH | PAGE),
             "{origin}: {reason:?}"
         );
     }
@@ -610,10 +616,10 @@ mod tests {
     fn an_operation_that_a_deployment_does_not_know_leaves_its_others_alone() {
         let rows: &[(&str, u16, &str, Kind, &str)] = &[
             ("wire 4.4", 404, r#"{"error":{"code":"404","message": "Resource not found"}}"#, PATH, "chat/completions not served here: 404 Not Found: Resource not found"),
-            ("nginx", 404, "<html><head><title>404 Not Found</title></head></html>", PATH, "404 Not Found"),
-            ("empty", 404, "", PATH, "404 Not Found"),
+            ("nginx", 404, "<html><head><title>404 Not Found</title></head></html>", PAGE, "404 Not Found"),
+            ("empty", 404, "", PAGE, "404 Not Found"),
             ("OpenAI vendor", 404, r#"{"error":{"message":"Invalid URL (POST /v1/foo)","type":"invalid_request_error","param":null,"code":null}}"#, PATH, "Invalid URL"),
-            ("wire 4.8", 405, "", PATH, "405 Method Not Allowed"),
+            ("wire 4.8", 405, "", PAGE, "405 Method Not Allowed"),
             ("wire 4.2", 400, r#"{"error":{"code":"OperationNotSupported","message":"The chatCompletion operation does not work with the specified model, X."}}"#, OPERATION, "OperationNotSupported"),
             ("wire 4.2", 400, r#"{"error":{"code":"BadRequest","message":"API version not supported"}}"#, OPERATION, "API version not supported"),
             ("wire 1.1", 400, r#"{"error":{"code":"BadRequest","message":"api-version query parameter is not allowed when using /v1 path"}}"#, OPERATION, "not allowed"),

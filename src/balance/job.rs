@@ -86,9 +86,9 @@ impl JobState {
             .is_some_and(|history| history.failed_at.contains(&endpoint))
     }
 
-    /// How often it has failed, probes included.
+    /// How much it has met: of two jobs the one with less has failed less often.
     pub fn troubles(&self) -> usize {
-        let troubles = |history: &History| history.failures as usize + history.probes.len();
+        let troubles = |it: &History| it.failures as usize + it.suspects.len() + it.probes.len();
         self.history.as_deref().map_or(0, troubles)
     }
 

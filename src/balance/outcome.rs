@@ -148,7 +148,10 @@ pub enum Scope {
     Operation,
     /// The same, by a status alone (404, 405), which a firewall may answer that reads prompts: believed of an operation that has
     /// never served, and of another when as many jobs in a row meet it as take an endpoint out.
-    Path,
+    Path {
+        /// Whether the service says so in its own form.
+        own: bool,
+    },
 }
 
 #[cfg(test)]

@@ -62,7 +62,14 @@ fn a_job_that_is_tried_again_regains_its_place() {
     };
     // The only endpoint refuses, and all wait; one of two fails, and the other is free.
     for (faults, deployments) in [(throttle, 1), (FaultKind::Status { status: 503 }, 2)] {
-        let fleet = fleet((0..deployments).map(|n| terse(format!("sim-{n}")).fault(SimFault::at([1], faults))));
+        let fleet = fleet((0..deployments).map(|n| {
+            let sim = terse(format!("sim-{n}"));
+            if n == 0 {
+                sim.fault(SimFault::at([1], faults))
+            } else {
+                sim
+            }
+        }));
         let blaster = pool(&fleet, 1);
         // Each endpoint answers once, so that which of them is first does not matter.
         for id in 0..deployments {

@@ -282,8 +282,9 @@ impl Balancer {
     fn unusable(&mut self, attempt: &Attempt, job: &mut JobState, scope: Scope, reason: &str, lasts: bool) -> Verdict {
         let Attempt { lease, scout, now, .. } = attempt;
         let index = attempt.index();
-        if scope == Scope::Path {
-            if self.endpoints[index].lacks.has_served(&lease.operation) || !job.suspects().is_empty() {
+        if let Scope::Path { own } = scope {
+            let has_met_it = !own && !job.suspects().is_empty();
+            if has_met_it || self.endpoints[index].lacks.has_served(&lease.operation) {
                 let operation = FullRow::Lacks(&lease.operation);
                 return self.unclear(attempt, job, Charge::Denied, operation, reason);
             }
@@ -295,9 +296,9 @@ impl Balancer {
         let changed = match scope {
             _ if attempt.overtaken => false,
             Scope::Deployment => endpoint.unusable(lease.epoch, *scout, reason, *now),
-            Scope::Operation | Scope::Path => {
+            Scope::Operation | Scope::Path { .. } => {
                 let is_news = endpoint.lacks.is_news(&lease.operation);
-                let changed = endpoint.lacks(lease, *scout, reason, *now);
+                let changed = endpoint.lacks(lease, *scout, reason, scope != Scope::Operation, *now);
                 if is_news && endpoint.condition() != Condition::Misconfigured {
                     self.remarks.push(Remark::Lacks(lease.endpoint, reason.to_owned()));
                 }
@@ -311,18 +312,18 @@ impl Balancer {
         Verdict::RetryAt(*now)
     }
 
-    /// A deployment that has served may have met a prompt that something on the way does not like, and so may one that denies
-    /// what others have denied before.
+    /// A deployment that has served may have met a prompt that something on the way does not like. One that has not is
+    /// believed, though where nobody else is there another job is to meet the same.
     fn denied(&mut self, attempt: &Attempt, job: &mut JobState, reason: &str) -> Verdict {
         let index = attempt.index();
-        if self.endpoints[index].doubts.is_proven() || !job.suspects().is_empty() {
+        if self.endpoints[index].doubts.is_proven() {
             return self.unclear(attempt, job, Charge::Denied, FullRow::Disables, reason);
         }
         job.suspect(attempt.suspect(Charge::Denied, reason));
         let was_ready = self.endpoints[index].is_ready();
         let verdict = self.unusable(attempt, job, Scope::Deployment, reason, false);
         if was_ready {
-            self.endpoints[index].is_out_doubtfully();
+            self.endpoints[index].is_out_doubtfully(attempt.now);
         }
         verdict
     }

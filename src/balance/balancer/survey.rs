@@ -212,7 +212,11 @@ impl Balancer {
             // Who has lost time with it, or with another one that is out, has done its part.
             let spares = || {
                 let job = need.job;
-                job.has_probed() || job.has_failed_at(member) || self.is_hasty(member, need, &slowest, now)
+                let is_doubtful = self.endpoints[member.index()].is_doubtful(now);
+                is_doubtful
+                    || job.has_probed()
+                    || job.has_failed_at(member)
+                    || self.is_hasty(member, need, &slowest, now)
             };
             found.add(member, readiness, need.job, spares);
         }

@@ -15,7 +15,10 @@ impl Endpoint {
         if let State::Probing(out) = &self.state {
             // Nor is it followed by another one sooner than if nobody had asked.
             let next = out.probe_at.map_or(until, |at| at.max(until));
-            self.state = State::Out(out.probed_at(next));
+            self.state = State::Out(Out {
+                is_doubtful: false,
+                ..out.probed_at(next)
+            });
             return true;
         }
         self.rest(until, After::Refusal, "asked to cool down".to_owned())
@@ -68,6 +71,7 @@ impl Endpoint {
         match &mut self.state {
             State::Out(out) => {
                 out.disabled = false;
+                out.is_doubtful = false;
                 out.probe_at = Some(now);
                 out.failed_probes = 0;
                 self.end_streak();

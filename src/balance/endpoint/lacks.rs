@@ -23,6 +23,8 @@ pub(super) struct Lack {
     operation: Operation,
     pub(super) retry_at: Instant,
     pub(super) reason: String,
+    /// There is nothing at its path.
+    is_path: bool,
 }
 
 impl Lacks {
@@ -30,9 +32,15 @@ impl Lacks {
         self.lacks.is_empty()
     }
 
-    /// Whether nothing that it was asked for is there.
+    /// Whether there is nothing at any path that was asked for.
     pub(super) fn are_all(&self) -> bool {
-        !self.lacks.is_empty() && self.served.is_empty()
+        self.served.is_empty() && self.lacks.iter().any(|lack| lack.is_path)
+    }
+
+    /// How it said that there is nothing at a path.
+    pub(super) fn path_reason(&self) -> Option<&str> {
+        let lack = self.lacks.iter().find(|lack| lack.is_path)?;
+        Some(&lack.reason)
     }
 
     /// What it lacks, and how it said so.
@@ -65,7 +73,7 @@ impl Lacks {
     }
 
     /// It has been found (again) that `operation` is missing.
-    pub(super) fn add(&mut self, operation: &Operation, reason: &str, now: Instant) {
+    pub(super) fn add(&mut self, operation: &Operation, reason: &str, is_path: bool, now: Instant) {
         self.served.retain(|served| served != operation);
         self.lacks
             .retain(|lack| lack.operation != *operation && lack.retry_at > now);
@@ -76,6 +84,7 @@ impl Lacks {
             operation: operation.clone(),
             retry_at: now + DISABLED_PROBE,
             reason: reason.to_owned(),
+            is_path,
         });
     }
 

@@ -189,6 +189,12 @@ impl Endpoint {
         self.state.is_out() || self.unsigned.is_some()
     }
 
+    /// Whether it is disabled on the word of one job, and another finds out where nobody else is there; before long one finds
+    /// out in any case.
+    pub(super) fn is_doubtful(&self, now: Instant) -> bool {
+        self.state.is_doubtful() && self.until().is_some_and(|at| now < at)
+    }
+
     /// Whether there is a request that it would turn away: it is out, or lacks an operation.
     pub(super) fn is_choosy(&self) -> bool {
         self.is_out() || !self.lacks.is_empty()
@@ -210,8 +216,8 @@ impl Endpoint {
 
     pub(super) fn reason(&self) -> Option<&str> {
         match (&self.unsigned, self.condition()) {
-            (_, Condition::Misconfigured) => self.lacks.reasons().next(),
-            (Some(unsigned), condition) if condition != Condition::Disabled => Some(unsigned.reason()),
+            (_, Condition::Misconfigured) => self.lacks.path_reason(),
+            (Some(unsigned), _) if self.state.condition() != Condition::Disabled => Some(unsigned.reason()),
             _ => self.state.reason(),
         }
     }
@@ -276,6 +282,7 @@ impl Endpoint {
             State::Ready => self.ramp.is_some() || self.silence.is_on(now),
             State::Cooling { .. } => self.ramp.is_some(),
             State::Probing(_) => true,
+            State::Out(_) => self.state.is_doubtful(),
             _ => false,
         }
     }
@@ -328,6 +335,10 @@ impl Endpoint {
         }
         let room = self.in_flight < max_in_flight;
         let readiness = match self.state.readiness(room, &self.scouts, now) {
+            // What is under way there finds out whether it is shut.
+            Readiness::Now(Role::Probe) if self.is_doubtful(now) && self.in_flight > 0 => {
+                self.until().map_or(Readiness::OnSettle, Readiness::At)
+            }
             Readiness::Now(Role::Regular) => self.regular(now),
             // Those that hang keep nobody from asking whether it is there.
             Readiness::OnSettle if self.knock_at(max_in_flight).is_some() && self.silence.is_on(now) => {

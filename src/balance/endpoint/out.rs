@@ -21,7 +21,8 @@ pub(super) struct Out {
     pub(super) failed_probes: u32,
     /// It went out while it was silent, and those that asked it then find out whether it is back.
     pub(super) was_asked: bool,
-    /// It was well and was denied for one job, whose fault that may be; nothing has happened to it since.
+    /// It was well and denied one job, whose fault that may be; nothing has happened to it since. Where nobody else is there
+    /// another job finds out at once.
     pub(super) is_doubtful: bool,
     /// It stays so until somebody changes the configuration, or the resource.
     pub(super) lasts: bool,
@@ -57,7 +58,6 @@ impl Out {
     pub(super) fn probed_at(&self, at: Instant) -> Self {
         Out {
             probe_at: Some(at),
-            is_doubtful: false,
             ..self.clone()
         }
     }
@@ -72,6 +72,7 @@ impl Out {
         };
         Out {
             failed_probes: self.failed_probes.saturating_add(1),
+            is_doubtful: false,
             ..self.probed_at(probe_at)
         }
     }

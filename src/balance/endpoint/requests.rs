@@ -200,7 +200,7 @@ impl Endpoint {
                 return true;
             }
         }
-        if let State::Out(Out { is_doubtful: true, .. }) = self.state {
+        if self.state.is_doubtful() {
             self.state = State::Ready;
             self.is_back(now);
             return true;
@@ -218,9 +218,16 @@ impl Endpoint {
 
     /// It has been found that this deployment lacks the operation of `lease`. True where the condition changed, or is another
     /// by that.
-    pub(in crate::balance) fn lacks(&mut self, lease: &Lease, scout: bool, reason: &str, now: Instant) -> bool {
+    pub(in crate::balance) fn lacks(
+        &mut self,
+        lease: &Lease,
+        scout: bool,
+        reason: &str,
+        is_path: bool,
+        now: Instant,
+    ) -> bool {
         let before = self.condition();
-        self.lacks.add(&lease.operation, reason, now);
+        self.lacks.add(&lease.operation, reason, is_path, now);
         scout && self.open(now) || self.condition() != before
     }
 
@@ -372,7 +379,7 @@ impl Endpoint {
         if is_full && let FullRow::Lacks(operation) = failure.full {
             let before = self.condition();
             self.end_streak();
-            self.lacks.add(operation, reason, now);
+            self.lacks.add(operation, reason, true, now);
             return self.condition() != before;
         }
         let why = if is_full {
@@ -450,9 +457,10 @@ impl Endpoint {
     }
 
     /// What took it out just now may be the job's fault.
-    pub(in crate::balance) fn is_out_doubtfully(&mut self) {
+    pub(in crate::balance) fn is_out_doubtfully(&mut self, now: Instant) {
         if let State::Out(out) = &mut self.state {
             out.is_doubtful = true;
+            out.probe_at = Some(now + EJECTED_PROBE);
         }
     }
 

@@ -65,6 +65,7 @@ impl State {
             State::Trial if room && !scouts.is_led() => Readiness::Now(Role::Trial),
             State::Ready | State::Trial => Readiness::OnSettle,
             State::Cooling { until, .. } => Readiness::At(*until),
+            State::Out(Out { is_doubtful: true, .. }) if room && scouts.has_room() => Readiness::Now(Role::Probe),
             State::Out(Out {
                 probe_at: Some(at),
                 disabled,
@@ -77,7 +78,7 @@ impl State {
                 (false, true) => Readiness::Refuses(Some(*at)),
             },
             State::Out(_) => Readiness::Refuses(None),
-            State::Probing(out) if out.disabled => Readiness::Refuses(None),
+            State::Probing(out) if out.disabled && !out.is_doubtful => Readiness::Refuses(None),
             State::Probing(out) => match out.probe_at.filter(|_| room && scouts.has_room()) {
                 Some(at) if at <= now => Readiness::Now(Role::Probe),
                 Some(at) => Readiness::At(at),
@@ -98,6 +99,11 @@ impl State {
     /// Whether it is ejected or disabled (being probed counts).
     pub(super) fn is_out(&self) -> bool {
         self.out().is_some()
+    }
+
+    /// Whether it was disabled on the word of one job.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.out().is_some_and(|out| out.is_doubtful)
     }
 
     /// Why it is out, if it is.

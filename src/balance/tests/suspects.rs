@@ -4,7 +4,7 @@ use crate::api::{Condition, Operation};
 use crate::balance::endpoint::EJECTED_PROBE;
 use crate::balance::outcome::{Blame, Outcome, Scope};
 use crate::balance::scenario::*;
-use crate::balance::{GiveUp, JobState, Pick, Verdict};
+use crate::balance::{GiveUp, JobState, Pick, Role, Verdict};
 
 fn failed(blame: Blame) -> Outcome {
     Outcome::Failed {
@@ -19,7 +19,7 @@ fn cut() -> Outcome {
 
 fn missing() -> Outcome {
     Outcome::Unusable {
-        scope: Scope::Path,
+        scope: Scope::Path { own: false },
         reason: "404".to_owned(),
     }
 }
@@ -237,29 +237,52 @@ fn an_operation_that_has_served_is_missing_when_as_many_jobs_in_a_row_say_so_as_
 }
 
 #[test]
-fn a_job_is_believed_once_that_a_path_is_missing_or_denied() {
-    for outcome in [missing(), denied()] {
-        let mut world = Scenario::of(3).begin();
-        let mut job = world.job();
-        let mut asked = 0;
-        let verdict = loop {
-            let sent = world.send_again(job);
-            asked += 1;
-            let (verdict, back) = world.settle(sent, &outcome);
-            job = back;
-            if !matches!(verdict, Verdict::RetryAt(_)) {
-                break verdict;
-            }
-        };
+fn a_job_is_believed_once_that_a_path_is_missing() {
+    let mut world = Scenario::of(3).begin();
+    let mut job = world.job();
+    let mut asked = 0;
+    let verdict = loop {
+        let sent = world.send_again(job);
+        asked += 1;
+        let (verdict, back) = world.settle(sent, &missing());
+        job = back;
+        if !matches!(verdict, Verdict::RetryAt(_)) {
+            break verdict;
+        }
+    };
+    assert_eq!((verdict, asked), (Verdict::GiveUp(GiveUp::ServerErrors), 3));
+    let mut others: Vec<_> = world.send_all().iter().map(|sent| sent.lease.endpoint()).collect();
+    others.sort();
+    others.dedup();
+    assert_eq!(others.len(), 2, "one lacks it");
+}
+
+#[test]
+fn where_one_job_is_denied_everywhere_another_finds_out_at_once() {
+    for (outcome, then) in [(Outcome::SUCCESS, Condition::Ready), (denied(), Condition::Disabled)] {
+        let mut world = Scenario::of(2).begin();
+        let (_, job) = world.run(EAST, &denied());
+        let again = world.send_again(job);
+        assert_eq!(again.lease.endpoint(), WEST, "while another is ready that one is asked");
+        let (verdict, _) = world.settle(again, &denied());
+        assert_eq!(verdict, Verdict::RetryAt(world.t0));
         assert_eq!(
-            (verdict, asked),
-            (Verdict::GiveUp(GiveUp::ServerErrors), 3),
-            "{outcome:?}"
+            (world.condition(EAST), world.condition(WEST)),
+            (Condition::Disabled, Condition::Disabled)
         );
-        let mut others: Vec<_> = world.send_all().iter().map(|sent| sent.lease.endpoint()).collect();
-        others.sort();
-        others.dedup();
-        assert_eq!(others.len(), 2, "one is out: {outcome:?}");
+        for _ in 0..2 {
+            let probe = world.send();
+            assert_eq!(probe.lease.role(), Role::Probe);
+            let endpoint = probe.lease.endpoint();
+            world.settle(probe, &outcome);
+            assert_eq!(world.condition(endpoint), then);
+            if then == Condition::Ready {
+                break;
+            }
+        }
+        if then == Condition::Disabled {
+            assert!(matches!(world.wait(), Wait::Never(_)), "two jobs are enough");
+        }
     }
 }
 

@@ -140,7 +140,7 @@ fn poisons() -> [(&'static str, Outcome); 5] {
         ("502", failed(Blame::ServerError)),
         ("closed", cut()),
         ("a 403 page", failed(Blame::Denied)),
-        ("405", unusable(Scope::Path)),
+        ("405", unusable(Scope::Path { own: false })),
     ]
 }
 
@@ -280,7 +280,7 @@ fn a_denial_on_the_word_of_one_job_ends_no_others() {
 
 #[test]
 fn three_prompts_in_a_row_that_a_firewall_dislikes_take_nothing_from_the_ten_behind_them() {
-    for outcome in [unusable(Scope::Path), failed(Blame::Denied)] {
+    for outcome in [unusable(Scope::Path { own: false }), failed(Blame::Denied)] {
         let answer = |_, job, _| {
             if (1..4).contains(&job) {
                 bad(outcome.clone())
