@@ -22,8 +22,9 @@ pub enum Remark {
     },
     /// Requests to an endpoint set a limit on answers that is far too high.
     Answers(EndpointId, LimitAdvice),
-    /// A job has waited for so long, with others perhaps, and all that may serve it are out; here is why.
-    AllOut(Duration, Vec<Absent>),
+    /// A job has waited for so long, with others perhaps, and all that may serve it are out; here is why, and whether this
+    /// machine seems to be offline.
+    AllOut(Duration, Vec<Absent>, bool),
     /// An endpoint that serves others lacks an operation, as it said in these words.
     Lacks(EndpointId, String),
     /// There are fewer workers than the quotas could use.

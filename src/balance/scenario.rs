@@ -83,6 +83,11 @@ impl Scenario {
         self
     }
 
+    pub(super) fn at_one_host(mut self) -> Self {
+        self.specs.iter_mut().for_each(|spec| spec.host = "host".into());
+        self
+    }
+
     pub(super) fn round_robin(self) -> Self {
         self.strategy(Strategy::RoundRobin)
     }

@@ -11,6 +11,8 @@ use super::limits::LimitSpec;
 pub struct EndpointSpec {
     /// For reasons and reports.
     pub name: Arc<str>,
+    /// The host that it is at: where no host is ever reached, this machine is offline.
+    pub host: Arc<str>,
     /// Share, 1 or more.
     pub weight: u32,
     /// Public model names it answers for.
@@ -32,8 +34,10 @@ pub struct EndpointSpec {
 impl EndpointSpec {
     /// An endpoint of weight 1 in tier 1, without any limit.
     pub fn new(name: impl Into<Arc<str>>, serves: Vec<Arc<str>>) -> Self {
+        let name = name.into();
         EndpointSpec {
-            name: name.into(),
+            host: Arc::clone(&name),
+            name,
             weight: 1,
             serves,
             max_in_flight: None,

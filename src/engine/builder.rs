@@ -16,6 +16,7 @@ use crate::balance::{BalanceSettings, Balancer, EndpointSpec, HealthSettings};
 use crate::clock;
 use crate::config::{Auth, BlasterConfig, DeploymentConfig, Kind, QuotaGroup, Sku, defaults};
 use crate::error::{Error, Result};
+use crate::transport::target::host_of;
 #[cfg(feature = "entra")]
 use crate::transport::wire::private::PrivateClient;
 use crate::transport::wire::{EndpointWire, WireSettings};
@@ -343,6 +344,7 @@ fn spec(deployment: &DeploymentConfig, config: &BlasterConfig) -> EndpointSpec {
         group,
         default_limit: deployment.max_completion_tokens,
         name: deployment.name.as_str().into(),
+        host: host_of(&deployment.endpoint).unwrap_or_default().into(),
         weight: deployment.weight,
         serves: deployment
             .served_models()

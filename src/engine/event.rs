@@ -107,8 +107,13 @@ pub(crate) fn log_contradiction(event: &Event) {
 }
 
 /// Writes to the log that jobs wait for endpoints all of which are out: who waits for the jobs wants to know why.
-pub(crate) fn log_all_out(waited: Duration, absent: &[Absent]) {
-    log::warn!("{}", all_out(waited, absent));
+pub(crate) fn log_all_out(waited: Duration, absent: &[Absent], is_offline: bool) {
+    let offline = if is_offline {
+        "; this machine seems to be offline: no host was ever reached"
+    } else {
+        ""
+    };
+    log::warn!("{}{offline}", all_out(waited, absent));
 }
 
 fn all_out(waited: Duration, absent: &[Absent]) -> String {

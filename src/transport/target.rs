@@ -121,7 +121,7 @@ pub(crate) fn is_loopback(host: &str) -> bool {
 }
 
 /// The host of a base URL, after checking that the base is nothing more than a place.
-fn host_of(base: &str) -> Result<String, String> {
+pub(crate) fn host_of(base: &str) -> Result<String, String> {
     if base.contains('@') {
         return Err("an endpoint must not hold a user name or password ('@'); the key goes into api_key".into());
     }

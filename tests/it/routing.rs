@@ -323,7 +323,7 @@ fn an_operation_that_the_api_version_is_too_old_for_leaves_chats_alone() {
     assert!(
         error
             .to_string()
-            .contains("no responses here: 400 BadRequest: API version"),
+            .contains("responses not served here: 400 BadRequest: API version"),
         "{error}"
     );
     for id in 0..10 {

@@ -1,6 +1,7 @@
 //! The three calls, each in a file of its own: [`pick`](Balancer::pick) where a job goes, learn from its reply's head
 //! ([`admitted`](Balancer::admitted)), [`settle`](Balancer::settle) what it came to.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -203,6 +204,14 @@ impl Balancer {
         )
     }
 
+    /// Whether this machine seems to be offline: there are two hosts at least, and all that was sent to any has failed on the
+    /// way.
+    pub(super) fn is_offline(&self) -> bool {
+        let used = (0..self.specs.len()).filter(|&index| self.specs[index].unavailable.is_none());
+        let hosts = used.clone().map(|index| &self.specs[index].host);
+        hosts.collect::<BTreeSet<_>>().len() >= 2 && used.into_iter().all(|index| self.endpoints[index].reach.is_vain())
+    }
+
     /// A job of the set has waited for so long, and still does: worth a remark where that is because all are out.
     pub fn waits(&mut self, set: SetId, waited: Duration, now: Instant) {
         if !self.outages.is_worth_a_warning(set, waited, now) {
@@ -218,7 +227,7 @@ impl Balancer {
             }
         };
         let absent = self.sets.members(set).iter().map(absent).collect();
-        self.remarks.push(Remark::AllOut(waited, absent));
+        self.remarks.push(Remark::AllOut(waited, absent, self.is_offline()));
     }
 
     /// What has changed since the last call, for the log and the listeners.

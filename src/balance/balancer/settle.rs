@@ -343,6 +343,9 @@ impl Balancer {
     fn endpoints_fault(&mut self, attempt: &Attempt, job: &mut JobState, evidence: Evidence<'_>) -> Verdict {
         self.count_failure(attempt, job, evidence.reason);
         self.hold_against(attempt, job, evidence);
+        if !attempt.lease.written {
+            self.failed_on_the_way(attempt, evidence.reason);
+        }
         if evidence.is_doubt && attempt.lease.role != Role::Probe {
             job.suspect(attempt.suspect(Charge::Failed, evidence.reason));
         }
@@ -352,6 +355,20 @@ impl Balancer {
         let rests = evidence.is_doubt && is_ready(attempt.lease.endpoint) && is_spent;
         let most = self.settings.max_attempts;
         after_failure(job, most, rests, &mut self.rng, attempt.now)
+    }
+
+    /// Who has never been reached is waited for no longer after a while, unless nobody is: then it is this machine that is
+    /// offline.
+    fn failed_on_the_way(&mut self, attempt: &Attempt, reason: &str) {
+        let (index, now) = (attempt.index(), attempt.now);
+        self.endpoints[index].reach.failed(now);
+        let is_hopeless = self.endpoints[index]
+            .reach
+            .is_hopeless(self.settings.health.threshold, now);
+        if is_hopeless && !self.is_offline() {
+            let changed = self.endpoints[index].never_reached(reason, now);
+            self.note(index, changed);
+        }
     }
 
     /// A 500, or a reply that makes no sense: the endpoint's fault, or the job's? Or a denial, for which the endpoint is

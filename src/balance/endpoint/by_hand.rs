@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Endpoint;
-use super::out::Out;
+use super::out::{EJECTED_PROBE, Out};
 use super::state::{After, State};
 
 impl Endpoint {
@@ -72,6 +72,7 @@ impl Endpoint {
             State::Out(out) => {
                 out.disabled = false;
                 out.is_doubtful = false;
+                out.pause = EJECTED_PROBE;
                 out.probe_at = Some(now);
                 out.failed_probes = 0;
                 self.end_streak();
@@ -82,6 +83,7 @@ impl Endpoint {
             State::Probing(out) => {
                 // The probe under way finds out.
                 out.disabled = false;
+                out.pause = EJECTED_PROBE;
                 false
             }
             State::Cooling { after, .. } => {

@@ -67,6 +67,7 @@ use out::Out;
 pub(super) use out::{DISABLED_PROBE, PROBE_FIRST_BYTE};
 pub(super) use patience::{Patience, Prospect};
 use ramp::Ramp;
+use reach::Reach;
 use refusals::Refusals;
 pub(super) use requests::{Failure, FullRow, Sign};
 use row::Row;
@@ -91,6 +92,7 @@ mod lacks;
 mod out;
 mod patience;
 mod ramp;
+mod reach;
 mod refusals;
 mod requests;
 mod row;
@@ -126,6 +128,7 @@ pub(super) struct Endpoint {
     leases: u64,
     row: Row,
     pub(super) answers: Answers,
+    pub(super) reach: Reach,
     /// The epoch since which it is no longer out.
     back_since: u32,
     rate: FailureRate,
@@ -161,6 +164,7 @@ impl Endpoint {
             leases: 0,
             row: Row::default(),
             answers: Answers::default(),
+            reach: Reach::default(),
             back_since: 0,
             rate: FailureRate::default(),
             ramp: None,

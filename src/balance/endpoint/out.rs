@@ -17,6 +17,8 @@ pub(super) struct Out {
     pub(super) disabled: bool,
     /// When it is probed next, where a probe is out beside that one. None: only `enable()` brings it back.
     pub(super) probe_at: Option<Instant>,
+    /// Time between its probes.
+    pub(super) pause: Duration,
     /// Probes in a row that have failed.
     pub(super) failed_probes: u32,
     /// It went out while it was silent, and those that asked it then find out whether it is back.
@@ -34,6 +36,7 @@ impl Out {
         Out {
             disabled: true,
             probe_at,
+            pause: DISABLED_PROBE,
             failed_probes: 0,
             was_asked: false,
             lasts: false,
@@ -46,6 +49,7 @@ impl Out {
         Out {
             disabled: false,
             probe_at: Some(probe_at),
+            pause: EJECTED_PROBE,
             failed_probes: 0,
             was_asked: false,
             lasts: false,
@@ -67,8 +71,7 @@ impl Out {
         let probe_at = match self.probe_at {
             // It was sent long ago: whether to send the next was decided then.
             Some(at) if !self.disabled && (!newest || at <= now) => at,
-            _ if self.disabled => now + DISABLED_PROBE,
-            _ => now + EJECTED_PROBE,
+            _ => now + self.pause,
         };
         Out {
             failed_probes: self.failed_probes.saturating_add(1),

@@ -94,6 +94,9 @@ impl Endpoint {
     /// silent, when it would have been asked next.
     pub(in crate::balance) fn back(&mut self, lease: &Lease, answered: bool, now: Instant) -> (Part, Option<Instant>) {
         self.in_flight -= 1;
+        if answered || lease.written {
+            self.reach.reached();
+        }
         self.tallies.totals.sent += u64::from(lease.sent);
         self.tallies.totals.not_sent += u64::from(lease.not_sent);
         let silent = self.silence.is_on(now).then(|| self.silence.knocks_at()).flatten();
@@ -454,6 +457,19 @@ impl Endpoint {
         }
         let probe_at = self.after_rest(now + DISABLED_PROBE);
         self.disable(reason.to_owned(), Some(probe_at))
+    }
+
+    /// It was never reached, so that nobody is to wait for it any more. True where the condition changed.
+    pub(in crate::balance) fn never_reached(&mut self, reason: &str, now: Instant) -> bool {
+        if self.state.out().is_some_and(|out| out.disabled) {
+            return false;
+        }
+        let probe_at = self.after_rest(now + EJECTED_PROBE);
+        let changed = self.disable(format!("never reached: {reason}"), Some(probe_at));
+        if let (true, State::Out(out)) = (changed, &mut self.state) {
+            out.pause = EJECTED_PROBE;
+        }
+        changed
     }
 
     /// What took it out just now may be the job's fault.

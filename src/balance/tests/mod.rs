@@ -15,6 +15,7 @@
 //! 12. [`watched`]: what need not be asked for
 //! 13. [`signing`]: endpoints that have no token
 //! 14. [`suspects`]: failures of which the endpoint may be to blame or the job
+//! 15. [`reached`]: endpoints that are never reached
 
 mod any_order;
 mod back;
@@ -24,6 +25,7 @@ mod contradicted;
 mod home;
 mod out;
 mod places;
+mod reached;
 mod resting;
 mod signing;
 mod silent;

@@ -46,7 +46,7 @@ impl Shared {
                 self.tell_listener(&contradicted);
             }
             Remark::Answers(endpoint, advice) => log::info!("advice for endpoint {}: {advice}", of(endpoint).name),
-            Remark::AllOut(waited, absent) => event::log_all_out(waited, &absent),
+            Remark::AllOut(waited, absent, is_offline) => event::log_all_out(waited, &absent, is_offline),
             Remark::Lacks(endpoint, reason) => log::warn!("endpoint {}: {reason}", of(endpoint).name),
             Remark::Workers(advice) => log::info!("advice: {advice}"),
         }

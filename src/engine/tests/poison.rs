@@ -44,6 +44,8 @@ struct World<A> {
     since: Duration,
     record: Record,
     sent: u64,
+    /// Whatever fails does so on the way.
+    never_written: bool,
 }
 
 impl<A: FnMut(usize, u64, Duration) -> Answer> World<A> {
@@ -55,6 +57,7 @@ impl<A: FnMut(usize, u64, Duration) -> Answer> World<A> {
             since: Duration::ZERO,
             record: Record::default(),
             sent: 0,
+            never_written: false,
         }
     }
 
@@ -104,7 +107,10 @@ impl<A: FnMut(usize, u64, Duration) -> Answer> World<A> {
             .for_each(|(job, _)| self.record.failed.push(job));
     }
 
-    fn end(&mut self, assignment: Assignment, outcome: &Outcome, again: bool) {
+    fn end(&mut self, mut assignment: Assignment, outcome: &Outcome, again: bool) {
+        if self.never_written {
+            assignment.lease.never_written();
+        }
         let job = assignment.job.id();
         if matches!(outcome, Outcome::Success(_)) {
             self.bench.head(&assignment, Told::default());
@@ -294,4 +300,15 @@ fn three_prompts_in_a_row_that_a_firewall_dislikes_take_nothing_from_the_ten_beh
         assert_eq!((world.record.answered.len(), world.record.failed.len()), (11, 3));
         assert!(world.since < 120 * SECOND);
     }
+}
+
+#[test]
+fn a_backlog_of_an_endpoint_that_is_never_reached_fails_with_the_reason() {
+    let refused = || (failed(Blame::Endpoint), Duration::ZERO);
+    let mut world = World::new(&Stage::of(1).workers(4), |_, _, _| refused());
+    world.never_written = true;
+    world.submit(200);
+    world.run(40 * SECOND, false);
+    assert_eq!(world.record.failed.len(), 200);
+    assert_eq!(world.condition(0), Condition::Disabled);
 }

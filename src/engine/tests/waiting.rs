@@ -365,7 +365,7 @@ fn a_job_that_has_waited_for_a_minute_because_all_are_out_is_remarked_once_while
         }
         bench.pass(SECOND);
     }
-    let [(second, Remark::AllOut(waited, absent))] = &remarked[..] else {
+    let [(second, Remark::AllOut(waited, absent, false))] = &remarked[..] else {
         panic!("{remarked:?}");
     };
     assert!((60..120).contains(second), "after {second} s");
