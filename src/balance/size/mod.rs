@@ -42,7 +42,8 @@ mod walk;
 
 /// The size of one request in tokens: what it holds, and how much may come of it.
 ///
-/// Six bytes, for a million jobs wait: two numbers of 24 bits, which is more than any model takes.
+/// Six bytes, for a million jobs wait: two numbers, of 23 and 24 bits, which is more than any model takes, and between them
+/// one bit that tells whether the first is a guess.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct JobSize([u16; 3]);
 
@@ -73,6 +74,9 @@ pub enum Output {
 
 /// Most tokens that an upload is taken for.
 const UPLOAD: f64 = 8192.0;
+/// The largest number that 23 bits hold; the bit above it says that it is a guess.
+const MOST_PROMPT: u32 = GUESS - 1;
+const GUESS: u32 = 1 << 23;
 /// The largest number that 24 bits hold.
 const MOST: u32 = (1 << 24) - 1;
 /// From here on the second number is no limit: the low byte tells the choices, none of which means that there is no
@@ -87,7 +91,7 @@ impl JobSize {
         JobSize([0, u16::from_le_bytes([0, d]), u16::from_le_bytes([e, f])])
     };
 
-    /// A request that holds `prompt` tokens. Numbers beyond 16 million count as that.
+    /// A request that holds `prompt` tokens. Numbers beyond 8 million (16 million for an answer) count as that.
     #[must_use]
     pub fn new(prompt: u32, output: Output) -> Self {
         let output = match output {
@@ -97,7 +101,7 @@ impl JobSize {
                 OPEN | if takes_default { TAKES_DEFAULT } else { 0 } | u32::from(choices.max(1))
             }
         };
-        let [a, b, c, _] = prompt.min(MOST).to_le_bytes();
+        let [a, b, c, _] = prompt.min(MOST_PROMPT).to_le_bytes();
         let [d, e, f, _] = output.to_le_bytes();
         JobSize([
             u16::from_le_bytes([a, b]),
@@ -124,7 +128,18 @@ impl JobSize {
     pub fn prompt(self) -> u32 {
         let [a, b] = self.0[0].to_le_bytes();
         let [c, _] = self.0[1].to_le_bytes();
-        u32::from_le_bytes([a, b, c, 0])
+        u32::from_le_bytes([a, b, c, 0]) & MOST_PROMPT
+    }
+
+    /// The same size, of which nobody can tell before it is sent how many tokens it comes to.
+    #[must_use]
+    pub fn guessed(self) -> Self {
+        let [low, middle, high] = self.0;
+        JobSize([low, middle | (GUESS >> 16) as u16, high])
+    }
+
+    fn is_guess(self) -> bool {
+        u32::from(self.0[1]) & (GUESS >> 16) != 0
     }
 
     /// What the request says about the answer's length.
@@ -173,10 +188,11 @@ impl JobSize {
         }
     }
 
-    /// The least that it will be charged, were its prompt estimated a quarter too high.
+    /// The least that it will be charged, were its prompt estimated a quarter too high, or guessed, too high by all of it.
     #[must_use]
     pub fn at_least(self) -> u64 {
-        u64::from(self.prompt() / 4 * 3) + u64::from(self.max_output().unwrap_or(0))
+        let prompt = if self.is_guess() { 0 } else { self.prompt() / 4 * 3 };
+        u64::from(prompt) + u64::from(self.max_output().unwrap_or(0))
     }
 
     /// Whether a deployment, whatever it has been found to charge, charges no less for it than for `other`, and knows no
@@ -225,6 +241,7 @@ impl<'a> Measured<'a> {
         } else {
             Found {
                 prompt: (body.len() as f64 / 4.0).min(if is_json { f64::INFINITY } else { UPLOAD }),
+                is_guess: true,
                 limit: None,
                 choices: 1,
                 names: Names::default(),
@@ -238,8 +255,9 @@ impl<'a> Measured<'a> {
                 takes_default: *operation == Operation::ChatCompletions,
             },
         };
+        let size = JobSize::new(found.prompt.round() as u32, output);
         Measured {
-            size: JobSize::new(found.prompt.round() as u32, output),
+            size: if found.is_guess { size.guessed() } else { size },
             names: found.names,
         }
     }
@@ -315,19 +333,24 @@ mod tests {
         for (prompt, output) in [
             (0, Output::None),
             (1, Output::AtMost(0)),
-            (0x00ff_00ff, Output::AtMost(0x00ff_fdff)),
-            (0x00ab_cdef, Output::AtMost(0x0012_3456)),
-            (MOST, open(1, true)),
-            (MOST, open(1, false)),
+            (0x007f_00ff, Output::AtMost(0x00ff_fdff)),
+            (0x002b_cdef, Output::AtMost(0x0012_3456)),
+            (MOST_PROMPT, open(1, true)),
+            (MOST_PROMPT, open(1, false)),
             (7, open(255, true)),
             (7, open(255, false)),
         ] {
             let size = JobSize::new(prompt, output);
-            assert_eq!((size.prompt(), size.output()), (prompt, output));
+            for size in [size, size.guessed()] {
+                assert_eq!((size.prompt(), size.output()), (prompt, output));
+            }
+            let limit = u64::from(size.max_output().unwrap_or(0));
+            assert_eq!(size.guessed().at_least(), limit);
+            assert_eq!(size.at_least(), limit + u64::from(prompt / 4 * 3));
             assert_eq!(size.has_output(), output != Output::None);
         }
         let most = JobSize::new(u32::MAX, Output::AtMost(u32::MAX));
-        assert_eq!((most.prompt(), most.max_output()), (MOST, Some(OPEN - 1)));
+        assert_eq!((most.prompt(), most.max_output()), (MOST_PROMPT, Some(OPEN - 1)));
         assert_eq!(JobSize::new(0, open(0, true)).output(), open(1, true));
     }
 }

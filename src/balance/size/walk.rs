@@ -42,6 +42,8 @@ const DEEPEST: u32 = 24;
 #[derive(Debug)]
 pub(super) struct Found<'a> {
     pub(super) prompt: f64,
+    /// Whether some of it is sound, a picture or a file, of which the length says little about the tokens.
+    pub(super) is_guess: bool,
     /// Most tokens of each choice.
     pub(super) limit: Option<u64>,
     pub(super) choices: u64,
@@ -105,6 +107,7 @@ pub(super) fn walk<'a>(operation: &Operation, members: &'a [u8], counter: Counte
         texts: counter,
         tokens: 0,
         ids: 0,
+        is_guess: false,
     };
     let (mut limit, mut choices, mut names) = (None, 1, Names::default());
     let is_completion = *operation == Operation::Completions;
@@ -131,6 +134,7 @@ pub(super) fn walk<'a>(operation: &Operation, members: &'a [u8], counter: Counte
     });
     Found {
         prompt: (walk.texts.tokens() + walk.tokens as f64).max(0.0) + walk.ids as f64,
+        is_guess: walk.is_guess,
         limit,
         choices,
         names,
@@ -146,6 +150,8 @@ struct Walk<'a> {
     tokens: i64,
     /// Tokens that were sent as numbers.
     ids: u64,
+    /// Something was met whose tokens nobody can tell.
+    is_guess: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -327,6 +333,7 @@ impl<'a> Walk<'a> {
             }
             b"image_url" => {
                 self.tokens += IMAGE;
+                self.is_guess = true;
                 self.conversation(Reads::Nothing);
             }
             b"detail" if self.eat(b'"') => {
@@ -350,11 +357,13 @@ impl<'a> Walk<'a> {
             b"format" if walk.eat(b'"') => is_small = walk.string() == b"mp3",
             _ => walk.skip(),
         });
+        self.is_guess = true;
         self.tokens += (bytes / if is_small { MP3_TOKEN } else { WAV_TOKEN }) as i64;
     }
 
     fn file(&mut self) {
         if self.eat(b'"') {
+            self.is_guess = true;
             self.tokens += (self.string().len() / FILE_TOKEN) as i64;
         } else {
             self.skip();

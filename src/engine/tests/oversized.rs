@@ -1,8 +1,8 @@
 //! A request that is larger than a quota of which nobody was told.
 
 use crate::api::Priority;
-use crate::balance::GiveUp;
 use crate::balance::outcome::{Axis, Outcome, Throttle, Used};
+use crate::balance::{GiveUp, JobSize, Output};
 use crate::engine::actions::{Assignment, Settled};
 use crate::engine::scenario::*;
 
@@ -49,7 +49,11 @@ struct Hour {
 }
 
 fn run(large: &[u32], small: usize) -> Hour {
-    let mut bench = Stage::of(1).limit(0, limit(None)).begin();
+    let bench = Stage::of(1).limit(0, limit(None)).begin();
+    run_in(bench, large, small)
+}
+
+fn run_in(mut bench: Bench, large: &[u32], small: usize) -> Hour {
     for tokens in large.iter().copied().chain((0..small).map(|_| 2_000)) {
         bench.submit_sized("m", tokens, Priority::Normal);
     }
@@ -104,4 +108,52 @@ fn a_job_larger_than_a_quota_that_was_never_told_does_not_keep_the_others_waitin
 fn a_job_that_is_refused_alone_where_nothing_is_known_waits_on() {
     let hour = run(&[60_000], 0);
     assert_eq!((hour.answered, hour.too_large, hour.waiting), (0, 0, 1), "{hour:?}");
+}
+
+/// A file of five megabytes, of which nobody can tell what it comes to: 78,000 tokens, as it seems, and 2,000 as it turns
+/// out.
+#[test]
+fn a_guess_that_is_larger_than_the_quota_is_sent_alone_and_learnt_from() {
+    let mut bench = Stage::of(1).limit(0, limit(Some(50_000))).begin();
+    let small = |bench: &mut Bench| bench.submit_sized("m", 2_000, Priority::Normal);
+    small(&mut bench);
+    let before = bench.next();
+    let guess = JobSize::new(78_000, Output::AtMost(200)).guessed();
+    bench.enter("m", &CHAT, request_of(guess), Priority::Normal, None);
+    assert!(bench.pump().is_empty(), "something is under way");
+    bench.pass(SECOND).settle(before, &Outcome::SUCCESS);
+    let mut waited = 0;
+    let alone = loop {
+        if let Some(alone) = bench.pump().pop() {
+            break alone;
+        }
+        waited += 1;
+        assert!(waited < 200 && bench.ended.is_empty(), "{:?}", bench.ended);
+        bench.pass(SECOND);
+    };
+    small(&mut bench);
+    assert!(bench.pump().is_empty(), "it is alone");
+    let used = Used {
+        prompt: Some(2_000),
+        output: Some(100),
+    };
+    assert!(matches!(
+        bench.pass(SECOND).settle(alone, &Outcome::Success(used)),
+        Settled::Answered(_)
+    ));
+    assert_eq!(bench.pump().len(), 1, "what it has not used is there for others");
+}
+
+#[test]
+fn only_what_is_certain_is_refused_before_it_is_sent() {
+    for (size, ended) in [
+        (JobSize::new(78_000, Output::None), true),
+        (JobSize::new(78_000, Output::None).guessed(), false),
+        (JobSize::new(100, Output::AtMost(60_000)).guessed(), true),
+    ] {
+        let mut bench = Stage::of(1).limit(0, limit(Some(50_000))).begin();
+        bench.enter("m", &CHAT, request_of(size), Priority::Normal, None);
+        bench.pump();
+        assert_eq!(bench.ended == [(0, "too large")], ended, "{size:?}");
+    }
 }
