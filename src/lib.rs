@@ -72,16 +72,18 @@
 //! | reply | the deployment | the job |
 //! |---|---|---|
 //! | 429 | rests until the instant that the service named, and 1, 2, 4 … 30 s where it named none, or has refused twice before without admitting anything | goes on to the next ready one, at no cost; where all rest, it waits for the first |
-//! | timeout, connection refused or cut, 5xx | rests for 1, 2, 4 … 30 s; ejected after `auto_disable_threshold` failures in a row, then probed every 5 s | tried elsewhere, up to `max_job_retry` attempts |
+//! | timeout, connection refused or cut, 408, 424, 5xx | rests for 1, 2, 4 … 30 s, unless nine of ten succeed; ejected after `auto_disable_threshold` failures in a row, then probed every 5 s. Cleared where it answers what was sent later: then it was the job | tried elsewhere, up to `max_job_retry` attempts |
+//! | connection refused, no such host, TLS, for half a minute, where nothing ever went there | disabled as "never reached", probed every 5 s; where that is so of all of two or more hosts, this machine is offline, and they stay ejected | goes on to the next; [`Error::NoEndpoint`] where all are disabled; offline it waits |
 //! | 401 for a token | waits for a new one; disabled where that is refused too | goes again, at no cost |
 //! | 401, 403, 404 of the deployment, a Retry-After beyond `cooldown_max_s` | disabled with the reason, probed every 60 s | goes on to the next; [`Error::NoEndpoint`] where all are disabled, which says what to change |
-//! | 400, 413, 422, content filter | unharmed | ends as [`Error::Refused`] |
+//! | a denial (401, 403, …) that is not in the service's words | disabled where it has not served before; else as for a 5xx, though without a rest, and disabled after as many in a row | tried elsewhere; after three [`Error::ServerErrors`] |
+//! | 404, 405: nothing at the path, as where the base URL is wrong | the operation is left out and tried every 60 s. One that has served nothing yet is [`Misconfigured`](api::Condition::Misconfigured), and its [advice](EndpointReport::advice) says what to change. Where the operation has served before it takes `auto_disable_threshold` jobs in a row | as for a deployment that is disabled |
+//! | 400, 413, 422, content filter | unharmed | ends as [`Error::Refused`]; where a page says so, and not the service's JSON, when another deployment refuses it too |
 //! | 500, or a success that makes no sense | blamed once the job succeeds elsewhere | asked of up to three deployments (a sole one twice), then [`Error::ServerErrors`] |
 //! | a stream that breaks before its first content | as for a timeout | tried elsewhere; after that [`Error::StreamBroken`] with what was received |
 //!
 //! Where every deployment that serves a request rests or is ejected, the request waits for the first that is back, however
-//! long that takes: give it a [`timeout`](ChatRequest::timeout), or all of them `job_timeout_s`, where that is too long. A sole
-//! deployment with a mistyped host is such a case, and the log says so at level warn.
+//! long that takes: give it a [`timeout`](ChatRequest::timeout), or all of them `job_timeout_s`, where that is too long.
 //!
 //! # Whose answer it is
 //!
@@ -97,7 +99,7 @@
 //! longest answer; until then it waits, and others pass it. Limits that were told wrong, or not at all, are learnt from the
 //! service's refusals, and a [report](EndpointReport::limit) shows what is believed beside what was configured. A job that
 //! cannot be admitted within its timeout ends at once as [`Error::TooLate`], one larger than every quota as
-//! [`Error::TooLarge`]. `docs/limits.md` in the repository tells how the service counts.
+//! [`Error::TooLarge`]; one that is so by a guess, for what a picture, sound or a file comes to, is sent alone to find out. `docs/limits.md` in the repository tells how the service counts.
 //!
 //! # Modules, in reading order
 //!
@@ -137,7 +139,7 @@
 //! | level | what |
 //! |---|---|
 //! | error | a panic: of the event hook, of a task's waker, or in a worker, without what it said; only mistakes in code are logged so |
-//! | warn | a deployment is ejected or disabled; a source of tokens gives none; the clock of this machine is wrong; a job has waited for a minute because every deployment that may serve it is out, with each one's reason and when it is asked next (once in each such time, and at most every five minutes); the service grants less than the limit that was told; a text was cut at its token limit and returned without more ado; the configuration, the CA file or the environment's proxies say what has no effect; fewer worker threads could be started than were asked for |
+//! | warn | a deployment is ejected or disabled, or lacks an operation; a source of tokens gives none; the clock of this machine is wrong; a job has waited for a minute because every deployment that may serve it is out, with each one's reason and when it is asked next, and whether this machine seems to be offline (once in each such time, and at most every five minutes); the service grants less than the limit that was told; a text was cut at its token limit and returned without more ado; the configuration, the CA file or the environment's proxies say what has no effect; fewer worker threads could be started than were asked for |
 //! | info | a deployment cools down, is probed, signs in, or is ready again; a token has come; [advice](Blaster::advice), once |
 //! | debug | each attempt that failed, with the service's reason as far as it is not what was asked |
 //! | trace | each attempt, as its line in the ledger; the moment at which its request begins to leave |

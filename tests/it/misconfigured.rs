@@ -2,12 +2,12 @@
 //! vain until then.
 
 use azure_openai_blaster::Blaster;
-use azure_openai_blaster::api::{Operation, RawRequest};
+use azure_openai_blaster::api::{Condition, Operation, RawRequest};
 use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig};
 use azure_openai_blaster::error::Error;
 
 use crate::canned::Canned;
-use crate::support::{ask, state};
+use crate::support::{ask, listened, state};
 
 /// A client of the server as its sole deployment.
 fn client(server: &Canned) -> Blaster {
@@ -96,4 +96,64 @@ fn where_one_of_them_may_be_back_by_itself_another_try_may_help() {
     // A page without the service's words is no proof of a wrong key.
     let server = Canned::start("401 Unauthorized", "<title>Sign in</title>");
     assert!(client(&server).chat(ask(0)).unwrap_err().is_retryable());
+}
+
+#[test]
+fn deployments_with_a_wrong_base_beside_a_right_one_are_seen() {
+    let answer = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"yes"},"finish_reason":"stop"}]}"#;
+    let right = Canned::start("200 OK", answer);
+    let pages = [
+        "{\"error\":{\"code\":\"404\",\"message\":\"Resource not found\"}}",
+        "<title>404 Not Found</title>",
+    ];
+    let wrong = pages.map(|page| Canned::start("404 Not Found", page));
+    let urls = [&right.url, &wrong[0].url, &wrong[1].url];
+    let deployments = ["right", "west", "north"]
+        .into_iter()
+        .zip(urls)
+        .map(|(name, url)| DeploymentConfig::new(name, url, "gpt-4o").auth(Auth::key("canary")));
+    let (blaster, told) = listened(BlasterConfig::new(deployments).num_workers(1));
+    for id in 0..20 {
+        blaster.chat(ask(id)).unwrap();
+    }
+    let told = told.conditions();
+    let advice = blaster.advice();
+    for name in ["west", "north"] {
+        let report = state(&blaster, name).report();
+        assert_eq!(report.condition, Condition::Misconfigured, "{report}");
+        let reason = report.reason.unwrap();
+        assert!(reason.starts_with("chat/completions not served here: 404"), "{reason}");
+        assert!(told.contains(&(name.into(), Condition::Misconfigured)), "{told:?}");
+        assert!(
+            advice
+                .iter()
+                .any(|line| line.starts_with(name) && line.contains("set endpoint")),
+            "{advice:?}"
+        );
+    }
+    assert_eq!(state(&blaster, "right").report().condition, Condition::Ready);
+    // That a page says so is not believed of a job that has met it before.
+    assert!(wrong.iter().all(|server| server.received().len() <= 2));
+}
+
+#[test]
+fn a_page_that_refuses_what_another_deployment_serves_ends_no_job() {
+    let answer = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"yes"},"finish_reason":"stop"}]}"#;
+    for head in [
+        "400 Bad Request",
+        "411 Length Required",
+        "415 Unsupported Media Type",
+        "431 Request Header Fields Too Large",
+        "451 Unavailable For Legal Reasons",
+    ] {
+        let right = Canned::start("200 OK", answer);
+        let wrong = Canned::start(head, "<html><title>no</title></html>");
+        let deployments = [("right", &right.url), ("wrong", &wrong.url)]
+            .map(|(name, url)| DeploymentConfig::new(name, url, "gpt-4o").auth(Auth::key("canary")));
+        let blaster = build(deployments);
+        for id in 0..20 {
+            blaster.chat(ask(id)).unwrap();
+        }
+        assert!(!wrong.received().is_empty(), "{head}");
+    }
 }

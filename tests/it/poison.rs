@@ -103,3 +103,36 @@ fn poison_in_a_row_takes_no_endpoint_out() {
 fn scattered_poison_takes_no_endpoint_out() {
     check(4, &shuffled());
 }
+
+/// Answers that may be an endpoint's fault as well as the prompt's.
+#[test]
+fn prompts_that_every_endpoint_fails_take_none_of_them_out() {
+    for status in [502, 503, 408, 424] {
+        let poisoned = SimConfig::uniform(4).poison("POISON", status);
+        let fleet = SimFleet::start_with(poisoned, &FleetSettings::new()).unwrap();
+        let (blaster, told) = listened(config(&fleet).num_workers(16));
+        let is_bad = |id: usize| id.is_multiple_of(20);
+        let handles: Vec<_> = (0..1000)
+            .map(|id| {
+                let asked = if is_bad(id) {
+                    ask(format!("{id} POISON"))
+                } else {
+                    ask(id)
+                };
+                blaster.submit(asked).unwrap()
+            })
+            .collect();
+        for (id, result) in wait_all(handles).iter().enumerate() {
+            assert_eq!(result.is_err(), is_bad(id), "{status}: {result:?}");
+            if let Err(error) = result {
+                assert_eq!(attempts(result), 5, "{error}");
+            }
+        }
+        let conditions = told.conditions();
+        let out = |condition: &Condition| matches!(condition, Condition::Ejected | Condition::Disabled);
+        assert!(
+            !conditions.iter().any(|(_, condition)| out(condition)),
+            "{status}: {conditions:?}"
+        );
+    }
+}

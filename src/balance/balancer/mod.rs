@@ -28,6 +28,7 @@ use super::watched_endpoints::WatchedEndpoints;
 use super::{BalanceSettings, Change, EndpointId, EndpointSpec, Remark, SetId, SignedIn, Snapshot};
 
 mod admitted;
+mod blame;
 mod home;
 mod pick;
 mod probing;

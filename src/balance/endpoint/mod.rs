@@ -5,15 +5,22 @@
 //! |----------|-------------------------------------------|-------------------------------------------------|
 //! | Ready    | 429, wait named or backed off             | Cooling until then, never shortened             |
 //! | Ready    | failure                                   | Cooling for 1, 2, 4 … 30 s, jittered            |
-//! | Ready    | 5xx while 9 of 10 attempts succeed        | Ready: an exception (see `is_exception`)        |
+//! | Ready    | error or cut while 9 of 10 succeed        | Ready: it is spared (see `spares`)              |
+//! | Ready    | denial, 404 or 405 where it has served    | Ready: it is counted                            |
 //! | Ready    | silence of 12 gaps between heads          | Ready, and given only knocks (see `Silence`)    |
 //! | Ready    | a request that is no knock times out then | Out (ejected), probed as it was knocked at      |
+//! | Ready    | 404, 405 where it has never served        | Ready without the operation for 60 s            |
 //! | Cooling  | its time has come                         | Ready; after a failure: Trial                   |
+//! | Cooling  | its failures are taken back               | Ready                                           |
 //! | Trial    | the one request's head has come           | Ready                                           |
 //! | Trial    | failure / 429                             | Cooling, longer / until then                    |
-//! | any      | failures in a row ≥ threshold             | Out (ejected), probed every 5 s                 |
+//! | any      | a row of failures ≥ threshold (see `Row`) | Out (ejected), probed every 5 s                 |
+//! | any      |   … of which the last is a denial         | Out (disabled), probed every 60 s               |
+//! | any      |   … of which the last is a 404, 405       | the same state, without the operation           |
 //! | any      | failure, half of 20 in 30 s have failed   | Out (ejected), probed every 5 s                 |
 //! | any      | 401, 403, 404, named wait > cooldown_max  | Out (disabled), probed every 60 s               |
+//! | any      |   … for one job, in nobody's words        | the same, and asked at once if it is all there is |
+//! | any      | failures on the way for 30 s (`Reach`)    | Out (disabled), probed every 5 s                |
 //! | any      | no token                                  | the same, and given no work until there is one  |
 //! | any      | `disable(reason)`                         | Out (disabled), not probed                      |
 //! | (start)  | unavailable as it is configured           | Out (disabled), for good                        |
@@ -25,12 +32,15 @@
 //! | Probing  | failure, and no other probe is out        | Out, until the next probe                       |
 //! ```
 //!
-//! Failures of requests that were under way together count once: a lease remembers the *epoch* in which it was
-//! given, each counted failure begins a new one, and what comes from an older epoch neither counts as a failure,
-//! nor ends a row of failures, nor disables the endpoint: it tells about a time before the last thing known.
+//! A failure after the request was written may be its job's fault. It is taken back when what was sent later is answered well, and
+//! counts in the rate when its job is answered, wherever that is (see `failures`).
 //!
-//! The rate of failures (see `FailureRate`) counts every failure, but it is looked at only where one is counted, and leaves
-//! out the second in which most failed: what happens at one instant ejects nobody.
+//! Failures of requests that were under way together count once: a lease remembers the *epoch* in which it was
+//! given, each failure that costs a rest begins a new one, and what comes from an older epoch neither counts as a failure
+//! nor disables the endpoint: it tells about a time before the last thing known.
+//!
+//! The rate of failures (see `FailureRate`) is looked at only where one is counted, and leaves out the second in which most
+//! failed: what happens at one instant ejects nobody.
 //!
 //! A *ramp* lets an endpoint that was out have one request under way, then twice as many with each second and each round of
 //! answers, up to its places. A *knock* is a request that finds out, as a probe does, whether a silent endpoint is there:
@@ -38,9 +48,6 @@
 //! than the silence does, and changes nothing; any head ends the silence. Requests that hang may fill its share of the
 //! workers: knocks exceed it, by an eighth and three at most. Where nobody else is at work, work goes on to half of its
 //! places.
-//!
-//! A denial (401, 403, …) that is not in the service's own words is the endpoint's where it has not served since it was
-//! last out, or where two jobs in a row meet it (see `Doubts::denies`); else it is a suspicion, as a 500 is.
 //!
 //! A request that ends because its job's time is over is a failure where the endpoint was silent for longer than it
 //! needs (see `let_down`), and otherwise tells nothing.
@@ -60,6 +67,7 @@ use std::time::{Duration, Instant};
 use answers::Answers;
 use doubts::Doubts;
 use failure_rate::FailureRate;
+pub(super) use failures::{Failure, FullRow, Sign};
 use lacks::Lacks;
 #[cfg(test)]
 pub(super) use out::EJECTED_PROBE;
@@ -69,7 +77,7 @@ pub(super) use patience::{Patience, Prospect};
 use ramp::Ramp;
 use reach::Reach;
 use refusals::Refusals;
-pub(super) use requests::{Failure, FullRow, Sign};
+
 use row::Row;
 pub(super) use scouts::Part;
 use scouts::{MOST_PROBES, Scouts};
@@ -88,6 +96,7 @@ mod answers;
 mod by_hand;
 mod doubts;
 mod failure_rate;
+mod failures;
 mod lacks;
 mod out;
 mod patience;
