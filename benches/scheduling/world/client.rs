@@ -167,8 +167,8 @@ fn entrant(job: &Job) -> Entrant {
 
 /// What the engine makes of a request's end.
 fn outcome(end: End, job: &Job) -> Outcome {
-    let failed = |reason: &str| Outcome::Failed {
-        blame: Blame::Endpoint,
+    let failed = |blame, reason: &str| Outcome::Failed {
+        blame,
         reason: reason.to_owned(),
     };
     match end {
@@ -181,7 +181,7 @@ fn outcome(end: End, job: &Job) -> Outcome {
             axis: refusal.axis,
             reason: "429".to_owned(),
         }),
-        End::Reset => failed("connection reset"),
-        End::TimedOut => failed("no byte of a reply"),
+        End::Reset => failed(Blame::Cut, "connection reset"),
+        End::TimedOut => failed(Blame::Endpoint, "no byte of a reply"),
     }
 }

@@ -261,7 +261,8 @@ mod tests {
             mixed_up.samples
         );
 
-        let refused = record(Some(ScriptedReply::status(400)), "id:00000007");
+        let error = r#"{"error":{"code":"BadRequest","message":"no"}}"#;
+        let refused = record(Some(ScriptedReply::status(400).body(error)), "id:00000007");
         assert_eq!((refused.answered, refused.failed), (0, 1));
         let lines: Vec<&str> = refused.samples[0].lines().collect();
         assert!(lines[0].starts_with("prompt 8: the request was refused"), "{lines:?}");
