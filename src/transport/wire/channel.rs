@@ -1,5 +1,6 @@
 //! Bytes to and from a peer, with TLS or without. Nothing here waits: what cannot be done at once is
-//! [`WouldBlock`](io::ErrorKind::WouldBlock), and then nothing has been taken or given.
+//! [`WouldBlock`](io::ErrorKind::WouldBlock), and then nothing has been taken or given. A read that has found nothing so far
+//! is [`Interrupted`](io::ErrorKind::Interrupted).
 //!
 //! TLS is spoken here and not by the HTTP client, so that it can be known what lies between the socket and the client:
 //! what has come and is not decrypted, and what is decrypted and not fetched, may be somebody else's answer.
@@ -131,9 +132,13 @@ impl Write for Channel {
     }
 }
 
+/// Looks at the socket in one read. Records without data are the session's own; a peer that sends nothing else is not
+/// listened to for ever, without a look at the clock.
+const LOOKS: usize = 64;
+
 impl Tls {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        loop {
+        for _ in 0..LOOKS {
             match self.session.reader().read(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 // An end without a good-bye, as many services make it. Not between two records, it is a cut.
@@ -149,6 +154,7 @@ impl Tls {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, error));
             }
         }
+        Err(io::ErrorKind::Interrupted.into())
     }
 
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {

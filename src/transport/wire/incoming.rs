@@ -33,8 +33,10 @@ pub(super) enum Incoming {
     /// So many bytes of provisional heads have come, and not all of the head.
     Head(usize),
     Chunks(Chunks),
-    /// Nothing that comes needs to be changed.
-    Rest,
+    /// So many bytes are to come of a body.
+    Body(u64),
+    /// Where it ends is not known, or not for certain.
+    Open,
 }
 
 impl Default for Incoming {
@@ -52,6 +54,8 @@ pub(super) struct Given {
     pub(super) ready: usize,
     /// So many bytes behind those are of no use any more; the rest waits for more.
     pub(super) dropped: usize,
+    /// So many bytes at the end, which the client is given too, come behind the reply.
+    pub(super) surplus: usize,
     /// All headers, where the client is not given them.
     pub(super) headers: Option<HeaderMap>,
 }
@@ -59,6 +63,15 @@ pub(super) struct Given {
 impl Incoming {
     pub(super) fn is_head(&self) -> bool {
         matches!(self, Incoming::Head(_))
+    }
+
+    /// Whether the reply has come to its end, as its head tells it beyond doubt.
+    pub(super) fn is_whole(&self) -> bool {
+        match self {
+            Incoming::Body(left) => *left == 0,
+            Incoming::Chunks(chunks) => chunks.at == At::End,
+            Incoming::Head(_) | Incoming::Open => false,
+        }
     }
 
     /// Takes the next bytes of a reply, with those that were left waiting.
@@ -86,9 +99,10 @@ impl Incoming {
                 }
                 continue;
             }
-            *self = match head.is_chunked {
-                true => Incoming::Chunks(Chunks::default()),
-                false => Incoming::Rest,
+            *self = match head.framing {
+                Framing::Chunked => Incoming::Chunks(Chunks::default()),
+                Framing::Length(length) => Incoming::Body(length),
+                Framing::Open => Incoming::Open,
             };
             let mut ready = head.length;
             if let Some((short, headers)) = head.shortened {
@@ -103,8 +117,18 @@ impl Incoming {
         let body = &mut bytes[given.skipped + given.ready..];
         let length = body.len();
         let ready = match self {
-            Incoming::Chunks(chunks) => chunks.pass(body),
-            _ => length,
+            Incoming::Chunks(chunks) => {
+                let (ready, surplus) = chunks.pass(body);
+                given.surplus = surplus;
+                ready
+            }
+            Incoming::Body(left) => {
+                let due = usize::try_from(*left).map_or(length, |left| left.min(length));
+                *left -= due as u64;
+                given.surplus = length - due;
+                length
+            }
+            Incoming::Head(_) | Incoming::Open => length,
         };
         given.ready += ready;
         given.dropped = length - ready;
@@ -116,9 +140,50 @@ impl Incoming {
 struct Head {
     length: usize,
     is_provisional: bool,
-    is_chunked: bool,
+    framing: Framing,
     /// What the client is given in its place, and all of its headers.
     shortened: Option<(Vec<u8>, HeaderMap)>,
+}
+
+/// How the end of a body is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    Chunked,
+    Length(u64),
+    /// By the end of the connection, or in a way that two readers may read differently (RFC 9112 §6.3).
+    Open,
+}
+
+impl Framing {
+    /// Reads it strictly: what does not say for certain where a reply ends would make a part of it the next one.
+    fn of(parsed: &httparse::Response<'_, '_>) -> Self {
+        let named = |name: HeaderName| {
+            let headers = parsed.headers.iter();
+            headers
+                .filter(move |header| header.name.eq_ignore_ascii_case(name.as_str()))
+                .map(|header| header.value)
+        };
+        let mut codings = named(header::TRANSFER_ENCODING);
+        let mut lengths = named(header::CONTENT_LENGTH);
+        let coding = codings.next();
+        let length = lengths.next();
+        let is_clear = codings.next().is_none() && lengths.next().is_none();
+        let has_none = matches!(parsed.code.unwrap_or_default(), 100..200 | 204 | 304);
+        match (coding, length) {
+            _ if !is_clear => Framing::Open,
+            (None, None) if has_none => Framing::Length(0),
+            (None, Some(b"0")) if has_none => Framing::Length(0),
+            _ if has_none => Framing::Open,
+            (Some(coding), None) if parsed.version == Some(1) && coding.eq_ignore_ascii_case(b"chunked") => {
+                Framing::Chunked
+            }
+            (None, Some(length)) if length.iter().all(u8::is_ascii_digit) => {
+                let length = std::str::from_utf8(length).ok().and_then(|length| length.parse().ok());
+                length.map_or(Framing::Open, Framing::Length)
+            }
+            _ => Framing::Open,
+        }
+    }
 }
 
 impl Head {
@@ -144,7 +209,7 @@ impl Head {
             Err(_) => Ok(Some(Head {
                 length: bytes.len(),
                 is_provisional: false,
-                is_chunked: false,
+                framing: Framing::Open,
                 shortened: None,
             })),
         }
@@ -156,16 +221,12 @@ impl Head {
             let headers = parsed.headers.iter();
             headers.filter(move |header| header.name.eq_ignore_ascii_case(name.as_str()))
         };
-        let has_body = !matches!(status, 100..200 | 204 | 304);
-        let is_chunked = has_body
-            && parsed.version == Some(1)
-            && named(header::TRANSFER_ENCODING).any(|coding| has_word(coding.value, b"chunked"));
         let odd_gzip = named(header::CONTENT_ENCODING).any(|coding| is_odd_gzip(coding.value));
         let shortened = !fits || length > super::BUFFER_SIZE / 2 || odd_gzip;
         Head {
             length,
             is_provisional: matches!(status, 100 | 102..200),
-            is_chunked,
+            framing: Framing::of(parsed),
             shortened: shortened.then(|| shortened_head(parsed, bytes, odd_gzip)),
         }
     }
@@ -219,12 +280,6 @@ fn holds_blank_line(bytes: &[u8]) -> bool {
         .any(|end| memchr::memmem::find(bytes, end).is_some())
 }
 
-/// Whether a list of words holds this one.
-fn has_word(list: &[u8], word: &[u8]) -> bool {
-    list.split(|byte| *byte == b',')
-        .any(|part| part.trim_ascii().eq_ignore_ascii_case(word))
-}
-
 /// Whether it means gzip, in a form that the client does not know.
 fn is_odd_gzip(value: &[u8]) -> bool {
     value != b"gzip"
@@ -255,13 +310,18 @@ enum At {
     },
     /// So many bytes of a chunk, and the end of its line, are to come.
     Data(u64),
-    /// Behind the last chunk, or in what makes no sense: it is passed on.
+    /// In a line behind the last chunk, of which something has come or not.
+    Trailer {
+        is_blank: bool,
+    },
     End,
+    /// What makes no sense is passed on, for the client to say so.
+    Broken,
 }
 
 impl Chunks {
-    /// Rewrites `bytes`; gives how many are left of them.
-    fn pass(&mut self, bytes: &mut [u8]) -> usize {
+    /// Rewrites `bytes`; gives how many are left of them, and how many of these, at the end, come behind the body.
+    fn pass(&mut self, bytes: &mut [u8]) -> (usize, usize) {
         let mut kept = 0;
         let mut at = 0;
         while at < bytes.len() {
@@ -276,10 +336,10 @@ impl Chunks {
                 };
                 continue;
             }
-            if self.at == At::End {
+            if matches!(self.at, At::End | At::Broken) {
                 let rest = bytes.len() - at;
                 bytes.copy_within(at.., kept);
-                return kept + rest;
+                return (kept + rest, if self.at == At::End { rest } else { 0 });
             }
             let byte = bytes[at];
             at += 1;
@@ -288,7 +348,7 @@ impl Chunks {
                 kept += 1;
             }
         }
-        kept
+        (kept, 0)
     }
 
     /// Takes a byte of the line of a size. Whether it is kept.
@@ -323,7 +383,11 @@ impl Chunks {
                 let length = length + 1;
                 (At::Extension { size, length }, false)
             }
-            _ => (At::End, true),
+            (At::Trailer { is_blank }, b'\r', _) => (At::Trailer { is_blank }, true),
+            (At::Trailer { is_blank: true }, b'\n', _) => (At::End, true),
+            (At::Trailer { .. }, b'\n', _) => (At::Trailer { is_blank: true }, true),
+            (At::Trailer { .. }, ..) => (At::Trailer { is_blank: false }, true),
+            _ => (At::Broken, true),
         };
         self.at = next;
         kept
@@ -333,7 +397,7 @@ impl Chunks {
 /// What follows the line of this size: its bytes and the end of their line.
 fn after(size: u64) -> At {
     match size {
-        0 => At::End,
+        0 => At::Trailer { is_blank: true },
         size => At::Data(size.saturating_add(2)),
     }
 }
@@ -384,6 +448,83 @@ mod tests {
             "",
             "a part of a head is kept back"
         );
+    }
+
+    #[test]
+    fn a_reply_is_whole_where_its_head_says_so_for_certain_and_what_follows_is_not_its_own() {
+        let chunks = "3\r\nabc\r\n0\r\n\r\n";
+        for (head, body, is_whole) in [
+            ("HTTP/1.1 200 OK\r\ncontent-length: 3", "abc", true),
+            (
+                "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 3",
+                "abc",
+                true,
+            ),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 4", "abc", false),
+            ("HTTP/1.1 204 None", "", true),
+            ("HTTP/1.1 304 Same\r\ncontent-length: 0", "", true),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: CHUNKED", chunks, true),
+            (
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked",
+                "3\r\nabc\r\n0;x\r\nx-a: b\r\nx-c: d\r\n\r\n",
+                true,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked",
+                "3\r\nabc\r\n0\r\nx-a: b\r\n",
+                false,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked",
+                "3\r\nabc\r\n+0\r\n\r\n",
+                false,
+            ),
+            ("HTTP/1.1 204 None\r\ncontent-length: 190", "", false),
+            ("HTTP/1.1 304 Same\r\ntransfer-encoding: chunked", "", false),
+            (
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\ncontent-length: 0",
+                "",
+                false,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: xchunked\r\ncontent-length: 2",
+                "ab",
+                false,
+            ),
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, gzip", chunks, false),
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked", chunks, false),
+            (
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked",
+                chunks,
+                false,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 202",
+                chunks,
+                false,
+            ),
+            ("HTTP/1.0 200 OK\r\ntransfer-encoding: chunked", chunks, false),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 3",
+                "abc",
+                false,
+            ),
+            ("HTTP/1.1 200 OK\r\ncontent-length: +3", "abc", false),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 3, 3", "abc", false),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999", "", false),
+            ("HTTP/1.1 200 OK", "abc", false),
+        ] {
+            for stray in [0, 1, 20] {
+                let mut reply = format!("{head}\r\n\r\n{body}{}", "x".repeat(stray)).into_bytes();
+                let mut incoming = Incoming::default();
+                let given = incoming.take(&mut reply).unwrap();
+                if is_whole {
+                    assert_eq!((incoming.is_whole(), given.surplus), (true, stray), "{head} {body}");
+                } else {
+                    assert!(!incoming.is_whole() || given.surplus < stray, "{head} {body}");
+                }
+            }
+        }
     }
 
     #[test]

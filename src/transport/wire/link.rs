@@ -6,7 +6,8 @@
 //!
 //! | what came                                              | when it is seen                   | then                             |
 //! |--------------------------------------------------------|-----------------------------------|----------------------------------|
-//! | bytes beyond the reply's end, in the same read         | the client gives the link back    | closed                           |
+//! | bytes beyond the reply's end, in the same read         | at once                           | closed                           |
+//! | a reply whose head does not say for certain where it ends | with the head                  | closed                           |
 //! | bytes in the socket, decrypted or not; a part of a TLS record | the client asks for it again | closed; another one, or a new one |
 //! | bytes before the request is written whole              | before its next piece is written  | stale: asked again on a new one  |
 //! | … on a connection that has carried no other request    | the same                          | the reply, and then closed       |
@@ -166,7 +167,12 @@ impl Link {
                 self.room.filled(amount);
                 let is_refusal = is_refusal(self.room.waiting());
                 if !self.writing.begun && !is_refusal {
+                    self.strays.came(self.room.waiting(), clock::now());
                     return Err(call.fault(FaultKind::Protocol, "an answer came before anything was asked"));
+                }
+                if !is_refusal {
+                    // It answers what it has not read, as it may do again.
+                    self.strays.came(self.room.waiting(), clock::now());
                 }
                 self.writing.answered = true;
                 self.writing.untold = true;
@@ -174,6 +180,7 @@ impl Link {
             }
             // A part of a TLS record has come, which may be anybody's.
             Err(error) if is_pause(&error) && !self.channel.is_empty() => {
+                self.strays.came(&[], clock::now());
                 if self.reused {
                     return Err(call.fault(
                         FaultKind::Stale,
@@ -204,6 +211,11 @@ impl Link {
     fn bring_into_form(&mut self, call: &CurrentCall) -> Result<(), Fault> {
         let given = self.incoming.take(self.room.waiting());
         let given = given.map_err(|problem| call.fault(FaultKind::TooLarge, problem))?;
+        if given.surplus > 0 {
+            let waiting = self.room.waiting();
+            let start = waiting.len() - given.surplus;
+            self.strays.came(&waiting[start..], clock::now());
+        }
         self.room.given(&given);
         if let Some(headers) = given.headers {
             call.keep_headers(headers);
@@ -213,7 +225,7 @@ impl Link {
 
     /// Reads what comes, and waits for it; 0 is the end.
     fn receive(&mut self, call: &CurrentCall, mut asked_just_now: bool) -> Result<usize, Fault> {
-        let limit = call.read_limit(clock::now())?;
+        let mut limit = call.read_limit(clock::now())?;
         loop {
             // Nothing can be there yet.
             if !std::mem::take(&mut asked_just_now) {
@@ -221,7 +233,9 @@ impl Link {
                     // Our own shutdown reads as an end, which would pass for the end of a body without a length.
                     Ok(0) if call.is_cancelled() => return Err(call.fault(FaultKind::Cancelled, "")),
                     Ok(amount) => return Ok(amount),
-                    Err(error) if is_pause(&error) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    // Something is there, and may be there for ever.
+                    Err(error) if is_pause(&error) => limit = call.read_limit(clock::now())?,
                     Err(error) => return Err(fault::of_io(&error, call)),
                 }
             }
@@ -237,7 +251,15 @@ impl Link {
                 false
             }
             Ok(0) => false,
-            Err(error) => error.kind() == io::ErrorKind::WouldBlock && self.channel.is_empty(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let is_empty = self.channel.is_empty();
+                if !is_empty {
+                    // Nobody can say what it is part of.
+                    self.strays.came(&[], clock::now());
+                }
+                is_empty
+            }
+            Err(_) => false,
         }
     }
 }
@@ -304,9 +326,9 @@ impl Transport for Link {
             // check-out, after it has lain there.
             self.socket.release();
             let writing = std::mem::take(&mut self.writing);
-            self.incoming = Incoming::default();
+            let is_whole = std::mem::take(&mut self.incoming).is_whole();
             self.room.shrink();
-            return writing.leaves_nothing() && self.room.is_empty();
+            return writing.leaves_nothing() && is_whole && self.room.is_empty();
         }
         let Some(call) = call::current() else {
             return false;

@@ -2,13 +2,16 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
-use rustls::ServerConnection;
+use rustls::crypto::cipher::{OutboundChunks, OutboundPlainMessage};
+use rustls::{ConnectionTrafficSecrets, ContentType, ProtocolVersion, ServerConnection};
 
 use super::secure::{Secure, localhost};
 use super::server::{Peer, Server};
 use super::*;
+use crate::error::fault::FaultKind;
 
 /// What a service writes at once, by the bytes on the wire.
 enum Way {
@@ -32,6 +35,41 @@ impl Way {
                 sealed
             }
         }
+    }
+
+    /// Records that bring a TLS session tickets, and no data, for ever.
+    fn flood(&mut self) -> (TcpStream, impl Iterator<Item = Vec<u8>> + use<>) {
+        let (Way::Plain(stream) | Way::Tls(_, stream)) = self;
+        let stream = stream.try_clone().unwrap();
+        let plain = Way::Plain(stream.try_clone().unwrap());
+        let Way::Tls(tls, _) = std::mem::replace(self, plain) else {
+            panic!("there are no records")
+        };
+        let suite = tls.negotiated_cipher_suite().unwrap().tls13().unwrap();
+        let (mut sequence, keys) = tls.dangerous_extract_secrets().unwrap().tx;
+        let (ConnectionTrafficSecrets::Aes128Gcm { key, iv }
+        | ConnectionTrafficSecrets::Aes256Gcm { key, iv }
+        | ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv }) = keys
+        else {
+            panic!("another cipher")
+        };
+        let mut encrypter = suite.aead_alg.encrypter(key, iv);
+        let ticket = [4, 0, 0, 15, 0, 0, 1, 0, 0, 0, 0, 0, 1, 1, 0, 1, 7, 0, 0];
+        let tickets = ticket.repeat(400);
+        let flood = std::iter::repeat_with(move || {
+            let mut records = Vec::new();
+            for (typ, payload) in [(ContentType::Handshake, &*tickets), (ContentType::ApplicationData, &[])] {
+                let message = OutboundPlainMessage {
+                    typ,
+                    version: ProtocolVersion::TLSv1_2,
+                    payload: OutboundChunks::Single(payload),
+                };
+                records.extend(encrypter.encrypt(message, sequence).unwrap().encode());
+                sequence += 1;
+            }
+            records
+        });
+        (stream, flood)
     }
 
     fn send(&mut self, wire: &[u8]) {
@@ -298,12 +336,15 @@ fn a_service_that_says_more_than_it_is_asked_is_given_a_connection_for_each_requ
     for over_tls in [false, true] {
         for (rest, connections) in [
             (reply("stray", 200), 5),
+            (b"x".to_vec(), 5),
             (b"HTTP/1.1 408 Request Timeout\r\n\r\n".to_vec(), 2),
         ] {
             let service = Service::start(over_tls, move |mut hand| {
                 while let Some(who) = hand.asked() {
                     match &*who {
-                        "first" => hand.send(&[&reply(&who, 16_384), &rest]),
+                        // Over TLS the rest comes by itself, or in the record of the reply.
+                        "first" if rest.len() > 1 => hand.send(&[&reply(&who, 16_384), &rest]),
+                        "first" => hand.send(&[&[&reply(&who, 300), &rest[..]].concat()]),
                         _ => hand.send(&[&reply(&who, 300)]),
                     }
                 }
@@ -315,6 +356,64 @@ fn a_service_that_says_more_than_it_is_asked_is_given_a_connection_for_each_requ
             assert_eq!(service.accepted(), connections, "over TLS: {over_tls}");
         }
     }
+}
+
+#[test]
+fn a_reply_that_does_not_say_for_certain_where_it_ends_costs_its_connection() {
+    // What may still come of it would be the next reply.
+    for over_tls in [false, true] {
+        for head in [
+            "204 No Content\r\ncontent-length: 190",
+            "304 Not Modified\r\ntransfer-encoding: chunked",
+            "200 OK\r\ntransfer-encoding: gzip\r\ncontent-length: 0",
+            "200 OK\r\ntransfer-encoding: xchunked\r\ncontent-length: 0",
+        ] {
+            let service = Service::start(over_tls, move |mut hand| {
+                while let Some(who) = hand.asked() {
+                    match &*who {
+                        "odd" => hand.send(&[format!("HTTP/1.1 {head}\r\n\r\n").as_bytes()]),
+                        who => hand.send(&[&reply(who, 100)]),
+                    }
+                }
+            });
+            let transport = service.transport();
+            for who in ["first", "odd", "second", "third"] {
+                let got = asks(&transport, who).unwrap();
+                assert_eq!(got.trim_end_matches('-'), if who == "odd" { "" } else { who }, "{head}");
+            }
+            assert_eq!(service.accepted(), 2, "{head}, over TLS: {over_tls}");
+        }
+    }
+}
+
+/// Records that a TLS session takes for itself, and that never end.
+#[test]
+fn a_flood_of_records_without_data_ends_with_the_attempt() {
+    let left = Arc::new(AtomicBool::new(false));
+    let has_left = Arc::clone(&left);
+    let service = Service::start(true, move |mut hand| {
+        hand.requests.head().unwrap();
+        let (mut stream, flood) = hand.way.lock().flood();
+        // More than an attempt's time of it, unless the client leaves before.
+        for records in flood.take(20_000) {
+            if stream.write_all(&records).is_err() {
+                has_left.store(true, Ordering::SeqCst);
+                return;
+            }
+        }
+    });
+    let mut limits = long();
+    limits.deadline = clock::now() + SHORT;
+    let call = Ask {
+        limits,
+        ..Ask::default()
+    };
+    let fault = call.whole(&service.transport()).unwrap_err();
+    assert!(matches!(fault.kind, FaultKind::Timeout(_)), "{fault}");
+    while Arc::strong_count(&left) > 1 && !left.load(Ordering::SeqCst) {
+        std::thread::yield_now();
+    }
+    assert!(left.load(Ordering::SeqCst), "it was listened to until it had said all");
 }
 
 #[test]

@@ -60,6 +60,8 @@ impl Secure {
             .unwrap();
         // What is said before a request comes goes out with the handshake.
         config.send_half_rtt_data = true;
+        // For records that no library writes.
+        config.enable_secret_extraction = true;
         let config = Arc::new(config);
         let server = Server::start_raw(move |stream, number| {
             let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
