@@ -23,6 +23,7 @@ use super::tls::Trust;
 use super::{Authorities, BUFFER_SIZE, Proxies, WireError, WireSettings, fault, headers};
 use crate::api::Headers;
 use crate::api::kind::Kind;
+use crate::api::withheld::{Mask, secrets_of_header, secrets_of_proxy, sounds_secret};
 use crate::clock;
 use crate::error::fault::{Fault, FaultKind, Phase};
 use crate::transport::{Limits, Target};
@@ -78,8 +79,32 @@ impl PrivateClient {
     /// Sends a request and reads the whole reply, whatever its status; follows no redirect.
     ///
     /// # Errors
-    /// Where no whole reply came.
+    /// Where no whole reply came; what the other side says of it is told without what it was sent.
     pub(crate) fn exchange(&self, request: &PrivateRequest<'_>) -> Result<PrivateReply, Fault> {
+        self.exchanged(request).map_err(|fault| Fault {
+            message: self.mask(request).hide(&fault.message).into_owned(),
+            ..fault
+        })
+    }
+
+    /// Hides what this request carries that is secret, and what its proxy is told.
+    fn mask(&self, request: &PrivateRequest<'_>) -> Mask {
+        let headers = request.headers.iter();
+        let headers = headers.flat_map(|(name, value)| secrets_of_header(name, value));
+        let form = std::str::from_utf8(request.body).unwrap_or_default();
+        let fields = form.split('&').filter_map(|field| field.split_once('='));
+        let fields = fields.filter(|(name, _)| sounds_secret(name) || matches!(*name, "client_assertion" | "code"));
+        let fields = fields.map(|(_, value)| value.to_owned());
+        let proxies = ["http://h", "https://h"].into_iter().filter(|_| request.proxied);
+        let proxies = proxies.filter_map(|origin| {
+            let target = Target::new(Kind::OpenAi, origin, "", "").ok()?;
+            let proxy = self.proxies.way_to(&target).ok()?.proxy?;
+            Some(secrets_of_proxy(proxy.username()?, proxy.password()?))
+        });
+        Mask::of(headers.chain(fields).chain(proxies.flatten()))
+    }
+
+    fn exchanged(&self, request: &PrivateRequest<'_>) -> Result<PrivateReply, Fault> {
         let wrong = |problem: &str| Fault::new(FaultKind::Protocol, Phase::NotWritten, problem);
         let uri: Uri = request.url.parse().map_err(|_| wrong("the URL makes no sense"))?;
         let origin = origin(&uri);
