@@ -27,9 +27,17 @@ const LOOKED_THROUGH: usize = 4096;
 const MOST_DIGITS: usize = 16;
 const MOST_EXTENSION: usize = 16 * 1024;
 
+/// A reply on its way.
+#[derive(Debug, Default)]
+pub(super) struct Incoming {
+    at: Stage,
+    /// 0 where it is no HTTP.
+    status: u16,
+}
+
 /// How far a reply has come.
 #[derive(Debug)]
-pub(super) enum Incoming {
+enum Stage {
     /// So many bytes of provisional heads have come, and not all of the head.
     Head(usize),
     Chunks(Chunks),
@@ -39,9 +47,9 @@ pub(super) enum Incoming {
     Open,
 }
 
-impl Default for Incoming {
+impl Default for Stage {
     fn default() -> Self {
-        Incoming::Head(0)
+        Stage::Head(0)
     }
 }
 
@@ -62,15 +70,20 @@ pub(super) struct Given {
 
 impl Incoming {
     pub(super) fn is_head(&self) -> bool {
-        matches!(self, Incoming::Head(_))
+        matches!(self.at, Stage::Head(_))
+    }
+
+    /// Its status, once its head has come; 0 where it is no HTTP.
+    pub(super) fn status(&self) -> Option<u16> {
+        (!self.is_head()).then_some(self.status)
     }
 
     /// Whether the reply has come to its end, as its head tells it beyond doubt.
     pub(super) fn is_whole(&self) -> bool {
-        match self {
-            Incoming::Body(left) => *left == 0,
-            Incoming::Chunks(chunks) => chunks.at == At::End,
-            Incoming::Head(_) | Incoming::Open => false,
+        match &self.at {
+            Stage::Body(left) => *left == 0,
+            Stage::Chunks(chunks) => chunks.at == At::End,
+            Stage::Head(_) | Stage::Open => false,
         }
     }
 
@@ -81,7 +94,7 @@ impl Incoming {
     #[inline(never)] // room for headers that a worker which waits need not keep
     pub(super) fn take(&mut self, bytes: &mut [u8]) -> Result<Given, String> {
         let mut given = Given::default();
-        while let Incoming::Head(before) = self {
+        while let Stage::Head(before) = &mut self.at {
             let raw = &mut bytes[given.skipped..];
             let Some(head) = Head::read(raw)? else {
                 match *before + raw.len() >= MOST_HEAD {
@@ -99,10 +112,11 @@ impl Incoming {
                 }
                 continue;
             }
-            *self = match head.framing {
-                Framing::Chunked => Incoming::Chunks(Chunks::default()),
-                Framing::Length(length) => Incoming::Body(length),
-                Framing::Open => Incoming::Open,
+            self.status = head.status;
+            self.at = match head.framing {
+                Framing::Chunked => Stage::Chunks(Chunks::default()),
+                Framing::Length(length) => Stage::Body(length),
+                Framing::Open => Stage::Open,
             };
             let mut ready = head.length;
             if let Some((short, headers)) = head.shortened {
@@ -116,19 +130,19 @@ impl Incoming {
         }
         let body = &mut bytes[given.skipped + given.ready..];
         let length = body.len();
-        let ready = match self {
-            Incoming::Chunks(chunks) => {
+        let ready = match &mut self.at {
+            Stage::Chunks(chunks) => {
                 let (ready, surplus) = chunks.pass(body);
                 given.surplus = surplus;
                 ready
             }
-            Incoming::Body(left) => {
+            Stage::Body(left) => {
                 let due = usize::try_from(*left).map_or(length, |left| left.min(length));
                 *left -= due as u64;
                 given.surplus = length - due;
                 length
             }
-            Incoming::Head(_) | Incoming::Open => length,
+            Stage::Head(_) | Stage::Open => length,
         };
         given.ready += ready;
         given.dropped = length - ready;
@@ -139,6 +153,7 @@ impl Incoming {
 /// A head that has come whole.
 struct Head {
     length: usize,
+    status: u16,
     is_provisional: bool,
     framing: Framing,
     /// What the client is given in its place, and all of its headers.
@@ -208,6 +223,7 @@ impl Head {
             Err(httparse::Error::TooManyHeaders) => Err(format!("the reply has more than {MOST_HEADERS} headers")),
             Err(_) => Ok(Some(Head {
                 length: bytes.len(),
+                status: 0,
                 is_provisional: false,
                 framing: Framing::Open,
                 shortened: None,
@@ -225,6 +241,7 @@ impl Head {
         let shortened = !fits || length > super::BUFFER_SIZE / 2 || odd_gzip;
         Head {
             length,
+            status,
             is_provisional: matches!(status, 100 | 102..200),
             framing: Framing::of(parsed),
             shortened: shortened.then(|| shortened_head(parsed, bytes, odd_gzip)),
@@ -291,7 +308,7 @@ fn is_odd_gzip(value: &[u8]) -> bool {
 /// A chunked body, whose sizes are brought into the shortest form that needs no looking ahead: a zero at most, and the
 /// digits.
 #[derive(Debug, Default)]
-pub(super) struct Chunks {
+struct Chunks {
     at: At,
 }
 

@@ -11,7 +11,7 @@
 //! | bytes in the socket, decrypted or not; a part of a TLS record | the client asks for it again | closed; another one, or a new one |
 //! | bytes before the request is written whole              | before its next piece is written  | stale: asked again on a new one  |
 //! | … on a connection that has carried no other request    | the same                          | the reply, and then closed       |
-//! | … a success before the first byte of the request       | before it is written              | no HTTP: it answers nothing      |
+//! | … before its first byte, and not to say that nothing can be asked now (408, 429, 5xx) | before it is written | no HTTP: it answers nothing |
 //! | bytes after that                                       | cannot be told from the reply     | the reply                        |
 //!
 //! The last row is a service that answers one request twice, and whose second answer is under way while the next request
@@ -120,6 +120,11 @@ impl Link {
             if self.writing.closed {
                 break;
             }
+            if !self.writing.begun && self.writing.answered && !self.has_heard() {
+                // Of what answers nothing the rest comes first.
+                self.socket.wait(call, WaitFor::Read, limit)?;
+                continue;
+            }
             match self.channel.write(&self.room.pending()[start..]) {
                 Ok(written @ 1..) => {
                     start += written;
@@ -144,7 +149,7 @@ impl Link {
 
     /// The peer takes nothing at the moment: waits until it does, or has something to say.
     fn wait_to_write(&mut self, call: &CurrentCall, limit: WaitLimit) -> Result<(), Fault> {
-        let what = match self.writing.heard_out || self.writing.answered {
+        let what = match self.has_heard() {
             true => WaitFor::Write,
             false => WaitFor::Either,
         };
@@ -153,9 +158,10 @@ impl Link {
 
     /// Looks for a reply to a request that is not whole.
     fn look(&mut self, call: &CurrentCall) -> Result<(), Fault> {
-        if self.writing.heard_out || self.writing.answered {
+        if self.has_heard() {
             return Ok(());
         }
+        self.make_room(call)?;
         match self.channel.read(self.room.free()) {
             // Whether it takes more is seen when it is written to.
             Ok(0) => self.writing.heard_out = true,
@@ -165,23 +171,17 @@ impl Link {
             }
             Ok(amount) => {
                 self.room.filled(amount);
-                let is_refusal = is_refusal(self.room.waiting());
-                if !self.writing.begun && !is_refusal {
-                    self.strays.came(self.room.waiting(), clock::now());
-                    return Err(call.fault(FaultKind::Protocol, "an answer came before anything was asked"));
-                }
-                if !is_refusal {
-                    // It answers what it has not read, as it may do again.
-                    self.strays.came(self.room.waiting(), clock::now());
-                }
+                self.bring_into_form(call)?;
                 self.writing.answered = true;
                 self.writing.untold = true;
-                self.writing.closed = self.writing.begun && is_refusal;
+                if let Some(status) = self.incoming.status() {
+                    self.judge_early(call, status)?;
+                }
             }
             // A part of a TLS record has come, which may be anybody's.
             Err(error) if is_pause(&error) && !self.channel.is_empty() => {
-                self.strays.came(&[], clock::now());
                 if self.reused {
+                    self.strays.came(&[], clock::now());
                     return Err(call.fault(
                         FaultKind::Stale,
                         "a part of a record came on it before the request was written",
@@ -192,6 +192,25 @@ impl Link {
             Err(error) if is_pause(&error) => {}
             Err(_) => self.writing.heard_out = true,
         }
+        Ok(())
+    }
+
+    /// Whether nothing more is to be learnt before the request is whole.
+    fn has_heard(&self) -> bool {
+        self.writing.heard_out || self.writing.answered && !self.incoming.is_head()
+    }
+
+    /// A head came before the request was whole.
+    fn judge_early(&mut self, call: &CurrentCall, status: u16) -> Result<(), Fault> {
+        // What is no refusal answers what has not been read.
+        if !matches!(status, 300..600) {
+            self.strays.came(self.room.input(), clock::now());
+        }
+        // Before anything was asked, only that nothing can be asked now is an answer to it.
+        if !self.writing.begun && !matches!(status, 408 | 429 | 500..600) {
+            return Err(call.fault(FaultKind::Protocol, "an answer came before anything was asked"));
+        }
+        self.writing.closed = self.writing.begun && matches!(status, 300..600);
         Ok(())
     }
 
@@ -264,11 +283,6 @@ impl Link {
     }
 }
 
-/// Whether these bytes begin a reply that is no success, nor tells of one to come.
-fn is_refusal(reply: &[u8]) -> bool {
-    reply.starts_with(b"HTTP/1.") && matches!(reply.get(9), Some(b'3'..=b'5'))
-}
-
 /// Not a failure: nothing is there, or a signal came.
 fn is_pause(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
@@ -296,27 +310,25 @@ impl Transport for Link {
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
         let call = self.call()?;
         let mut asked_just_now = self.flush(&call).map_err(fault::wrap)? && !self.writing.closed;
-        let mut has_come = std::mem::take(&mut self.writing.untold);
-        let before = self.room.input().len();
-        loop {
-            if !has_come {
-                self.make_room(&call).map_err(fault::wrap)?;
-                let amount = self
-                    .receive(&call, std::mem::take(&mut asked_just_now))
-                    .map_err(fault::wrap)?;
-                if amount == 0 {
-                    return Ok(false);
-                }
-                self.room.filled(amount);
+        let before = match std::mem::take(&mut self.writing.untold) {
+            true => 0,
+            false => self.room.input().len(),
+        };
+        while self.room.input().len() <= before {
+            // Of a part of a head, or of a chunk's line, the client is given nothing.
+            self.make_room(&call).map_err(fault::wrap)?;
+            let amount = self
+                .receive(&call, std::mem::take(&mut asked_just_now))
+                .map_err(fault::wrap)?;
+            if amount == 0 {
+                return Ok(false);
             }
-            has_come = false;
+            self.room.filled(amount);
             call.received();
             self.bring_into_form(&call).map_err(fault::wrap)?;
-            // Of a part of a head, or of a chunk's line, the client is given nothing.
-            if self.room.input().len() > before {
-                return Ok(true);
-            }
         }
+        call.received();
+        Ok(true)
     }
 
     /// Asked twice by the pool: when the connection comes back, and when it is to be used again.

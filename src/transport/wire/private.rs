@@ -79,12 +79,19 @@ impl PrivateClient {
     /// Sends a request and reads the whole reply, whatever its status; follows no redirect.
     ///
     /// # Errors
-    /// Where no whole reply came; what the other side says of it is told without what it was sent.
+    /// Where no whole reply came. What the other side says, there and in a refusal, is told without what it was sent.
     pub(crate) fn exchange(&self, request: &PrivateRequest<'_>) -> Result<PrivateReply, Fault> {
-        self.exchanged(request).map_err(|fault| Fault {
-            message: self.mask(request).hide(&fault.message).into_owned(),
-            ..fault
-        })
+        match self.exchanged(request) {
+            Ok(mut reply) if reply.status >= 400 => {
+                reply.body = self.mask(request).hide_in(&reply.body).into_owned();
+                Ok(reply)
+            }
+            Ok(reply) => Ok(reply),
+            Err(fault) => Err(Fault {
+                message: self.mask(request).hide(&fault.message).into_owned(),
+                ..fault
+            }),
+        }
     }
 
     /// Hides what this request carries that is secret, and what its proxy is told.

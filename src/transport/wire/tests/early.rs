@@ -24,13 +24,21 @@ fn hold(hold: &Mutex<mpsc::Receiver<()>>) {
 #[test]
 fn a_refusal_of_a_large_request_is_heard_at_once_though_the_peer_reads_no_more() {
     for over_tls in [false, true] {
-        for status in ["413 Payload Too Large", "429 Too Many Requests"] {
+        for (status, before, piece) in [
+            ("413 Payload Too Large", "", usize::MAX),
+            ("429 Too Many Requests", "", usize::MAX),
+            ("413 Payload Too Large", "", 1),
+            ("413 Payload Too Large", "HTTP/1.1 100 Continue\r\n\r\n", 9),
+            ("429 Too Many Requests", "HTTP/1.1 100 Continue\r\n\r\n", usize::MAX),
+        ] {
             let (release, held) = mpsc::channel();
             let held = Mutex::new(held);
             let service = Service::start(over_tls, move |mut hand: Hand| {
                 hand.requests.head().unwrap();
-                let refusal = format!("HTTP/1.1 {status}\r\nretry-after: 7\r\ncontent-length: 4\r\n\r\nmuch");
-                hand.send(&[refusal.as_bytes()]);
+                let refusal = format!("{before}HTTP/1.1 {status}\r\nretry-after: 7\r\ncontent-length: 4\r\n\r\nmuch");
+                for piece in refusal.as_bytes().chunks(piece.min(refusal.len())) {
+                    hand.send(&[piece]);
+                }
                 hold(&held);
             });
             let transport = service.transport();
@@ -135,8 +143,10 @@ fn a_part_of_a_record_that_comes_while_a_request_is_written_counts_as_bytes() {
 fn an_answer_to_nothing_is_nobodys() {
     for greeting in [
         reply("stray", 300),
-        b"HTTP/1.1 100 Continue\r\n\r\n".to_vec(),
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec(),
         b"SSH-2.0-OpenSSH_9.6\r\n".to_vec(),
+        b"HTTP/1.1 400 Bad Request\r\ncontent-length: 9\r\n\r\nother job".to_vec(),
+        b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n".to_vec(),
     ] {
         let service = Service::start(true, move |mut hand| {
             hand.send(&[&greeting]);
