@@ -187,15 +187,10 @@ pub fn classify_unreadable(facts: &ReplyFacts<'_>, bad: &BadReply, withheld: Wit
     // Errors are short, and a large body would be larger still once it is read.
     let frame = Some(facts.body).filter(|body| body.len() <= BODY_MAX);
     let frame = frame.and_then(|body| serde_json::from_slice::<serde_json::Value>(body).ok());
-    let Some((mut frame, error)) = frame.and_then(|frame| ErrorObject::in_frame(&frame).map(|error| (frame, error)))
-    else {
-        return bad_reply(bad.to_string());
-    };
-    // What stands beside it may be an answer, which it may repeat.
-    let error_itself = frame.as_object_mut().and_then(|members| members.remove("error"));
-    let beside = error_itself.map(|_| frame.to_string()).unwrap_or_default();
-    let withheld = withheld.and_answered(beside.as_bytes());
-    classify_error_frame(&error, facts.headers, facts.wall, withheld)
+    match frame.as_ref().and_then(ErrorObject::in_frame) {
+        Some(error) => classify_error_frame(&error, facts.headers, facts.wall, withheld),
+        None => bad_reply(bad.to_string()),
+    }
 }
 
 /// What an error event means that came where content was expected: in a stream before its first content, or as the
@@ -207,6 +202,7 @@ pub fn classify_error_frame(
     wall: SystemTime,
     withheld: Withheld<'_>,
 ) -> Judged {
+    let withheld = withheld.beside_an_answer();
     let status = implied_status(error).unwrap_or_else(|| {
         // On a 200 only a refusal names a delay.
         if header_delay(headers, wall).is_some() {
@@ -826,7 +822,12 @@ mod tests {
         ] {
             let judged = judge_reply(status, pairs, body, withheld);
             assert_eq!(judged.told, told, "{status} {body}");
-            assert_eq!(kind(judged).1, told, "{status} {body}");
+            // With the status of a success, only the service's own words are recorded.
+            let recorded = match told.split_once(": Incorrect") {
+                Some((start, _)) if status == 200 => format!("{start}: …"),
+                _ => told.to_owned(),
+            };
+            assert_eq!(kind(judged).1, recorded, "{status} {body}");
         }
         let fault = Fault::new(FaultKind::Tls, Phase::NotWritten, format!("not for {KEY}\n").repeat(99));
         let judged = classify_fault(&fault, withheld);
@@ -864,7 +865,7 @@ mod tests {
                 format!(
                     "error in place of content: invalid_prompt ({PROMPT}, max_completion_tokens): Invalid prompt: '{PROMPT}' by (hidden)"
                 ),
-                "error in place of content: invalid_prompt (…, max_completion_tokens): Invalid prompt: '…' by (hidden)",
+                "error in place of content: invalid_prompt (…, max_completion_tokens): …",
             ),
             (
                 500,

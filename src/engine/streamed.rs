@@ -107,11 +107,7 @@ pub(super) fn chat_stream(
         Err(incomplete) => incomplete,
     };
     let what = match (&incomplete.problem, &fault) {
-        (StreamProblem::Service(error), _) => {
-            // It may repeat what came before it.
-            let withheld = withheld.and_answered(incomplete.received.raw().as_bytes());
-            Ok(classify_error_frame(error, &headers, clock::wall(), withheld))
-        }
+        (StreamProblem::Service(error), _) => Ok(classify_error_frame(error, &headers, clock::wall(), withheld)),
         (_, Some(fault)) => Err(fault),
         (StreamProblem::Cut { .. }, None) => Ok(cut_short(incomplete.problem.to_string())),
         (problem, None) => Ok(bad_reply(problem.to_string())),

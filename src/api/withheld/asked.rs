@@ -1,18 +1,19 @@
 //! What was asked, which a service may repeat in what it says of the request: that is for whoever asked, and for nobody else.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use memchr::memmem;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::folded::{Folded, fold, replaced};
+use super::folded::{Folded, fold};
 use super::runs::{self, common};
 use super::service_words::SERVICE_WORDS;
 use crate::api::clip::clip;
 
 /// What stands in place of what was cut.
-const CUT: &str = "…";
+pub(super) const CUT: &str = "…";
 
 /// Most bytes of a text that are looked at; of what comes behind nothing is kept.
 const LOOKED_AT: usize = 2 * 1024;
@@ -20,19 +21,17 @@ const LOOKED_AT: usize = 2 * 1024;
 /// Bytes of the request that are compared at once: it may be as large as memory, and a copy of it is not made for this.
 const PIECE: usize = 64 * 1024;
 
-/// What was said so far, all of it in JSON or as it is.
+/// A request.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Asked<'a> {
-    /// The request's body, as it was sent.
+    /// Its body, as it was sent.
     body: &'a [u8],
-    /// What of an answer has come, which is nobody else's either.
-    pub(super) answered: &'a [u8],
 }
 
 impl<'a> Asked<'a> {
     /// The request with this body.
     pub(crate) fn new(body: &'a [u8]) -> Self {
-        Asked { body, answered: &[] }
+        Asked { body }
     }
 
     /// Whether `text` stands in the request as it is, in capitals or in small letters; a part of it does. Cheap.
@@ -43,40 +42,36 @@ impl<'a> Asked<'a> {
             .any(|part| memmem::find(self.body, part.as_bytes()).is_some())
     }
 
-    /// What of `text` is nobody's secret: without the runs of 16 bytes and more that stand in the request too, in any
-    /// letter case and however they are escaped. The service's own words stay, although a request may quote them.
-    pub(crate) fn cut<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if self.body.is_empty() && self.answered.is_empty() || text.len() < runs::SHORTEST {
-            return Cow::Borrowed(text);
+    /// Where runs of 16 bytes and more stand in `text` that stand in the request too, in any letter case and however they
+    /// are escaped. The service's own words stay, although a request may quote them.
+    pub(super) fn places(&self, text: &str) -> Vec<Range<usize>> {
+        if self.body.is_empty() || text.len() < runs::SHORTEST {
+            return Vec::new();
         }
         let is_own = |words: &&[u8]| words.eq_ignore_ascii_case(text.as_bytes());
         if SERVICE_WORDS.iter().any(is_own) {
-            return Cow::Borrowed(text);
+            return Vec::new();
         }
-        let text = clip(text, LOOKED_AT);
         let folded = Folded::of(text.as_bytes());
         let foreign = foreign(&folded.bytes);
-        let mut places = Vec::new();
+        // Marked, and not listed: a request may hold a run any number of times.
+        let mut found = vec![false; folded.bytes.len()];
         if !foreign.is_empty() {
             self.each_piece(|piece| {
                 for (start, words) in &foreign {
                     common(words, piece, |range| {
-                        places.push(folded.place(start + range.start..start + range.end))
+                        found[start + range.start..start + range.end].fill(true)
                     });
                 }
             });
         }
-        if places.is_empty() {
-            return Cow::Borrowed(text);
-        }
-        let cut = replaced(text.as_bytes(), places, CUT);
-        Cow::Owned(String::from_utf8_lossy(&cut).into_owned())
+        runs_of(&found).map(|range| folded.place(range)).collect()
     }
 
     /// All texts, folded, in pieces that have just as much in common that no run falls between them.
     fn each_piece(&self, mut on: impl FnMut(&[u8])) {
         let mut piece = Vec::new();
-        for value in [self.body, self.answered].into_iter().flat_map(values) {
+        for value in values(self.body) {
             fold(value, |byte, _, _| {
                 piece.push(byte);
                 if piece.len() == PIECE {
@@ -99,24 +94,49 @@ fn values(json: &[u8]) -> Vec<&[u8]> {
     }
 }
 
-/// The parts of a folded text that are not the service's own words and long enough to hold a run, with their places.
-fn foreign(text: &[u8]) -> Vec<(usize, &[u8])> {
+/// As much of a text as is looked at.
+pub(super) fn looked_at(text: &str) -> &str {
+    clip(text, LOOKED_AT)
+}
+
+/// Where a text holds anything but the service's own words; nowhere where it is a word as codes are.
+pub(super) fn foreign_places(text: &str) -> Vec<Range<usize>> {
+    const LONGEST_CODE: usize = 40;
+    let is_code = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    if text.len() <= LONGEST_CODE && text.bytes().all(is_code) {
+        return Vec::new();
+    }
+    let folded = Folded::of(text.as_bytes());
+    let is_foreign: Vec<bool> = own(&folded.bytes).iter().map(|own| !own).collect();
+    runs_of(&is_foreign).map(|range| folded.place(range)).collect()
+}
+
+/// The ranges that are marked.
+fn runs_of(marks: &[bool]) -> impl Iterator<Item = Range<usize>> + '_ {
+    let mut start = 0;
+    marks.chunk_by(|a, b| a == b).filter_map(move |run| {
+        let range = start..start + run.len();
+        start = range.end;
+        run[0].then_some(range)
+    })
+}
+
+/// Which bytes of a folded text are the service's own words.
+fn own(text: &[u8]) -> Vec<bool> {
     let mut own = vec![false; text.len()];
     for words in SERVICE_WORDS {
         for start in memmem::find_iter(text, words) {
             own[start..start + words.len()].fill(true);
         }
     }
-    let mut parts = Vec::new();
-    let mut start = 0;
-    for part in own.chunk_by(|a, b| a == b) {
-        let end = start + part.len();
-        if !part[0] && part.len() >= runs::SHORTEST {
-            parts.push((start, &text[start..end]));
-        }
-        start = end;
-    }
-    parts
+    own
+}
+
+/// The parts of a folded text that are not the service's own words and long enough to hold a run, with their places.
+fn foreign(text: &[u8]) -> Vec<(usize, &[u8])> {
+    let is_foreign: Vec<bool> = own(text).iter().map(|own| !own).collect();
+    let parts = runs_of(&is_foreign).filter(|range| range.len() >= runs::SHORTEST);
+    parts.map(|range| (range.start, &text[range])).collect()
 }
 
 /// Reads the values of an object's members.
@@ -146,7 +166,16 @@ impl<'de> Visitor<'de> for Values {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::folded::replaced;
     use super::*;
+
+    impl Asked<'_> {
+        /// The text without what stands in the request.
+        fn cut(&self, text: &str) -> String {
+            let places = self.places(text).into_iter().map(|place| (place, CUT));
+            String::from_utf8(replaced(text.as_bytes(), places.collect())).unwrap()
+        }
+    }
 
     const PROMPT: &str =
         "Dear doctor, since Tuesday my left knee has been swollen. Größe: 1,82 m; \"morning\" dose\nof 20 mg\\day.";
@@ -249,7 +278,7 @@ mod tests {
             let body = request(&prompt);
             let echo: String = prompt.chars().skip(start).take(60).collect();
             let text = format!("{message}: {echo}");
-            let cut = Asked::new(&body).cut(&text).into_owned();
+            let cut = Asked::new(&body).cut(&text);
             let (cut, prompt) = (Folded::of(cut.as_bytes()).bytes, Folded::of(prompt.as_bytes()).bytes);
             for window in cut.windows(runs::SHORTEST) {
                 let shows = memmem::find(&prompt, window).is_some();

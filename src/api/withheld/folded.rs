@@ -7,6 +7,7 @@
 //! | `&amp;` `&plus;` `&#43;` `&#x2b;` | as in HTML |
 //! | `A` | `a` (ASCII only) |
 //! | white space and control characters, any number | one space |
+//! | NUL, as between the letters of UTF-16 | nothing |
 //!
 //! What an escape stands for may be part of another one (`%252B`, `\\u0041`: JSON in JSON), so escapes are resolved as
 //! soon as they are complete, however deep they are nested. Two texts that fold alike need not be alike; a text and its
@@ -41,23 +42,35 @@ impl Folded {
     }
 }
 
-/// `text` with `mark` in place of each of these ranges, which may overlap and are widened to whole characters.
-pub(super) fn replaced(text: &[u8], mut ranges: Vec<Range<usize>>, mark: &str) -> Vec<u8> {
-    ranges.sort_unstable_by_key(|range| range.start);
-    let mut out = Vec::with_capacity(text.len());
-    let mut marked_to = None;
-    for range in ranges {
-        let Range { start, end } = whole_characters(text, range);
-        match marked_to {
-            Some(before) if start <= before => marked_to = Some(end.max(before)),
-            _ => {
-                out.extend_from_slice(&text[marked_to.unwrap_or(0)..start]);
-                out.extend_from_slice(mark.as_bytes());
-                marked_to = Some(end);
+/// `text` with its mark in place of each of these ranges, widened to whole characters. Of ranges that overlap the longest
+/// one's mark stands for all.
+pub(super) fn replaced(text: &[u8], ranges: Vec<(Range<usize>, &str)>) -> Vec<u8> {
+    let ranges = ranges
+        .into_iter()
+        .map(|(range, mark)| (whole_characters(text, range), mark));
+    let mut ranges: Vec<_> = ranges.collect();
+    ranges.sort_unstable_by_key(|(range, _)| range.start);
+    let mut merged: Vec<(Range<usize>, &str, usize)> = Vec::new();
+    for (range, mark) in ranges {
+        let length = range.len();
+        match merged.last_mut() {
+            Some((last, marked, longest)) if range.start < last.end || range.start == last.end && mark == *marked => {
+                last.end = last.end.max(range.end);
+                if length > *longest {
+                    (*marked, *longest) = (mark, length);
+                }
             }
+            _ => merged.push((range, mark, length)),
         }
     }
-    out.extend_from_slice(&text[marked_to.unwrap_or(0)..]);
+    let mut out = Vec::with_capacity(text.len());
+    let mut from = 0;
+    for (range, mark, _) in merged {
+        out.extend_from_slice(&text[from..range.start]);
+        out.extend_from_slice(mark.as_bytes());
+        from = range.end;
+    }
+    out.extend_from_slice(&text[from..]);
     out
 }
 
@@ -74,7 +87,7 @@ fn whole_characters(text: &[u8], Range { mut start, mut end }: Range<usize>) -> 
 
 /// Most bytes that an escape can be made of, once those inside it are resolved: `\ud83d\ude00`, and numbers with zeros in
 /// front of them, of which HTML allows any count and nobody writes more.
-const LONGEST: usize = 16;
+pub(super) const LONGEST: usize = 16;
 
 /// A byte that may still become part of an escape.
 #[derive(Clone, Copy)]
@@ -91,6 +104,10 @@ struct Piece {
 pub(super) fn fold(text: &[u8], mut on: impl FnMut(u8, usize, usize)) {
     let mut after_space = false;
     let mut settle = |piece: &Piece| {
+        // Between the bytes of UTF-16.
+        if piece.byte == 0 {
+            return;
+        }
         let is_space = piece.byte.is_ascii_whitespace() || piece.byte.is_ascii_control() || piece.byte == b'+';
         if !(is_space && after_space) {
             on(if is_space { b' ' } else { piece.byte }, piece.start, piece.end);
@@ -101,13 +118,7 @@ pub(super) fn fold(text: &[u8], mut on: impl FnMut(u8, usize, usize)) {
     // Bytes since the last one with which an escape may begin.
     let mut unmarked = LONGEST;
     for (at, &byte) in text.iter().enumerate() {
-        let piece = Piece {
-            // Of escapes too: a text in capitals has theirs in capitals.
-            byte: byte.to_ascii_lowercase(),
-            start: at,
-            end: at + 1,
-            depth: 0,
-        };
+        let piece = Piece::of(byte, at);
         if unmarked >= LONGEST && !may_begin(byte) {
             // Most of a text is far from any escape.
             open.drain(..).for_each(|piece| settle(&piece));
@@ -139,7 +150,7 @@ pub(super) fn fold(text: &[u8], mut on: impl FnMut(u8, usize, usize)) {
 }
 
 /// Whether an escape, or a character that counts as white space, may begin with this byte.
-fn may_begin(byte: u8) -> bool {
+pub(super) fn may_begin(byte: u8) -> bool {
     matches!(byte, b'\\' | b'%' | b'&' | 0x80..)
 }
 
@@ -149,6 +160,19 @@ struct Escape {
     length: usize,
     bytes: [u8; 4],
     count: usize,
+}
+
+impl Piece {
+    /// A byte of the text itself.
+    fn of(byte: u8, at: usize) -> Self {
+        Piece {
+            // Of escapes too: a text in capitals has theirs in capitals.
+            byte: byte.to_ascii_lowercase(),
+            start: at,
+            end: at + 1,
+            depth: 0,
+        }
+    }
 }
 
 impl Escape {
@@ -359,15 +383,15 @@ mod tests {
                 .windows(part.len())
                 .position(|window| window == part.as_bytes());
             let place = folded.place(at.unwrap()..at.unwrap() + part.len());
-            String::from_utf8(replaced(text.as_bytes(), vec![place], "#")).unwrap()
+            String::from_utf8(replaced(text.as_bytes(), vec![(place, "#")])).unwrap()
         };
         assert_eq!(without("xKEYx", "key"), "x#x");
         assert_eq!(without(r"x\u004bE%59x", "key"), "x#x");
         assert_eq!(without("KEY", "key"), "#");
         assert_eq!(without(r"a \u00e9 b", "\u{e9}"), "a # b");
         let replaced = |ranges: &[(usize, usize)]| {
-            let ranges = ranges.iter().map(|&(start, end)| start..end);
-            let text = replaced("äöü".as_bytes(), ranges.collect(), "#");
+            let ranges = ranges.iter().map(|&(start, end)| (start..end, "#"));
+            let text = replaced("äöü".as_bytes(), ranges.collect());
             String::from_utf8(text).unwrap()
         };
         assert_eq!(replaced(&[]), "äöü");

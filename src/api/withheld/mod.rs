@@ -7,7 +7,7 @@
 //! 1. [`Withheld`]: who is told what
 //! 2. `mask`, `carried`: secrets, and what a call carries of them; `asked`, `service_words`: the request, and what is the
 //!    service's own
-//! 3. `folded`, `runs`: how both are found again, whatever they were wrapped in and wherever they were cut
+//! 3. `folded`, `runs`, `written`: how both are found again, whatever they were wrapped in and wherever they were cut
 
 use std::borrow::Cow;
 
@@ -22,6 +22,7 @@ mod folded;
 mod mask;
 mod runs;
 mod service_words;
+mod written;
 
 /// What of a reply is withheld, and from whom; by default nothing.
 #[derive(Clone, Copy, Default)]
@@ -30,6 +31,8 @@ pub struct Withheld<'a> {
     mask: Option<&'a Mask>,
     /// From everybody but whoever asked.
     asked: Asked<'a>,
+    /// Whether an answer may stand in it, which is withheld as what was asked is.
+    is_beside_an_answer: bool,
 }
 
 impl<'a> Withheld<'a> {
@@ -38,6 +41,7 @@ impl<'a> Withheld<'a> {
         Withheld {
             mask: Some(mask),
             asked: Asked::new(body),
+            is_beside_an_answer: false,
         }
     }
 
@@ -63,10 +67,21 @@ impl<'a> Withheld<'a> {
 
     /// What may stand in logs, events, ledgers and reports: without secrets, and without what was asked.
     pub(crate) fn recorded<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        match self.told(text) {
-            Cow::Borrowed(text) => self.asked.cut(text),
-            Cow::Owned(text) => Cow::Owned(self.asked.cut(&text).into_owned()),
+        // Both as it came: what the one leaves in place of a secret would break the runs that the other looks for.
+        let text = asked::looked_at(text);
+        let mut asked = self.asked.places(text);
+        if self.is_beside_an_answer {
+            asked.extend(asked::foreign_places(text));
         }
+        let secrets = self.mask.map(|mask| mask.places(text.as_bytes())).unwrap_or_default();
+        if asked.is_empty() && secrets.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        let secrets = secrets.into_iter().map(|place| (place, mask::HIDDEN));
+        let asked = asked.into_iter().map(|place| (place, asked::CUT));
+        let recorded = folded::replaced(text.as_bytes(), secrets.chain(asked).collect());
+        // Whole characters were replaced.
+        Cow::Owned(String::from_utf8_lossy(&recorded).into_owned())
     }
 
     /// The same of a value that comes with every reply, such as the id of a request.
@@ -78,9 +93,10 @@ impl<'a> Withheld<'a> {
         }
     }
 
-    /// The same, and from records what has been answered too, which an error behind it may repeat.
-    pub(crate) fn and_answered(mut self, answered: &'a [u8]) -> Self {
-        self.asked.answered = answered;
+    /// The same for what comes with the status of a success: an error there may repeat any part of an answer, also one that
+    /// nobody has read. Records hold the service's own words alone.
+    pub(crate) fn beside_an_answer(mut self) -> Self {
+        self.is_beside_an_answer = true;
         self
     }
 }
@@ -154,13 +170,34 @@ mod tests {
     }
 
     #[test]
-    fn what_was_answered_is_cut_from_records_as_what_was_asked_is() {
-        let mask = Mask::default();
-        let withheld = Withheld::new(&mask, br#"{"input":"What hurts at night?"}"#);
-        let withheld = withheld.and_answered(br#"{"a":"Your knee is \"swollen\"."}"#);
-        let text = "failed behind 'Your knee is \"swollen\".' to 'What hurts at night?'";
-        assert_eq!(withheld.recorded(text), "failed behind '…' to '…'");
-        assert_eq!(withheld.told(text), text);
+    fn of_what_comes_beside_an_answer_the_services_own_words_are_recorded() {
+        let mask = Mask::of([KEY]);
+        let withheld = Withheld::new(&mask, b"{}").beside_an_answer();
+        for (text, recorded) in [
+            ("server_error", "server_error"),
+            ("rate_limit_exceeded", "rate_limit_exceeded"),
+            ("Your knee is swollen.", "…"),
+            ("Your-knee-is-swollen-and-will-be-so-for-a-week-or-two", "…"),
+            ("No healthy upstream", "No healthy upstream"),
+            ("No healthy upstream: your knee is swollen", "No healthy upstream…"),
+            (
+                "The response of your knee is swollen. Resource not found",
+                "…Resource not found",
+            ),
+        ] {
+            assert_eq!(withheld.recorded(text), recorded);
+            assert_eq!(withheld.told(text), text);
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_a_word_of_the_prompt_does_not_break_its_echo() {
+        let mask = Mask::of(["since", "left"]);
+        let withheld = Withheld::new(&mask, br#"{"input":"Dear doctor, since Tuesday my left knee hurts."}"#);
+        assert_eq!(
+            withheld.recorded("no: since 'Dear doctor, since Tuesday my left knee hurts.'"),
+            "no: (hidden) '…'"
+        );
     }
 
     #[test]
