@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{Auth, Kind, SendStreamOptions, Sku, defaults, write};
+use super::{Auth, Kind, SendStreamOptions, Sku, defaults, url, write};
 use crate::api::{Operation, Secret};
 use crate::auth::EntraCredential;
+use crate::transport::place;
 use crate::transport::target::V1;
 
 /// One deployment to send to: an entry of `deployments` in a configuration file.
@@ -29,7 +30,7 @@ pub struct DeploymentConfig {
     /// Name in logs, reports and ledgers: 1 to 128 characters, unlike every other deployment's.
     #[serde(serialize_with = "write::text")]
     pub name: String,
-    /// Base URL of the resource, without query and without a `/` at its end ([`DeploymentConfig::new`] drops it).
+    /// Base URL of the resource. [`DeploymentConfig::new`] makes it of what the portal shows.
     #[serde(serialize_with = "write::text")]
     pub endpoint: String,
     /// How to sign in.
@@ -115,16 +116,31 @@ pub struct DeploymentConfig {
 
 impl DeploymentConfig {
     /// The deployment `model` of the resource at `endpoint`, without a credential and with every default.
+    ///
+    /// `endpoint` is a base URL, or the target URI of a deployment as the portal shows it, of which the base URL and the
+    /// `api-version` are taken:
+    ///
+    /// ```
+    /// use azure_openai_blaster::config::DeploymentConfig;
+    ///
+    /// let uri = "https://east.openai.azure.com/openai/deployments/my-4o/chat/completions?api-version=2024-10-21";
+    /// let east = DeploymentConfig::new("east", uri, "my-4o");
+    /// assert_eq!((&*east.endpoint, &*east.api_version), ("https://east.openai.azure.com", "2024-10-21"));
+    /// ```
     pub fn new(name: impl Into<String>, endpoint: impl Into<String>, model: impl Into<String>) -> Self {
-        let mut endpoint: String = endpoint.into();
-        endpoint.truncate(endpoint.trim_end_matches('/').len());
+        Self::of_kind(Kind::default(), name.into(), endpoint.into(), model.into())
+    }
+
+    /// [`DeploymentConfig::new`] for a kind that is known already.
+    pub(super) fn of_kind(kind: Kind, name: String, endpoint: String, model: String) -> Self {
+        let (endpoint, api_version) = url::taken_apart(kind, endpoint, &model);
         DeploymentConfig {
-            name: name.into(),
+            name,
             endpoint,
             auth: Auth::None,
-            model: model.into(),
-            api_version: defaults::API_VERSION.into(),
-            kind: Kind::default(),
+            model,
+            api_version: api_version.unwrap_or_else(|| defaults::API_VERSION.into()),
+            kind,
             weight: defaults::WEIGHT,
             priority: defaults::PRIORITY,
             serves: Vec::new(),
@@ -320,17 +336,17 @@ impl DeploymentConfig {
     /// The URL that requests for `operation` go to; none where the configuration is not valid.
     #[must_use]
     pub fn url(&self, operation: &Operation) -> Option<String> {
-        super::url::of_operation(self, operation)
+        url::of_operation(self, operation)
     }
 
     /// The scope that its tokens are for: `token_scope`, or else [`defaults::SCOPE`] on the v1 surface and at
     /// `services.ai.azure.com`, and [`defaults::DATED_SCOPE`] for dated versions of the API.
     #[must_use]
     pub fn scope(&self) -> &str {
-        let is_new = self.api_version == V1 || self.endpoint.ends_with("/openai/v1");
+        let is_new = self.api_version == V1 || place::v1_root(&self.endpoint).is_some();
         match &self.token_scope {
             Some(scope) => scope,
-            None if is_new || super::url::is_foundry(&self.endpoint) => defaults::SCOPE,
+            None if is_new || place::is_foundry(&self.endpoint) => defaults::SCOPE,
             None => defaults::DATED_SCOPE,
         }
     }

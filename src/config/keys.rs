@@ -206,8 +206,8 @@ keys! { DEPLOYMENT:
         "Name in logs, reports and ledgers; no two deployments have the same.";
     ENDPOINT = "endpoint", Form::Text("an absolute URL such as https://my-resource.openai.azure.com"),
         "required", Works,
-        "Base URL of the resource, without query; `/openai/v1` at its end selects that surface; `http://` is for this \
-         machine alone unless `allow_http` is true.";
+        "Base URL of the resource, or [what the portal shows](#endpoints); `/openai/v1` at its end selects that surface; \
+         `http://` is for this machine alone unless `allow_http` is true.";
     API_KEY = "api_key",
         Form::Text("a key of 1 to 8192 printable ASCII characters without spaces, one of \"default\", \"az\", \
             \"interactive\", \"managed\", \"workload\", \"client_secret\", \"device_code\", or null"),
@@ -217,10 +217,12 @@ keys! { DEPLOYMENT:
     MODEL = "model",
         Form::Text("text of 1 to 256 characters, without control characters and without `.` or `..` between slashes"),
         "required", Works,
-        "The deployment's name in the resource, which goes into the URL; for `kind` `openai` the model.";
+        "The deployment's name in the resource, which goes into the URL; for `kind` `openai` the model. May be left out \
+         where `endpoint` names it.";
     API_VERSION = "api_version", Form::Text("\"v1\" or a date such as \"2024-10-21\" or \"2025-01-01-preview\""),
         "\"2025-01-01-preview\"", Works,
-        "`v1` selects the `/openai/v1/` surface; without effect for `kind` `openai`.";
+        "`v1` selects the `/openai/v1/` surface; without effect for `kind` `openai`. Where `endpoint` names a version, that \
+         is the default.";
     KIND = "kind", Form::OneOf(&KINDS), "\"azure\"", Works,
         "`openai` is any OpenAI-compatible base URL: the vendor as fallback, vLLM, ….";
     WEIGHT = "weight", Form::Whole { min: 1, max: 1000 }, "1", Works,

@@ -9,7 +9,7 @@ use super::env::{Env, expand};
 use super::file::{Fields, File};
 use super::json::{Node, Sort};
 use super::keys::{self, Key};
-use super::{Auth, BlasterConfig, DeploymentConfig, Kind, ProxyUrl, QuotaGroup, SendStreamOptions, Sku, Strategy};
+use super::{Auth, BlasterConfig, DeploymentConfig, Kind, ProxyUrl, QuotaGroup, SendStreamOptions, Sku, Strategy, url};
 use crate::api::Secret;
 
 /// The configuration that `file` describes. Where something is missing or of a wrong type, there is a complaint and
@@ -97,11 +97,23 @@ fn group(name: &str, read: &mut Reader<'_, '_>) -> QuotaGroup {
 
 fn deployment(read: &mut Reader<'_, '_>) -> DeploymentConfig {
     let name = read.required_text(&keys::NAME);
+    let kind = read.one_of(&keys::KIND, Kind::named).unwrap_or_default();
     let endpoint = read.required_text(&keys::ENDPOINT);
-    let model = read.required_text(&keys::MODEL);
-    let mut config = DeploymentConfig::new(name, endpoint, model).auth(read.auth().unwrap_or(Auth::None));
-    set(&mut config.api_version, read.text(&keys::API_VERSION));
-    set(&mut config.kind, read.one_of(&keys::KIND, Kind::named));
+    let model = match url::deployment_in(kind, &endpoint) {
+        Some(model) if read.fields.get(&keys::MODEL).is_none() => model,
+        _ => read.required_text(&keys::MODEL),
+    };
+    let (_, named) = url::taken_apart(kind, endpoint.clone(), &model);
+    let mut config = DeploymentConfig::of_kind(kind, name, endpoint, model).auth(read.auth().unwrap_or(Auth::None));
+    if let Some(version) = read.text(&keys::API_VERSION) {
+        if let Some(named) = named.filter(|named| *named != version) {
+            read.complain(
+                &keys::ENDPOINT,
+                format!("must {}", url::other_version(&named, &version)),
+            );
+        }
+        config.api_version = version;
+    }
     set(&mut config.weight, read.number(&keys::WEIGHT));
     set(&mut config.serves, read.serves());
     config.max_in_flight = read.number(&keys::MAX_IN_FLIGHT);

@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::complaint::{Spot, found, found_near, holds_key, named};
 use super::keys::{self, Key};
 use super::nearest::{nearest, within};
-use super::{Auth, BlasterConfig, DeploymentConfig, Kind, QuotaGroup, url};
+use super::{Auth, BlasterConfig, DeploymentConfig, QuotaGroup, url};
 use crate::api::Headers;
 use crate::api::headers::deployment_may_set;
 use crate::auth::EntraCredential;
+use crate::transport::target::{V1, dated};
 
 /// Calls `complain` with every breach: where, and what to say after the key's name.
 pub(super) fn check(config: &BlasterConfig, complain: &mut dyn FnMut(Spot, String)) {
@@ -140,8 +141,8 @@ impl Judge<'_> {
             &config.api_version,
             is_api_version(&config.api_version),
         );
-        if let Err(needed) = url::check_endpoint(&config.endpoint, config.kind == Kind::Azure, allow_http) {
-            self.must(&keys::ENDPOINT, needed);
+        if let Err(needed) = url::check_endpoint(config, allow_http) {
+            self.must(&keys::ENDPOINT, &needed);
         }
         let texts = [
             (&keys::NAME, &config.name),
@@ -338,18 +339,9 @@ fn is_model(text: &str) -> bool {
     is_line(text, keys::MODEL_MAX) && !text.split(['/', '\\']).any(climbs)
 }
 
-/// `v1`, or `YYYY-MM-DD` with or without `-preview`.
+/// `v1`, or a date. Whether there is such a version only the service knows, and it has new ones.
 fn is_api_version(text: &str) -> bool {
-    let date = text.strip_suffix("-preview").unwrap_or(text);
-    let digits = |part: &str, count| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
-    let is_date = match date.split('-').collect::<Vec<_>>()[..] {
-        [year, month, day] => {
-            let within = |part: &str, max: u8| part.parse().is_ok_and(|number| (1..=max).contains(&number));
-            digits(year, 4) && digits(month, 2) && digits(day, 2) && within(month, 12) && within(day, 31)
-        }
-        _ => false,
-    };
-    text == "v1" || is_date
+    text == V1 || dated(text).is_ok()
 }
 
 /// A scope goes into a command line, and a resource is made of it.

@@ -1,11 +1,15 @@
 //! What a URL in a configuration may be, and how much of it may be shown.
 
+use std::borrow::Cow;
+
 use ureq::http::Uri;
 
+use super::complaint::found;
 use super::{DeploymentConfig, Kind};
 use crate::api::Operation;
 use crate::transport::Target;
-use crate::transport::target::is_loopback;
+use crate::transport::place::{self, Place};
+use crate::transport::target::{V1, dated, is_loopback};
 
 /// Text for an URL that is none.
 const NO_URL: &str = "be an absolute URL such as https://my-resource.openai.azure.com";
@@ -13,33 +17,59 @@ const NO_URL: &str = "be an absolute URL such as https://my-resource.openai.azur
 /// Longest base URL, in bytes: with the deployment and the operation behind it, it has to leave in one piece.
 const MAX_BASE: usize = 2048;
 
-/// Whether `text` can be a deployment's base URL.
+/// `endpoint` as its base URL, and the version of the API that it names; untouched where it means nothing, or names
+/// another deployment than `model`.
+pub(super) fn taken_apart(kind: Kind, endpoint: String, model: &str) -> (String, Option<String>) {
+    match Place::of(kind, &endpoint) {
+        Ok(place) if place.deployment.as_deref().is_none_or(|named| named == model) => (place.base, place.api_version),
+        _ => (endpoint, None),
+    }
+}
+
+/// The deployment that an endpoint names in its path.
+pub(super) fn deployment_in(kind: Kind, endpoint: &str) -> Option<String> {
+    Place::of(kind, endpoint).ok()?.deployment
+}
+
+/// Whether the endpoint of `deployment` can be one.
 ///
 /// # Errors
 /// What it must do instead, to stand after "must".
-pub(super) fn check_endpoint(text: &str, azure: bool, allow_http: bool) -> Result<(), &'static str> {
-    // Asked of the text: in a path too, an `@` is more likely a slip in a password than meant.
-    if text.contains('@') {
-        return Err("hold no user name or password (`@`)");
-    }
-    let uri = absolute(text)?;
-    // The URI parser drops a fragment silently, so the text is asked.
-    if text.contains(['?', '#']) {
-        return Err("be the base URL alone, without `?` or `#` and what follows");
-    }
-    if text.ends_with('/') {
-        return Err("end without `/`");
-    }
+pub(super) fn check_endpoint(deployment: &DeploymentConfig, allow_http: bool) -> Result<(), Cow<'static, str>> {
+    let DeploymentConfig { endpoint, kind, .. } = deployment;
+    let place = Place::of(*kind, endpoint)?;
+    let uri = absolute(&place.base)?;
     if uri.path().split('/').any(|segment| matches!(segment, "." | "..")) {
-        return Err("have a path without `.` and `..`");
+        return Err("have a path without `.` and `..`".into());
     }
-    if azure && uri.path().contains("/openai/deployments/") {
-        return Err("be the base URL alone: leave out /openai/deployments/ and what follows");
+    if *kind == Kind::Azure && place::is_at_vendor(&place.base) {
+        return Err("be that of an Azure resource; for the vendor's own service set `kind` to \"openai\"".into());
     }
     if uri.scheme_str() == Some("http") && !allow_http && !is_loopback(host(&uri).trim_matches(['[', ']'])) {
-        return Err("begin with https:// (http:// is for this machine alone, unless `allow_http` is true)");
+        return Err("begin with https:// (http:// is for this machine alone, unless `allow_http` is true)".into());
     }
-    Ok(())
+    if let Some(named) = place.deployment.filter(|named| *named != deployment.model) {
+        let (named, model) = (found(&named), found(&deployment.model));
+        return Err(format!(
+            "name the deployment that `model` names, or none: it names {named}, and `model` is {model}"
+        )
+        .into());
+    }
+    match place.api_version.filter(|named| *named != deployment.api_version) {
+        Some(named) => Err(other_version(&named, &deployment.api_version).into()),
+        None => Ok(()),
+    }
+}
+
+/// What an endpoint must do that names another version of the API, to stand after "must".
+pub(super) fn other_version(named: &str, said: &str) -> String {
+    // It is checked by itself, and may be anything.
+    let said = match dated(said) {
+        Ok(date) => date,
+        Err(_) if said == V1 => V1,
+        Err(_) => "something else",
+    };
+    format!("name the version that `api_version` names, or none: it names {named}, and `api_version` is {said}")
 }
 
 /// Whether `text` can be a proxy's URL.
@@ -53,11 +83,6 @@ pub(super) fn check_proxy(text: &str) -> Result<(), &'static str> {
         return Err("end after host and port");
     }
     Ok(())
-}
-
-/// Whether a base URL is that of a Foundry resource or project.
-pub(super) fn is_foundry(text: &str) -> bool {
-    absolute(text).is_ok_and(|uri| host(&uri).to_ascii_lowercase().ends_with(".services.ai.azure.com"))
 }
 
 /// `text` without what may be secret in it: user name, password, query and fragment.
@@ -80,7 +105,7 @@ pub(super) fn shown(text: &str) -> String {
 /// Where a deployment's requests for `operation` go.
 pub(super) fn of_operation(deployment: &DeploymentConfig, operation: &Operation) -> Option<String> {
     // A base that may hold a password is none that anything is sent to.
-    check_endpoint(&deployment.endpoint, deployment.kind == Kind::Azure, true).ok()?;
+    check_endpoint(deployment, true).ok()?;
     let target = Target::new(
         deployment.kind,
         &deployment.endpoint,
@@ -117,11 +142,18 @@ fn host(uri: &Uri) -> &str {
 mod tests {
     use super::*;
 
+    /// Model `m` at that endpoint, which was set after the deployment was made.
+    fn asks(kind: Kind, endpoint: &str) -> DeploymentConfig {
+        let mut deployment = DeploymentConfig::new("a", "", "m").kind(kind);
+        deployment.endpoint = endpoint.to_owned();
+        deployment
+    }
+
     #[test]
     fn a_base_url_is_accepted_and_anything_else_told_what_is_missing() {
         let rows = [
             ("https://my-resource.openai.azure.com", None),
-            ("https://my-resource.openai.azure.com/", Some("end without")),
+            ("https://my-resource.openai.azure.com/", None),
             ("HTTPS://EXAMPLE.COM", None),
             ("https://example.services.ai.azure.com/api/projects/p", None),
             ("https://gateway.example/team-a/openai", None),
@@ -144,16 +176,29 @@ mod tests {
             ("https://user:canary@example.com", Some("user name")),
             ("https://user@example.com", Some("user name")),
             ("https://example.com/a@b", Some("user name")),
-            ("https://example.com?api-version=1", Some("base URL alone")),
-            ("https://example.com/#x", Some("base URL alone")),
+            ("https://u:can/?#ary@example.com", Some("user name")),
+            ("https://example.com?key=canary", Some("one api-version")),
+            (
+                "https://example.com?api-version=canary",
+                Some("a date as its api-version"),
+            ),
+            ("https://example.com/#x", Some("without `#`")),
+            ("https://x.services.ai.azure.com/models", Some("in place of /models")),
+            ("https://x.openai.azure.com/canary", Some("end after the host")),
+            ("https://api.openai.com/v1", Some("set `kind` to \"openai\"")),
             ("https://example.com/a/../b", Some("without `.`")),
             ("https://example.com:0", Some("port")),
             ("https://example.com:99999", Some("port")),
             ("https://example.com:", Some("port")),
             ("https://9:99999", Some("port")),
+            ("https://x.example/openai/deployments/m/chat/completions", None),
             (
-                "https://x.example/openai/deployments/m/chat/completions",
-                Some("leave out"),
+                "https://x.example/openai/deployments/other/chat/completions",
+                Some("it names text of 5 characters, and `model` is text of 1 character"),
+            ),
+            (
+                "https://x.example/openai/deployments/m/chat/completions?api-version=2024-10-21",
+                Some("it names 2024-10-21, and `api_version` is 2025-01-01-preview"),
             ),
             ("http://example.com", Some("https://")),
             ("http://10.0.0.4", Some("https://")),
@@ -162,10 +207,10 @@ mod tests {
             ("http://127.1", Some("https://")),
         ];
         for (text, expected) in rows {
-            match (check_endpoint(text, true, false), expected) {
+            match (check_endpoint(&asks(Kind::Azure, text), false), expected) {
                 // What is accepted here must not come back as an error when the connection is set up.
                 (Ok(()), None) => assert!(Target::new(Kind::Azure, text, "m", "v1").is_ok(), "{text:?}"),
-                (Err(why), Some(part)) if why.contains(part) => {}
+                (Err(why), Some(part)) if why.contains(part) && !why.contains("canary") => {}
                 (got, _) => panic!("{text:?}: {got:?}, expected {expected:?}"),
             }
         }
@@ -173,11 +218,13 @@ mod tests {
 
     #[test]
     fn http_goes_anywhere_once_allowed_and_only_azure_has_deployments_in_its_path() {
-        assert_eq!(check_endpoint("http://example.com", true, true), Ok(()));
-        assert_eq!(
-            check_endpoint("https://x.example/openai/deployments/m", false, false),
-            Ok(())
-        );
+        assert_eq!(check_endpoint(&asks(Kind::Azure, "http://example.com"), true), Ok(()));
+        for url in [
+            "https://x.example/openai/deployments/other",
+            "https://api.openai.com/v1",
+        ] {
+            assert_eq!(check_endpoint(&asks(Kind::OpenAi, url), false), Ok(()), "{url}");
+        }
     }
 
     #[test]

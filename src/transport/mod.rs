@@ -22,6 +22,7 @@ pub(crate) use wire::UreqTransport;
 mod auth;
 mod gate;
 mod observer;
+pub(crate) mod place;
 pub(crate) mod scripted;
 // `internals` shows it.
 #[cfg_attr(not(feature = "internals"), allow(unreachable_pub))]

@@ -13,6 +13,7 @@ use std::net::IpAddr;
 
 use ureq::http::Uri;
 
+use super::place::{self, Place};
 use crate::api::Operation;
 use crate::api::kind::Kind;
 
@@ -45,24 +46,27 @@ const PER_DEPLOYMENT: [&str; 6] = ["chat", "completions", "embeddings", "audio",
 impl Target {
     /// The place of `deployment` on the service at `base`.
     ///
-    /// `base` is `http://` or `https://`, a host, and optionally a port and a path prefix, with or without slashes
-    /// at its end: a resource (`https://x.openai.azure.com`), a Foundry project
-    /// (`https://x.services.ai.azure.com/api/projects/p`), or a gateway. An `/openai` or `/openai/v1` at its end,
-    /// as the portal shows it, is not repeated; `/openai/v1` there selects that surface whatever `api_version` says.
-    /// For [`Kind::OpenAi`] the base is taken as it is, and `deployment` and `api_version` are not used.
+    /// `base` is `http://` or `https://`, a host, and optionally a port and a path prefix: a resource
+    /// (`https://x.openai.azure.com`), a Foundry project (`https://x.services.ai.azure.com/api/projects/p`), or a
+    /// gateway; [`Place`] tells what else is understood. An `/openai` or `/openai/v1` at its end is not repeated;
+    /// `/openai/v1` there selects that surface whatever `api_version` says. For [`Kind::OpenAi`] requests go straight
+    /// below the base, and `deployment` and `api_version` are not used.
     ///
     /// `api_version` is `v1`, or a dated version such as `2024-10-21` or `2025-01-01-preview`.
     ///
     /// # Errors
     /// A message that names the value and what would be right. It repeats nothing, for a key may be in the wrong place.
     pub(crate) fn new(kind: Kind, base: &str, deployment: &str, api_version: &str) -> Result<Target, String> {
-        let host = host_of(base)?;
-        let base = base.trim_end_matches('/');
+        let base = Place::of(kind, base)
+            .map_err(|needed| format!("an endpoint must {needed}"))?
+            .base;
+        let host = host_of(&base)?;
+        let base = base.as_str();
         let (base, surface) = match kind {
             Kind::OpenAi => (base, Surface::OpenAi),
             Kind::Azure => {
-                let v1_base = base.strip_suffix("/openai/v1");
-                let root = v1_base.or_else(|| base.strip_suffix("/openai")).unwrap_or(base);
+                let v1_base = place::v1_root(base);
+                let root = v1_base.or_else(|| place::openai_root(base)).unwrap_or(base);
                 let deployment = encoded(deployment)?;
                 let surface = if v1_base.is_some() || api_version == V1 {
                     Surface::V1
@@ -122,12 +126,6 @@ pub(crate) fn is_loopback(host: &str) -> bool {
 
 /// The host of a base URL, after checking that the base is nothing more than a place.
 pub(crate) fn host_of(base: &str) -> Result<String, String> {
-    if base.contains('@') {
-        return Err("an endpoint must not hold a user name or password ('@'); the key goes into api_key".into());
-    }
-    if base.contains(['?', '#']) {
-        return Err("an endpoint must not hold '?' or '#'; the api-version goes into api_version".into());
-    }
     let wrong = || "an endpoint such as \"https://name.openai.azure.com\" is needed".to_owned();
     let uri: Uri = base.parse().map_err(|_| wrong())?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
@@ -165,16 +163,21 @@ fn encoded(deployment: &str) -> Result<String, String> {
     Ok(path)
 }
 
-/// Checks a dated version: `YYYY-MM-DD`, with an optional suffix of letters, digits, '-' and '.'.
-fn dated(api_version: &str) -> Result<&str, String> {
-    let bytes = api_version.as_bytes();
-    let date = bytes.len() >= 10
-        && bytes[..10].iter().enumerate().all(|(i, byte)| match i {
-            4 | 7 => *byte == b'-',
-            _ => byte.is_ascii_digit(),
-        });
-    let suffix = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-    if date && bytes[10..].iter().all(suffix) {
+/// Checks a dated version: `YYYY-MM-DD`, with an optional suffix of letters, digits, '-' and '.', such as `-preview`.
+pub(crate) fn dated(api_version: &str) -> Result<&str, String> {
+    let (date, suffix) = api_version.split_at_checked(10).unwrap_or_default();
+    let digits = |part: &str, count| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
+    let within = |part: &str, max: u8| part.parse().is_ok_and(|number| (1..=max).contains(&number));
+    let is_date = match date.split('-').collect::<Vec<_>>()[..] {
+        [year, month, day] => {
+            digits(year, 4) && digits(month, 2) && digits(day, 2) && within(month, 12) && within(day, 31)
+        }
+        _ => false,
+    };
+    let is_suffix = |suffix: &str| {
+        (2..=20).contains(&suffix.len()) && suffix.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b))
+    };
+    if is_date && (suffix.is_empty() || suffix.starts_with('-') && is_suffix(suffix)) {
         Ok(api_version)
     } else {
         Err("api_version: \"v1\" or a dated version is needed, such as \"2024-10-21\" or \"2025-01-01-preview\"".into())
@@ -353,8 +356,8 @@ mod tests {
             check(base, "d", V1, "https://name.openai.azure.com");
         }
         check("https://user:canary@h", "d", V1, "api_key");
-        check("https://h?api-version=1", "d", V1, "api_version");
-        check("https://h/#x", "d", V1, "'#'");
+        check("https://h?api-version=1", "d", V1, "api-version");
+        check("https://h/#x", "d", V1, "`#`");
         check("https://h/a/../b", "d", V1, "'..'");
         for base in ["https://h:", "https://h:0", "https://h:99999", "https://h:x"] {
             check(base, "d", V1, "1..=65535");

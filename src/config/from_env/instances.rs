@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::models::{DEPLOYMENT, DEPLOYMENT_NAME, Model, models};
+use super::models::{DEPLOYMENT, DEPLOYMENT_NAME, Model, are_stated, models, sole_model};
 use super::variables::{Origins, Variables};
 use crate::config::complaint::{Spot, found, found_near, named};
 use crate::config::nearest::nearest;
-use crate::config::{Auth, BlasterConfig, DeploymentConfig, QuotaGroup, Strategy, defaults, keys};
+use crate::config::{Auth, BlasterConfig, DeploymentConfig, Kind, QuotaGroup, Strategy, defaults, keys, url};
 
 /// The names of the instances.
 pub(super) const NAMES: &str = "AZURE_INSTANCES";
@@ -130,7 +130,10 @@ pub(super) fn single(variables: &mut Variables) -> (BlasterConfig, &'static str)
         tpm: limit.map(|limit| (TOKEN_RATE_LIMIT.to_owned(), limit)),
     };
     let strategy = strategy(variables).unwrap_or_default();
-    let models = models(variables);
+    let models = match url::deployment_in(Kind::Azure, &instance.endpoint.1) {
+        Some(deployment) if !are_stated(variables) => vec![sole_model(deployment, base)],
+        _ => models(variables),
+    };
     (
         configuration(variables, &[instance], &models, base).strategy(strategy),
         base,
@@ -205,6 +208,11 @@ fn configuration(variables: &mut Variables, instances: &[Instance], models: &[Mo
                 .priority(instance.priority.unwrap_or(defaults::PRIORITY))
                 .weight(instance.weight);
             if let Some(version) = &instance.version.1 {
+                let (_, named) = url::taken_apart(Kind::Azure, instance.endpoint.1.clone(), &model.deployment);
+                if let Some(named) = named.filter(|named| named != version) {
+                    let said = format!("must {}", url::other_version(&named, version));
+                    variables.complain(&instance.endpoint.0, &said);
+                }
                 deployment.api_version = version.clone();
             }
             if let Some((_, limit)) = &instance.tpm {

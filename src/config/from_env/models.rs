@@ -87,7 +87,13 @@ pub(super) fn models(variables: &mut Variables) -> Vec<Model> {
     models
 }
 
-fn sole_model(deployment: String, variable: &str) -> Model {
+/// Whether any variable names a deployment.
+pub(super) fn are_stated(variables: &Variables) -> bool {
+    let sole = [DEPLOYMENT, DEPLOYMENT_NAME];
+    sole.iter().any(|name| variables.is_set(name)) || variables.names_with(MAP).next().is_some()
+}
+
+pub(super) fn sole_model(deployment: String, variable: &str) -> Model {
     Model {
         deployment,
         variable: variable.to_owned(),

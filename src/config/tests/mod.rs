@@ -8,6 +8,7 @@ use crate::auth::EntraCredential;
 use crate::error::Problem;
 
 mod credentials;
+mod endpoints;
 mod limits;
 mod misplaced;
 mod refusals;

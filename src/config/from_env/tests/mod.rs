@@ -167,7 +167,12 @@ fn a_single_resource_is_taken_under_either_name() {
     let deployment = ("AZURE_OPENAI_DEPLOYMENT", "gpt-4o");
     let one =
         |model: &str| DeploymentConfig::new(model, "https://east.openai.azure.com", model).auth(Auth::key("canary"));
-    let rows: [(&[(&str, &str)], DeploymentConfig); 6] = [
+    let pasted = (
+        "AZURE_OPENAI_ENDPOINT",
+        "https://east.openai.azure.com/openai/deployments/my-4o/chat/completions?api-version=2024-10-21",
+    );
+    let rows: [(&[(&str, &str)], DeploymentConfig); 7] = [
+        (&[pasted, key], one("my-4o").api_version("2024-10-21")),
         (&[sdk, key, deployment], one("gpt-4o")),
         (
             &[sdk, key, deployment, ("OPENAI_API_VERSION", "v1")],

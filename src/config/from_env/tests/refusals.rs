@@ -5,7 +5,17 @@ use super::*;
 #[test]
 fn a_variable_that_is_wrong_is_named_with_what_would_be_right() {
     let east = [("AZURE_INSTANCES", "east"), MAP];
-    let rows: [(&[(&str, &str)], &str); 19] = [
+    let rows: [(&[(&str, &str)], &str); 20] = [
+        (
+            &[
+                ("AZURE_INSTANCE_EAST_API_VERSION", "v1"),
+                (
+                    "AZURE_INSTANCE_EAST_API_BASE",
+                    "https://east.example/openai/deployments/my-4o?api-version=2024-10-21",
+                ),
+            ],
+            "AZURE_INSTANCE_EAST_API_BASE must name the version that `api_version` names, or none: it names 2024-10-21",
+        ),
         (
             &[("AZURE_INSTANCE_EAST_WEIGHT", "0")],
             "AZURE_INSTANCE_EAST_WEIGHT must be a whole number from 1 to 1000, got text of 1 character",
