@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::complaint::Complaints;
+use super::source::Source;
 use super::{
     Auth, DeploymentConfig, ProxyUrl, QuotaGroup, Strategy, defaults, from_vars, parse, parse_file, quota_group, rules,
     write,
@@ -114,7 +115,7 @@ impl BlasterConfig {
         }
     }
 
-    /// Reads a configuration file's text; `${NAME}` is taken from the process's environment.
+    /// Reads a configuration file's text, in JSON; `${NAME}` is taken from the process's environment.
     ///
     /// # Errors
     /// Everything that is wrong with it.
@@ -122,8 +123,8 @@ impl BlasterConfig {
         parse(text, None, &environment)
     }
 
-    /// Reads a configuration file, of at most [`BlasterConfig::FILE_MAX`] bytes; `${NAME}` is taken from the
-    /// process's environment.
+    /// Reads a configuration file, of at most [`BlasterConfig::FILE_MAX`] bytes: YAML where its name ends in `.yaml` or
+    /// `.yml`, which needs the feature `yaml`, and JSON otherwise. `${NAME}` is taken from the process's environment.
     ///
     /// # Errors
     /// Why the file cannot be read, or everything that is wrong with it.
@@ -155,11 +156,14 @@ impl BlasterConfig {
     /// Everything that is wrong with it.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let mut complaints = Complaints::default();
-        rules::check(self, &mut |spot, said| complaints.about(spot, None, said));
+        rules::check(self, &|index| index, &mut |spot, said| {
+            complaints.about(spot, None, said)
+        });
         if complaints.is_empty() {
             Ok(())
         } else {
-            Err(complaints.into_error(None, "", Some(self)))
+            let entries: Vec<_> = (0..self.deployments.len()).collect();
+            Err(complaints.into_error(None, &Source::unread(""), Some((self, &entries))))
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::json::line_and_column;
 use super::keys::Key;
 use super::nearest::nearest;
+use super::source::Source;
 use super::{Auth, BlasterConfig, DeploymentConfig};
 use crate::api::withheld::WORD_MAX;
 use crate::error::{ConfigError, Problem};
@@ -62,16 +62,16 @@ impl Spot {
         }
     }
 
-    /// In words, e.g. `deployments[1] "backup": weight`.
-    pub(super) fn subject(self, config: Option<&BlasterConfig>) -> String {
+    /// In words, e.g. `deployments[1] "backup": weight`. `config` lends the names, with the entry that each of its
+    /// deployments comes from.
+    pub(super) fn subject(self, config: Option<(&BlasterConfig, &[usize])>) -> String {
         let mut subject = String::new();
-        if let Some(index) = self.deployment {
-            subject = format!("deployments[{index}]");
-            let deployment = config.and_then(|config| config.deployments.get(index));
-            if let Some(deployment) = deployment.filter(|d| !d.name.is_empty() && !holds_key(d, &d.name)) {
-                subject += &format!(" {}", named(&deployment.name));
-            }
+        if let Some(entry) = self.deployment {
+            subject = format!("deployments[{entry}]");
+            let name = config.and_then(|(config, entries)| name_of(entry, config, entries));
+            subject += &name.map(|name| format!(" {}", named(name))).unwrap_or_default();
         }
+        let config = config.map(|(config, _)| config);
         if let Some(index) = self.group {
             subject = "quota_groups".to_owned();
             if let Some(group) = config.and_then(|config| config.quota_groups.get(index)) {
@@ -107,8 +107,13 @@ impl Complaints {
         self.total == 0
     }
 
-    /// The error that says it all. `text` is what positions count in, the parts of `config` lend their names.
-    pub(super) fn into_error(self, file: Option<&str>, text: &str, config: Option<&BlasterConfig>) -> ConfigError {
+    /// The error that says it all. `source` is what positions count in, the parts of `config` lend their names.
+    pub(super) fn into_error(
+        self,
+        file: Option<&str>,
+        source: &Source<'_>,
+        config: Option<(&BlasterConfig, &[usize])>,
+    ) -> ConfigError {
         let more = self.total - self.kept.len();
         let problems = self.kept.into_iter().map(|complaint| {
             let subject = complaint.spot.subject(config);
@@ -118,7 +123,7 @@ impl Complaints {
                 _ => ": ",
             };
             Problem {
-                position: complaint.at.map(|at| line_and_column(text, at)),
+                position: complaint.at.map(|at| source.line_and_column(at)),
                 text: format!("{subject}{joint}{}", complaint.said),
                 subject,
             }
@@ -171,6 +176,21 @@ pub(super) fn found_near<'c>(text: &str, known: impl IntoIterator<Item = &'c str
         Some(_) => named(text),
         None => found(text),
     }
+}
+
+/// The name of an entry of `deployments`: its deployment's, or what the names of its several deployments begin with. None
+/// where it is empty, or holds what must not show.
+fn name_of<'c>(entry: usize, config: &'c BlasterConfig, entries: &[usize]) -> Option<&'c str> {
+    let mut own = entries
+        .iter()
+        .zip(&config.deployments)
+        .filter(|(from, _)| **from == entry);
+    let (_, first) = own.next()?;
+    let name = match own.next() {
+        Some(_) => first.name.strip_suffix(&first.model)?.strip_suffix('/')?,
+        None => &first.name,
+    };
+    (!name.is_empty() && !holds_key(first, name)).then_some(name)
 }
 
 /// Whether `text` holds the deployment's key, which then stands in the wrong place.

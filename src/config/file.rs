@@ -7,9 +7,13 @@ use std::path::Path;
 use super::complaint::{Complaints, Spot, named};
 use super::env::Env;
 use super::json::{Node, Sort};
-use super::keys::{DEPLOYMENT, DEPLOYMENTS, DEPLOYMENTS_MAX, GROUP, Key, QUOTA_GROUPS, QUOTA_GROUPS_MAX, TOP};
+use super::keys::{
+    CALLED_ELSEWHERE, DEPLOYMENT, DEPLOYMENTS, DEPLOYMENTS_MAX, GROUP, GROUP_CALLED_ELSEWHERE, Key, QUOTA_GROUPS,
+    QUOTA_GROUPS_MAX, TOP, TOP_CALLED_ELSEWHERE,
+};
 use super::nearest::nearest;
-use super::{BlasterConfig, parse};
+use super::source::Source;
+use super::{BlasterConfig, parse, parse_yaml};
 use crate::error::ConfigError;
 
 /// Reads the file at `path`; see [`parse_file`](super::parse_file).
@@ -21,14 +25,20 @@ pub(super) fn read_file(path: &Path, env: Env<'_>) -> Result<BlasterConfig, Conf
         cause: error.to_string(),
     })?;
     match str::from_utf8(&bytes) {
+        Ok(text) if is_yaml(path) => parse_yaml(text, Some(&file), env),
         Ok(text) => parse(text, Some(&file), env),
         Err(error) => {
             let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
             let mut complaints = Complaints::default();
             complaints.beside(Spot::default(), good.len(), || "the file must be UTF-8".into());
-            Err(complaints.into_error(Some(&file), &good, None))
+            Err(complaints.into_error(Some(&file), &Source::unread(&good), None))
         }
     }
+}
+
+fn is_yaml(path: &Path) -> bool {
+    let end = path.extension().unwrap_or_default();
+    end.eq_ignore_ascii_case("yaml") || end.eq_ignore_ascii_case("yml")
 }
 
 fn read_at_most(path: &Path, most: usize) -> io::Result<Vec<u8>> {
@@ -187,7 +197,14 @@ impl<'t> Fields<'t> {
             // A key with half of a surrogate pair is no text, and certainly unknown.
             let name = written.text().unwrap_or_else(|| written.raw().to_owned());
             let Some(&key) = known.iter().find(|key| key.name == name) else {
-                complaints.beside(spot, written.at(), || unknown(&name, spot));
+                match called_elsewhere(&name, spot) {
+                    // Said of the key that is meant, which is not missed as well then.
+                    Some(key) => {
+                        let said = format!("is what {} is called here", named(&name));
+                        complaints.about(spot.key(key), Some(written.at()), said);
+                    }
+                    None => complaints.beside(spot, written.at(), || unknown(&name, spot)),
+                }
                 continue;
             };
             if found.iter().any(|(other, _)| other.name == key.name) {
@@ -209,6 +226,18 @@ impl<'t> Fields<'t> {
         let (_, node) = self.found.iter().find(|(key, _)| Some(key.name) == name)?;
         Some(*node)
     }
+}
+
+/// The key that other tools give that name, in the object at `spot`.
+fn called_elsewhere(name: &str, spot: Spot) -> Option<&'static Key> {
+    let names = match spot {
+        Spot {
+            deployment: Some(_), ..
+        } => &CALLED_ELSEWHERE[..],
+        Spot { group: Some(_), .. } => &GROUP_CALLED_ELSEWHERE,
+        _ => &TOP_CALLED_ELSEWHERE,
+    };
+    names.iter().find(|(called, _)| *called == name).map(|(_, key)| *key)
 }
 
 /// What to say about a key that the object at `spot` does not have.

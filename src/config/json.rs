@@ -156,14 +156,18 @@ fn explain(text: &str, at: usize, error: &serde_json::Error) -> String {
         return "the file is empty: an object with a list of `deployments` is needed".into();
     }
     let rest = &text[at..];
-    if rest.starts_with('#') || rest.starts_with("//") || rest.starts_with("/*") {
-        return "not valid JSON: JSON has no comments".into();
+    if rest.starts_with("/*") {
+        return "not valid JSON: a comment that begins with /* ends with */".into();
+    }
+    if rest.starts_with('#') {
+        return "not valid JSON: a comment begins with // (or stands between /* and */)".into();
     }
     if !text.trim_start().starts_with(['{', '[', '"']) {
-        return "not valid JSON: an object in braces is needed (YAML and TOML are not read)".into();
+        return "not valid JSON: an object in braces is needed (YAML is read from files that end in .yaml or .yml)"
+            .into();
     }
-    if rest.starts_with(['}', ']']) && text[..at].trim_end().ends_with(',') {
-        return "not valid JSON: no comma may follow the last entry".into();
+    if rest.starts_with(['}', ']', ',']) && text[..at].trim_end().ends_with(',') {
+        return "not valid JSON: there is a comma too many".into();
     }
     if rest.starts_with('\'') {
         return "not valid JSON: text stands in double quotes".into();
@@ -247,11 +251,10 @@ mod tests {
             ("", (1, 1), "empty"),
             (" \n ", (2, 1), "empty"),
             ("{} x", (1, 4), "trailing characters"),
-            ("{\n \"a\": 1,\n}", (3, 1), "no comma may follow"),
+            ("{\n \"a\": 1,\n}", (3, 1), "a comma too many"),
             ("{\n \"a\": 1\n \"b\": 2}", (3, 2), "expected `,` or `}`"),
-            ("{\n // note\n}", (2, 2), "no comments"),
-            ("{\n # note\n}", (2, 2), "no comments"),
-            ("{\"a\": /* note */ 1}", (1, 7), "no comments"),
+            ("{\n # note\n}", (2, 2), "begins with //"),
+            ("{\"a\": /* note 1}", (1, 7), "ends with */"),
             ("{\"ß\": 'x'}", (1, 7), "double quotes"),
             ("deployments:\n  - name: a", (1, 1), "YAML"),
             ("- a", (1, 2), "YAML"),

@@ -20,6 +20,38 @@ pub(super) struct Key {
     pub standing: Standing,
 }
 
+/// What other tools call a key of a deployment, and what it is called here.
+pub(super) const CALLED_ELSEWHERE: [(&str, &Key); 17] = [
+    ("api_base", &ENDPOINT),
+    ("azure_endpoint", &ENDPOINT),
+    ("base_url", &ENDPOINT),
+    ("url", &ENDPOINT),
+    ("azure_deployment", &MODEL),
+    ("deployment", &MODEL),
+    ("deployment_name", &MODEL),
+    ("engine", &MODEL),
+    ("key", &API_KEY),
+    ("max_tokens", &MAX_COMPLETION_TOKENS),
+    ("rpm", &RPM_LIMIT),
+    ("max_rpm", &RPM_LIMIT),
+    ("tpm", &TPM_LIMIT),
+    ("max_tpm", &TPM_LIMIT),
+    ("timeout", &TIMEOUT),
+    ("default_headers", &HEADERS),
+    ("api_type", &KIND),
+];
+/// The same of a quota group.
+pub(super) const GROUP_CALLED_ELSEWHERE: [(&str, &Key); 2] = [("rpm", &GROUP_RPM_LIMIT), ("tpm", &GROUP_TPM_LIMIT)];
+/// The same of the settings of the pool.
+pub(super) const TOP_CALLED_ELSEWHERE: [(&str, &Key); 6] = [
+    ("endpoints", &DEPLOYMENTS),
+    ("instances", &DEPLOYMENTS),
+    ("model_list", &DEPLOYMENTS),
+    ("routing_strategy", &STRATEGY),
+    ("workers", &NUM_WORKERS),
+    ("max_retries", &MAX_JOB_RETRY),
+];
+
 /// What may stand at a key. `Display` says it so that it can follow "must be".
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Form {
@@ -192,6 +224,8 @@ keys! { TOP:
          passed over, with a warning, as long as one can.";
     ALLOW_HTTP = "allow_http", Form::Flag, "false", Works,
         "Whether `http://` endpoints may be on other machines; keys then travel in the clear.";
+    SCHEMA = "$schema", Form::Text("the place of a JSON Schema"), "none", Ignored,
+        "For editors, which complete and check a file by `docs/config.schema.json`.";
     WORKER_POLLING_INTERVAL = "worker_polling_interval", Form::Number { min: 0.0, max: f64::INFINITY },
         "none", Ignored + null,
         "Accepted for files of the Python original; nothing here polls.";
@@ -216,9 +250,12 @@ keys! { DEPLOYMENT:
          with Entra ID, see credentials.md.";
     MODEL = "model",
         Form::Text("text of 1 to 256 characters, without control characters and without `.` or `..` between slashes"),
-        "required", Works,
-        "The deployment's name in the resource, which goes into the URL; for `kind` `openai` the model. May be left out \
-         where `endpoint` names it.";
+        "required, unless `models` or `endpoint` names it", Works,
+        "The deployment's name in the resource, which goes into the URL; for `kind` `openai` the model.";
+    MODELS = "models", Form::List("a list of 1 or more models, each an object with the keys name, tpm and rpm"), "none", Works,
+        "Several deployments of one resource in place of `model`, `tpm_limit` and `rpm_limit`: objects with the keys of the \
+         fourth table, which share all that is said beside them. Each becomes a deployment of its own, `name/model` where \
+         there are several.";
     API_VERSION = "api_version", Form::Text("\"v1\" or a date such as \"2024-10-21\" or \"2025-01-01-preview\""),
         "\"2025-01-01-preview\"", Works,
         "`v1` selects the `/openai/v1/` surface; without effect for `kind` `openai`. Where `endpoint` names a version, that \
@@ -275,6 +312,16 @@ keys! { DEPLOYMENT:
     TOKEN_SCOPE = "token_scope", Form::Text("a scope such as \"https://cognitiveservices.azure.com/.default\""),
         "`https://ai.azure.com/.default` for `v1` and `services.ai.azure.com`, else `https://cognitiveservices.azure.com/.default`", Works + null,
         "What the tokens are for; where none is given and the service asks for the other one, that is tried.";
+}
+
+keys! { ENTRY:
+    ENTRY_NAME = "name", Form::Text("text of 1 to 256 characters, without control characters and without `.` or `..` between slashes"),
+        "required", Works,
+        "As `model`.";
+    ENTRY_TPM = "tpm", Form::Whole { min: 0, max: COUNT_MAX }, "0", Works + null,
+        "As `tpm_limit`; 0 is none.";
+    ENTRY_RPM = "rpm", Form::Whole { min: 0, max: COUNT_MAX }, "0", Works + null,
+        "As `rpm_limit`; 0 is none.";
 }
 
 keys! { GROUP:
@@ -345,6 +392,7 @@ mod tests {
         let fresh = replaced(&docs, "top", &table(TOP));
         let fresh = replaced(&fresh, "deployment", &table(DEPLOYMENT));
         let fresh = replaced(&fresh, "group", &table(GROUP));
+        let fresh = replaced(&fresh, "entry", &table(ENTRY));
         if docs != fresh && std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(path, &fresh).unwrap();
             return;
@@ -357,9 +405,24 @@ mod tests {
 
     #[test]
     fn no_key_stands_twice() {
-        for keys in [TOP, DEPLOYMENT, GROUP] {
+        for keys in [TOP, DEPLOYMENT, GROUP, ENTRY] {
             for (index, key) in keys.iter().enumerate() {
                 assert!(keys[..index].iter().all(|other| other.name != key.name), "{}", key.name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_others_call_a_key_is_no_key_here() {
+        let rows = [
+            (TOP, &TOP_CALLED_ELSEWHERE[..]),
+            (DEPLOYMENT, &CALLED_ELSEWHERE),
+            (GROUP, &GROUP_CALLED_ELSEWHERE),
+        ];
+        for (keys, names) in rows {
+            for (name, key) in names {
+                assert!(keys.iter().all(|known| known.name != *name), "{name}");
+                assert!(keys.iter().any(|known| known.name == key.name), "{name}");
             }
         }
     }

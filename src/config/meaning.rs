@@ -9,23 +9,40 @@ use super::env::{Env, expand};
 use super::file::{Fields, File};
 use super::json::{Node, Sort};
 use super::keys::{self, Key};
+use super::rules::is_model;
 use super::{Auth, BlasterConfig, DeploymentConfig, Kind, ProxyUrl, QuotaGroup, SendStreamOptions, Sku, Strategy, url};
 use crate::api::Secret;
 
+/// What a file means.
+pub(super) struct Meaning {
+    pub config: BlasterConfig,
+    /// Of each deployment the entry that it comes from: one with `models` makes several.
+    pub entries: Vec<usize>,
+}
+
+/// One of an entry's `models`.
+struct Model {
+    name: String,
+    tpm: Option<u32>,
+    rpm: Option<u32>,
+}
+
 /// The configuration that `file` describes. Where something is missing or of a wrong type, there is a complaint and
 /// some other value in its place.
-pub(super) fn meaning(file: &File<'_>, env: Env<'_>, complaints: &mut Complaints) -> BlasterConfig {
-    let deployments = file.deployments.iter().enumerate().map(|(index, fields)| {
+pub(super) fn meaning(file: &File<'_>, env: Env<'_>, complaints: &mut Complaints) -> Meaning {
+    let mut deployments = Vec::new();
+    let mut entries = Vec::new();
+    for (index, fields) in file.deployments.iter().enumerate() {
         let spot = Spot::deployment(index);
-        deployment(&mut Reader {
+        deployments.extend(entry(&mut Reader {
             file,
             fields,
             spot,
             env,
             complaints,
-        })
-    });
-    let deployments: Vec<_> = deployments.collect();
+        }));
+        entries.resize(deployments.len(), index);
+    }
     let groups = file.groups.iter().enumerate().map(|(index, (name, fields))| {
         let spot = Spot::group(index);
         let mut read = Reader {
@@ -40,7 +57,7 @@ pub(super) fn meaning(file: &File<'_>, env: Env<'_>, complaints: &mut Complaints
     let groups = groups.collect();
     let spot = Spot::default();
     let fields = &file.top;
-    top(
+    let config = top(
         &mut Reader {
             file,
             fields,
@@ -50,7 +67,8 @@ pub(super) fn meaning(file: &File<'_>, env: Env<'_>, complaints: &mut Complaints
         },
         deployments,
         groups,
-    )
+    );
+    Meaning { config, entries }
 }
 
 fn top(read: &mut Reader<'_, '_>, deployments: Vec<DeploymentConfig>, quota_groups: Vec<QuotaGroup>) -> BlasterConfig {
@@ -74,6 +92,7 @@ fn top(read: &mut Reader<'_, '_>, deployments: Vec<DeploymentConfig>, quota_grou
     config.ca_file = read.text(&keys::CA_FILE).map(Into::into);
     set(&mut config.allow_http, read.flag(&keys::ALLOW_HTTP));
     read.polling_interval();
+    read.text(&keys::SCHEMA);
     config.quota_groups = quota_groups;
     config
 }
@@ -95,11 +114,32 @@ fn group(name: &str, read: &mut Reader<'_, '_>) -> QuotaGroup {
     group
 }
 
-fn deployment(read: &mut Reader<'_, '_>) -> DeploymentConfig {
+/// The deployments of one entry.
+fn entry(read: &mut Reader<'_, '_>) -> Vec<DeploymentConfig> {
+    let Some(models) = read.models() else {
+        return vec![deployment(read, None)];
+    };
+    let common = deployment(read, models.first().map(|model| model.name.clone()));
+    let several = models.len() > 1;
+    let of = |model: Model| {
+        let mut config = common.clone();
+        if several {
+            config.name = format!("{}/{}", common.name, model.name);
+        }
+        config.model = model.name;
+        config.tpm_limit = model.tpm;
+        config.rpm_limit = model.rpm;
+        config
+    };
+    models.into_iter().map(of).collect()
+}
+
+/// The deployment of one entry; `model` where it is one of its `models`.
+fn deployment(read: &mut Reader<'_, '_>, model: Option<String>) -> DeploymentConfig {
     let name = read.required_text(&keys::NAME);
     let kind = read.one_of(&keys::KIND, Kind::named).unwrap_or_default();
     let endpoint = read.required_text(&keys::ENDPOINT);
-    let model = match url::deployment_in(kind, &endpoint) {
+    let model = match model.or_else(|| url::deployment_in(kind, &endpoint)) {
         Some(model) if read.fields.get(&keys::MODEL).is_none() => model,
         _ => read.required_text(&keys::MODEL),
     };
@@ -211,6 +251,92 @@ impl<'t> Reader<'_, 't> {
             self.complain(key, "names an environment variable that is empty".into());
         }
         Some(Auth::from_text(text))
+    }
+
+    /// None where there are no `models`; after a complaint some other model in their place.
+    fn models(&mut self) -> Option<Vec<Model>> {
+        self.fields.get(&keys::MODELS)?;
+        let Some(models) = self.readable_models() else {
+            let name = "(none)".to_owned();
+            let (tpm, rpm) = (None, None);
+            return Some(vec![Model { name, tpm, rpm }]);
+        };
+        for other in [&keys::MODEL, &keys::SERVES, &keys::TPM_LIMIT, &keys::RPM_LIMIT] {
+            if self.fields.get(other).is_some() {
+                self.complain(other, "must not be given beside `models`, which say it of each".into());
+            }
+        }
+        Some(models)
+    }
+
+    fn readable_models(&mut self) -> Option<Vec<Model>> {
+        let items = self.value(&keys::MODELS, |node| node.items().filter(|items| !items.is_empty()))?;
+        let mut models: Vec<Model> = Vec::new();
+        for item in items {
+            let model = self.one_model(item)?;
+            if models.iter().any(|other| other.name == model.name) {
+                return self.refuse_model(item, "must name each model once".into());
+            }
+            models.push(model);
+        }
+        Some(models)
+    }
+
+    fn one_model(&mut self, item: Node<'t>) -> Option<Model> {
+        let form = keys::MODELS.form;
+        let Some(entries) = item.entries() else {
+            return self.refuse_model(
+                item,
+                format!("must be {form}, got {} in it", shown(&keys::MODELS, item)),
+            );
+        };
+        let (mut name, mut tpm, mut rpm) = (None, None, None);
+        for (written, value) in entries {
+            let key = written.text().unwrap_or_else(|| written.raw().to_owned());
+            let is_again = match key.as_str() {
+                "name" => name.replace(self.name_of_model(value)?).is_some(),
+                "tpm" => tpm.replace(self.limit_of_model(&keys::ENTRY_TPM, value)?).is_some(),
+                "rpm" => rpm.replace(self.limit_of_model(&keys::ENTRY_RPM, value)?).is_some(),
+                _ => return self.refuse_model(written, format!("must be {form}, got the key {} in it", named(&key))),
+            };
+            if is_again {
+                return self.refuse_model(written, format!("must have each key once, got {} twice", named(&key)));
+            }
+        }
+        let Some(name) = name else {
+            return self.refuse_model(item, format!("must be {form}, got one without a name"));
+        };
+        let (tpm, rpm) = (tpm.flatten(), rpm.flatten());
+        Some(Model { name, tpm, rpm })
+    }
+
+    fn name_of_model(&mut self, value: Node<'t>) -> Option<String> {
+        let form = keys::ENTRY_NAME.form;
+        let wrong = |found| format!("must have for \"name\" {form}, got {found}");
+        let name = self.part(&keys::MODELS, value, wrong)?;
+        match is_model(&name) {
+            true => Some(name),
+            false => self.refuse_model(value, wrong(found(&name))),
+        }
+    }
+
+    /// A limit, of which none is written 0 or `null`.
+    fn limit_of_model(&mut self, key: &'static Key, value: Node<'t>) -> Option<Option<u32>> {
+        if value.sort() == Sort::Null {
+            return Some(None);
+        }
+        match value.number::<u32>() {
+            Some(limit) => Some((limit > 0).then_some(limit)),
+            None => {
+                let got = shown(key, value);
+                self.refuse_model(value, format!("must have for \"{}\" {}, got {got}", key.name, key.form))
+            }
+        }
+    }
+
+    fn refuse_model<T>(&mut self, at: Node<'t>, said: String) -> Option<T> {
+        self.complaints.about(self.spot.key(&keys::MODELS), Some(at.at()), said);
+        None
     }
 
     fn serves(&mut self) -> Option<Vec<String>> {

@@ -12,8 +12,9 @@ use crate::api::headers::deployment_may_set;
 use crate::auth::EntraCredential;
 use crate::transport::target::{V1, dated};
 
-/// Calls `complain` with every breach: where, and what to say after the key's name.
-pub(super) fn check(config: &BlasterConfig, complain: &mut dyn FnMut(Spot, String)) {
+/// Calls `complain` with every breach: where, and what to say after the key's name. `entry` tells which entry of
+/// `deployments` a deployment comes from.
+pub(super) fn check(config: &BlasterConfig, entry: &dyn Fn(usize) -> usize, complain: &mut dyn FnMut(Spot, String)) {
     let spot = Spot::default();
     let mut judge = Judge { spot, complain };
     judge.whole(&keys::MAX_JOB_RETRY, u64::from(config.max_job_retry));
@@ -50,7 +51,7 @@ pub(super) fn check(config: &BlasterConfig, complain: &mut dyn FnMut(Spot, Strin
     let groups = check_groups(&config.quota_groups, judge.complain);
     let mut names: HashMap<&str, usize> = HashMap::new();
     for (index, deployment) in config.deployments.iter().enumerate() {
-        let spot = Spot::deployment(index);
+        let spot = Spot::deployment(entry(index));
         let mut judge = Judge {
             spot,
             complain: judge.complain,
@@ -59,7 +60,7 @@ pub(super) fn check(config: &BlasterConfig, complain: &mut dyn FnMut(Spot, Strin
         if first != index && !deployment.name.is_empty() {
             judge.must(
                 &keys::NAME,
-                &format!("be unique, and deployments[{first}] has it already"),
+                &format!("be unique, and deployments[{}] has it already", entry(first)),
             );
         }
         judge.deployment(deployment, config.allow_http);
@@ -334,7 +335,7 @@ fn is_name(text: &str) -> bool {
 
 /// A model's name goes into the URL. It is percent-encoded there, but a gateway that decodes too early must not be
 /// led out of the deployment's path.
-fn is_model(text: &str) -> bool {
+pub(super) fn is_model(text: &str) -> bool {
     let climbs = |segment: &str| matches!(segment, "." | "..");
     is_line(text, keys::MODEL_MAX) && !text.split(['/', '\\']).any(climbs)
 }

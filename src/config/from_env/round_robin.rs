@@ -12,7 +12,7 @@ use crate::config::env::escape;
 use crate::config::file::File;
 use crate::config::json::Node;
 use crate::config::keys;
-use crate::config::meaning::meaning;
+use crate::config::meaning::{Meaning, meaning};
 use crate::config::{BlasterConfig, Strategy, rules};
 
 pub(super) const CONNECTION: &str = "AZURE_OPENAI_ROUND_ROBIN_CONNECTION";
@@ -156,8 +156,10 @@ fn deployments(variables: &mut Variables) -> Option<BlasterConfig> {
     let mut complaints = Complaints::default();
     let file = File::read(&text, &mut complaints)?;
     // Nothing in a connection names a variable: every `${` was escaped.
-    let config = meaning(&file, &|_| None, &mut complaints);
-    rules::check(&config, &mut |spot, said| complaints.about(spot, None, said));
+    let Meaning { config, entries } = meaning(&file, &|_| None, &mut complaints);
+    rules::check(&config, &|index| entries[index], &mut |spot, said| {
+        complaints.about(spot, None, said)
+    });
     for (spot, said) in complaints.into_parts() {
         complain(variables, &origins, spot, &said);
     }

@@ -123,12 +123,15 @@ impl Variables {
     /// comes from.
     pub(super) fn judge(&mut self, config: &BlasterConfig, origins: &Origins, otherwise: &str) {
         let mut complaints = Complaints::default();
-        rules::check(config, &mut |spot, said| complaints.about(spot, None, said));
+        rules::check(config, &|index| index, &mut |spot, said| {
+            complaints.about(spot, None, said)
+        });
+        let entries: Vec<_> = (0..config.deployments.len()).collect();
         for (spot, said) in complaints.into_parts() {
             match origins.get(&spot) {
                 Some(variable) => self.complain(variable, &said),
                 None => {
-                    let subject = spot.subject(Some(config));
+                    let subject = spot.subject(Some((config, &entries)));
                     self.complain(otherwise, &format!("makes a configuration in which {subject} {said}"));
                 }
             }

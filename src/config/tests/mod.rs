@@ -9,8 +9,10 @@ use crate::error::Problem;
 
 mod credentials;
 mod endpoints;
+mod formats;
 mod limits;
 mod misplaced;
+mod models;
 mod refusals;
 mod round_trip;
 
@@ -261,7 +263,7 @@ fn the_table_tells_the_defaults_that_hold() {
         for (name, value) in written.as_object().unwrap() {
             let key = keys.iter().find(|key| key.name == name).unwrap();
             if given.contains(&name.as_str()) {
-                assert_eq!(key.default, "required", "{name}");
+                assert!(key.default.starts_with("required"), "{name}");
             } else {
                 assert_eq!(key.default, value.to_string(), "{name}");
             }

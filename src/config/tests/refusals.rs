@@ -301,9 +301,10 @@ fn a_file_that_is_no_object_of_settings_is_told_so() {
         ),
         ("\"text\"", "must be an object, got text"),
         ("deployments:\n  - name: a", "YAML"),
-        ("{ // settings\n}", "JSON has no comments"),
+        ("{ # settings\n}", "a comment begins with //"),
+        ("{ /* settings\n}", "ends with */"),
         ("{\"deployments\": []} extra", "trailing characters"),
-        ("{\"deployments\": [],}", "no comma may follow"),
+        ("{\"deployments\": [,]}", "not valid JSON"),
     ];
     for (text, part) in rows {
         let problem = problem_of(text);

@@ -143,7 +143,7 @@ fn a_connection_that_is_wrong_is_told_by_its_number_and_its_own_words() {
         (format!("{{{good}}}"), "must be a JSON array of connections"),
         (
             format!("[{{{good}}},]"),
-            "CONNECTION is not valid JSON: no comma may follow the last entry, at its character",
+            "CONNECTION is not valid JSON: there is a comma too many, at its character",
         ),
         ("[7]".to_owned(), "CONNECTION[0] must be an object, got a number"),
         (
