@@ -460,7 +460,7 @@ fn a_dot_env_file_is_read_beneath_the_environment() {
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{stderr}");
     assert!(
-        stderr.starts_with("blaster: .env:2: must be NAME=value") && !stderr.contains("canary"),
+        stderr.starts_with("blaster: .env:2:1: must be NAME=value") && !stderr.contains("canary"),
         "{stderr}"
     );
 }

@@ -1,6 +1,7 @@
 //! A whole configuration.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -143,7 +144,28 @@ impl BlasterConfig {
     /// Which variables would do where none is set, why the file cannot be read, or everything that is wrong with what
     /// they say.
     pub fn from_env() -> Result<Self, ConfigError> {
-        let read = from_vars(std::env::vars_os())?;
+        Self::from_all(std::env::vars_os())
+    }
+
+    /// The same, with the variables of a `.env` file beneath those of the process, which it never changes: what both set,
+    /// the process decides. Where there is no such file, it is [`BlasterConfig::from_env`]. Needs the feature `dotenv`.
+    ///
+    /// ```no_run
+    /// use azure_openai_blaster::{Blaster, BlasterConfig};
+    ///
+    /// let blaster = Blaster::builder().config(BlasterConfig::from_env_file(".env")?).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`BlasterConfig::from_env`], why the file cannot be read, or which of its lines are none.
+    #[cfg(feature = "dotenv")]
+    pub fn from_env_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        Self::from_all(super::vars_beneath(path)?)
+    }
+
+    fn from_all(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
+        let read = from_vars(variables)?;
         for warning in &read.warnings {
             log::warn!("environment: {warning}");
         }

@@ -15,6 +15,8 @@
 pub use auth::Auth;
 pub use blaster::BlasterConfig;
 pub use deployment::DeploymentConfig;
+#[cfg(feature = "dotenv")]
+pub use dot_env::vars_beneath;
 pub use from_env::{FromEnv, from_vars};
 pub use kind::Kind;
 pub use proxy::ProxyUrl;
@@ -28,6 +30,8 @@ mod blaster;
 mod complaint;
 pub mod defaults;
 mod deployment;
+#[cfg(feature = "dotenv")]
+mod dot_env;
 mod env;
 mod file;
 mod from_env;

@@ -55,13 +55,22 @@ impl Blaster {
         }
     }
 
-    /// A blaster as a JSON file describes it; see `docs/CONFIG.md`.
+    /// A blaster as a file describes it, JSON or YAML; see `docs/CONFIG.md`.
     ///
     /// # Errors
     /// [`Error::Config`] with everything that is wrong with the file, [`Error::Setup`] for a CA file or proxy that
     /// cannot be used, [`Error::Start`] where not even one thread can be started.
     pub fn from_config(path: impl AsRef<Path>) -> Result<Self> {
         Self::builder().config_file(path)?.build()
+    }
+
+    /// A blaster as the process's environment describes it; see
+    /// [`BlasterConfig::from_env`](crate::config::BlasterConfig::from_env), and `from_env_file` beside it for `.env` files.
+    ///
+    /// # Errors
+    /// Those of [`Blaster::from_config`].
+    pub fn from_env() -> Result<Self> {
+        Self::builder().config(BlasterConfig::from_env()?).build()
     }
 
     /// A blaster to be put together step by step.

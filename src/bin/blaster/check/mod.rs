@@ -28,19 +28,23 @@ mod trial;
 /// A `.env` file in the current folder is read beneath the environment: what both set, the environment decides.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-    blaster check --config config.json         a file\n  \
-    blaster check --config config.json --send  the same, and whether each deployment answers\n  \
-    blaster check                              what the environment says, as BlasterConfig::from_env reads it\n\n\
+    blaster check config.json         a file\n  \
+    blaster check config.json --send  the same, and whether each deployment answers\n  \
+    blaster check                     what the environment says, as BlasterConfig::from_env_file reads it\n\n\
     Exit codes:\n  \
     0  the configuration can be used\n  \
     1  a deployment got no token, or did not answer\n  \
     2  it cannot be used: stderr says everything that is wrong")]
 pub(crate) struct Arguments {
-    /// The configuration, as JSON
-    #[arg(long, short, value_name = "FILE", conflicts_with = "env")]
+    /// The configuration, as JSON, or YAML by its ending
+    #[arg(value_name = "FILE", conflicts_with = "env")]
+    file: Option<PathBuf>,
+
+    /// The same, as other commands take it
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["env", "file"])]
     config: Option<PathBuf>,
 
-    /// Read the environment alone: BLASTER_CONFIG, AZURE_INSTANCES, AZURE_OPENAI_ENDPOINT, … [default without --config]
+    /// Read the environment alone: BLASTER_CONFIG, AZURE_INSTANCES, AZURE_OPENAI_ENDPOINT, … [default without a file]
     #[arg(long, short)]
     env: bool,
 
@@ -59,8 +63,8 @@ pub(crate) struct Arguments {
 
 /// Prints what the configuration means.
 pub(crate) fn run(arguments: &Arguments, screen: &Screen) -> Result<ExitCode, Failure> {
-    let environment = Environment::read()?;
-    let (config, source, mut warnings) = match &arguments.config {
+    let environment = Environment::read().map_err(|error| wrong(&error))?;
+    let (config, source, mut warnings) = match arguments.file.as_ref().or(arguments.config.as_ref()) {
         Some(file) => {
             let config = environment.config_of(file).map_err(|error| wrong(&error))?;
             (config, file.display().to_string(), Vec::new())
