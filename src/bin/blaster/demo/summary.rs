@@ -65,7 +65,7 @@ impl fmt::Display for Summary<'_> {
         write!(
             f,
             "\nNext: `sim` in place of `demo` keeps such a fleet running for a client of yours;\n\
-             README.md, \"Library\", shows how to send prompts of your own."
+             README.md, \"Your own prompts\", shows how to send prompts of your own."
         )
     }
 }

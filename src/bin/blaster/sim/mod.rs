@@ -28,7 +28,7 @@ const TICKS_PER_LINE: u32 = 5;
 /// Serves every deployment of the fleet on a loopback port, with keys, quotas, 429s, streams, latencies and faults as
 /// the configuration has them, for any client to be tried against. Nothing leaves the machine and nothing is spent.
 ///
-/// A configuration for blaster goes to stdout, everything else to stderr: `blaster sim > config.json` leaves a
+/// A configuration for blaster goes to stdout, everything else to stderr: `blaster sim > sim.json` leaves a
 /// file that `Blaster::from_config` takes. Ctrl-C ends the fleet with a summary.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -120,7 +120,7 @@ fn read_config(arguments: &Arguments) -> Result<SimConfig, Failure> {
     })
 }
 
-/// Whether this is the other of the two files, which `blaster sim > config.json` makes: its deployments have endpoints.
+/// Whether this is the other of the two files, which `blaster sim > sim.json` makes: its deployments have endpoints.
 fn is_for_blaster(text: &str) -> bool {
     let read: Option<serde_json::Value> = serde_json::from_str(text).ok();
     read.is_some_and(|config| config["deployments"][0]["endpoint"].is_string())
