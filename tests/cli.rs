@@ -465,6 +465,43 @@ fn a_dot_env_file_is_read_beneath_the_environment() {
     );
 }
 
+#[test]
+fn a_file_is_taken_without_a_flag_in_json_and_yaml_and_what_was_made_of_it_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = r#"{ // pasted
+      "deployments": [{"name": "east", "api_key": "canary-key", "endpoint":
+        "https://x.openai.azure.com/openai/deployments/my%204o/chat/completions?api-version=2024-10-21"},]}"#;
+    let yaml = "deployments:\n  - name: foundry\n    api_key: canary-key\n    \
+                endpoint: https://x.services.ai.azure.com/api/projects/p\n    models:\n      - {name: a, tpm: 1000}\n      \
+                - {name: b}\n";
+    fs::write(folder.path().join("config.json"), json).unwrap();
+    fs::write(folder.path().join("config.yaml"), yaml).unwrap();
+
+    let output = check(folder.path(), &["config.json"], &[]);
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{stdout}{}", text(&output.stderr));
+    let url = "https://x.openai.azure.com/openai/deployments/my%204o/chat/completions?api-version=2024-10-21";
+    assert_eq!(row(stdout, "URL")[1], url, "{stdout}");
+    assert_eq!(row(stdout, "model").join(" "), "model my 4o", "{stdout}");
+
+    let output = check(folder.path(), &["config.yaml"], &[]);
+    let stdout = text(&output.stdout);
+    assert!(
+        stdout.starts_with("2 deployments from config.yaml"),
+        "{stdout}{}",
+        text(&output.stderr)
+    );
+    let url = "https://x.services.ai.azure.com/api/projects/p/openai/v1/chat/completions";
+    assert_eq!(row(stdout, "URL")[1], url, "{stdout}");
+    assert!(
+        stdout.contains("\nfoundry/a\n") && stdout.contains("\nfoundry/b\n"),
+        "{stdout}"
+    );
+
+    let output = check(folder.path(), &["config.json", "--config", "config.json"], &[]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+}
+
 /// The blaster and the fleet share 64 files here, which the connections of either would use up.
 #[cfg(unix)]
 #[test]
