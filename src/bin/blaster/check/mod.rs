@@ -30,7 +30,7 @@ mod trial;
 #[command(after_help = "Examples:\n  \
     blaster check config.json         a file\n  \
     blaster check config.json --send  the same, and whether each deployment answers\n  \
-    blaster check                     what the environment says, as BlasterConfig::from_env_file reads it\n\n\
+    blaster check                     what the environment says, and a .env file beneath it\n\n\
     Exit codes:\n  \
     0  the configuration can be used\n  \
     1  a deployment got no token, or did not answer\n  \
