@@ -9,10 +9,11 @@
 //! ```
 //! Source: the service's REST reference, and the target URIs of the portal's pages of deployments.
 
-use percent_encoding::percent_decode_str;
-
 use super::target::{V1, dated};
 use crate::api::kind::Kind;
+use path::{OPENAI, Path};
+
+mod path;
 
 /// A base URL, and what else the URL said that it was taken out of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,24 +36,6 @@ const HOSTS: [&str; 4] = [
 ];
 const FOUNDRY: &str = ".services.ai.azure.com";
 const VENDOR: &str = "api.openai.com";
-
-/// Ends of a URL that name an operation wherever they stand …
-const OPERATIONS: [&[&str]; 8] = [
-    &["chat", "completions"],
-    &["audio", "speech"],
-    &["audio", "transcriptions"],
-    &["audio", "translations"],
-    &["images", "edits"],
-    &["images", "generations"],
-    &["images", "variations"],
-    &["responses", "compact"],
-];
-/// … and those that a gateway may well call a prefix of its own: operations at the service's hosts, and below `openai` or
-/// a `v1`.
-const SHORT_OPERATIONS: [&str; 6] = ["batches", "completions", "embeddings", "files", "models", "responses"];
-
-const OPENAI: &str = "openai";
-const DEPLOYMENTS: &str = "deployments";
 
 impl Place {
     /// Takes a URL apart. Whether there can be such a host, and whether it may be asked, is not looked at.
@@ -85,14 +68,17 @@ impl Place {
         }
         if is_service {
             path.settle_at_service(&host)?;
-            if kind == Kind::OpenAi && path.0.is_empty() {
-                path.0 = vec![OPENAI, V1];
+            if kind == Kind::OpenAi && path.is_empty() {
+                path.append(&[OPENAI, V1]);
             }
-        } else if is_vendor(&host) && path.0.is_empty() {
-            path.0.push(V1);
+        } else if is_vendor(&host) && path.is_empty() {
+            path.append(&[V1]);
         }
         // There a version has no effect, or is refused.
-        let api_version = api_version.filter(|_| !path.ends_with(&[V1]));
+        let api_version = api_version.filter(|_| !path.ends_with(&[OPENAI, V1]));
+        if kind == Kind::OpenAi && api_version.is_some() {
+            return Err("have nothing behind `?`: to an endpoint of kind openai no api-version is sent");
+        }
         if api_version.is_some_and(|version| version != V1 && dated(version).is_err()) {
             return Err("name a date as its api-version, such as 2024-10-21 or 2025-01-01-preview, or none");
         }
@@ -166,101 +152,6 @@ fn version_of(query: &str) -> Result<Option<&str>, &'static str> {
         }
     }
     Ok(version.filter(|version| !version.is_empty()))
-}
-
-/// The segments of a path, without empty ones at its end.
-struct Path<'u>(Vec<&'u str>);
-
-impl<'u> Path<'u> {
-    fn new(path: &'u str) -> Self {
-        let path = path.trim_matches('/');
-        Path(if path.is_empty() {
-            Vec::new()
-        } else {
-            path.split('/').collect()
-        })
-    }
-
-    /// The base URL that it makes.
-    fn below(&self, origin: &str) -> String {
-        self.0
-            .iter()
-            .fold(origin.to_owned(), |base, segment| base + "/" + segment)
-    }
-
-    fn ends_with(&self, end: &[&str]) -> bool {
-        let from = self.0.len().checked_sub(end.len());
-        from.is_some_and(|from| {
-            self.0[from..]
-                .iter()
-                .zip(end)
-                .all(|(one, other)| one.eq_ignore_ascii_case(other))
-        })
-    }
-
-    /// Cuts `/openai/deployments/D/…` off, and gives D.
-    fn take_deployment(&mut self) -> Result<Option<String>, &'static str> {
-        let begins = |pair: &[&str]| pair[0].eq_ignore_ascii_case(OPENAI) && pair[1].eq_ignore_ascii_case(DEPLOYMENTS);
-        let Some(at) = self.0.windows(2).position(begins) else {
-            return Ok(None);
-        };
-        let name = self.0.get(at + 2).copied().unwrap_or_default();
-        let name = percent_decode_str(name).decode_utf8().unwrap_or_default();
-        if name.is_empty() {
-            return Err("name a deployment, in UTF-8, behind /openai/deployments/, or be the base URL alone");
-        }
-        let name = name.into_owned();
-        self.0.truncate(at);
-        Ok(Some(name))
-    }
-
-    /// Cuts an operation off its end.
-    fn drop_operation(&mut self, is_service: bool) {
-        if let Some(operation) = OPERATIONS.iter().find(|operation| self.ends_with(operation)) {
-            self.0.truncate(self.0.len() - operation.len());
-            return;
-        }
-        let Some((last, before)) = self.0.split_last() else {
-            return;
-        };
-        let is_short = SHORT_OPERATIONS
-            .iter()
-            .any(|operation| last.eq_ignore_ascii_case(operation));
-        let follows = |segment: &&str| segment.eq_ignore_ascii_case(OPENAI) || segment.eq_ignore_ascii_case(V1);
-        // Alone behind the host `models` is another API, of which more is to be said.
-        let is_other_api = is_service && before.is_empty() && last.eq_ignore_ascii_case("models");
-        if is_short && !is_other_api && (is_service || before.last().is_some_and(follows)) {
-            self.0.pop();
-        }
-    }
-
-    /// Brings what is left into the one form that the service knows it by.
-    fn settle_at_service(&mut self, host: &str) -> Result<(), &'static str> {
-        let lower: Vec<String> = self.0.iter().map(|segment| segment.to_ascii_lowercase()).collect();
-        let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
-        match lower[..] {
-            [] | [OPENAI] => self.0.clear(),
-            [V1] | [OPENAI, V1] => self.0 = vec![OPENAI, V1],
-            ["models", ..] if host.ends_with(FOUNDRY) => {
-                return Err(
-                    "lead to /openai/v1 in place of /models, which is the model-inference API and another one: \
-                            https://NAME.services.ai.azure.com/openai/v1",
-                );
-            }
-            ["api", "projects", _] | ["api", "projects", _, OPENAI] | ["api", "projects", _, OPENAI, V1]
-                if host.ends_with(FOUNDRY) =>
-            {
-                self.0 = vec!["api", "projects", self.0[2], OPENAI, V1];
-            }
-            _ => {
-                return Err(
-                    "end after the host, or with /openai/v1: the service answers no other path \
-                            (a target URI as the portal shows it is taken, too)",
-                );
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -378,6 +269,12 @@ mod tests {
                 "https://gate.example/team-a",
                 Some("d"),
                 Some("2027-03-01"),
+            ),
+            (
+                "https://gate.example/v1/openai/deployments/d/chat/completions?api-version=2024-10-21",
+                "https://gate.example/v1",
+                Some("d"),
+                Some("2024-10-21"),
             ),
             // The vendor, and others with its API.
             ("https://api.openai.com", "https://api.openai.com/v1", None, None),
