@@ -45,7 +45,9 @@ fn response(operation: &Operation, names: &Names<'_>) -> Option<ResponseKey> {
         Operation::Responses => names.previous_response_id.map(ResponseKey::new),
         Operation::Other(_) => {
             let id = operation.path().strip_prefix("responses/")?.split('/').next()?;
-            Some(ResponseKey::new(id.as_bytes()))
+            // The others are operations of their own, of which no body is walked.
+            let is_id = !matches!(id, "compact" | "input_tokens");
+            is_id.then(|| ResponseKey::new(id.as_bytes()))
         }
         _ => None,
     }
@@ -96,6 +98,8 @@ mod tests {
             (Operation::ChatCompletions, None),
             (Operation::other("responses/resp_1").unwrap(), id),
             (Operation::other("responses/resp_1/cancel").unwrap(), id),
+            (Operation::other("responses/compact").unwrap(), None),
+            (Operation::other("responses/input_tokens").unwrap(), None),
             (Operation::other("images/generations").unwrap(), None),
         ] {
             assert_eq!(ties(&operation, None, members).response, expected, "{operation}");
