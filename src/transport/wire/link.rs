@@ -15,7 +15,8 @@
 //! | bytes after that                                       | cannot be told from the reply     | the reply                        |
 //!
 //! The last row is a service that answers one request twice, and whose second answer is under way while the next request
-//! goes out. Nothing in HTTP/1.1 shows it. But such a service shows itself sooner or later by one of the other rows, and
+//! goes out. Nothing in HTTP/1.1 shows it. A request counts as written whole when this machine's buffers have taken it, which
+//! hold some megabytes: whether the service has read any of it is not known. But such a service shows itself sooner or later by one of the other rows, and
 //! from then on each of its connections carries one request, see [`Strays`].
 //!
 //! # A refusal that comes early
