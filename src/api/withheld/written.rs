@@ -15,9 +15,6 @@ const LONGEST_SECRET: usize = 2 * SHORTEST;
 /// Most bytes that one byte is written as: an escape of each byte of an escape.
 const WRITTEN: usize = LONGEST;
 
-/// Most bytes that the end of a secret is written as.
-const TAIL: usize = 6 * LONGEST;
-
 /// Bytes of a text that are folded for a first look, and of the folded ones those that nothing behind them can change.
 const LOOKED_AT: usize = 4 * WRITTEN;
 const TOLD_BY: usize = 2;
@@ -74,7 +71,7 @@ fn end_of(text: &[u8], start: usize, parts: &[Vec<u8>], enough: usize) -> Option
             return None;
         }
         let from = if before == 0 { 0 } else { folded.place(0..before).end };
-        let to = piece.len().min(from + TAIL);
+        let to = piece.len().min(from + (part.len() - before) * WRITTEN);
         (from..to).find_map(|end| {
             let cut = Folded::of(&piece[from..=end]);
             (before + in_common(&cut.bytes, &part[before..]) >= enough).then_some(start + end + 1)
