@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::assembler::read_whole;
 use super::{ChatMessage, Content, Delta, FinishReason, Ledger, NoText, ToolCall, ToolCallDelta, Usage};
-use crate::error::BadReply;
+use crate::error::{BadReply, json_fault};
 
 /// What a chat model answered, and how the answer was come by.
 ///
@@ -113,6 +113,37 @@ impl ChatCompletion {
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         self.choices.first()?.message.text()
+    }
+
+    /// The text of the first choice, read as JSON: what a request with
+    /// a [`ResponseFormat`](super::ResponseFormat) is answered with.
+    ///
+    /// ```
+    /// use azure_openai_blaster::api::ChatCompletion;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Weather {
+    ///     celsius: f32,
+    /// }
+    ///
+    /// let body = r#"{"choices": [{"message": {"role": "assistant", "content": "{\"celsius\": 21.5}"}}]}"#;
+    /// let weather: Weather = ChatCompletion::parse(body.as_bytes())?.text_json()?;
+    /// assert_eq!(weather.celsius, 21.5);
+    /// # Ok::<(), azure_openai_blaster::error::BadReply>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Where there is no text, as beside tool calls, or it is not of that form; the words do not quote it.
+    pub fn text_json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, BadReply> {
+        if let Some(why) = self.no_text() {
+            return Err(BadReply::new(
+                format!("the answer holds no text: {why}"),
+                self.raw.as_bytes(),
+            ));
+        }
+        let text = self.text().unwrap_or_default();
+        serde_json::from_str(text)
+            .map_err(|error| BadReply::new(format!("the answer: {}", json_fault(&error)), text.as_bytes()))
     }
 
     /// Text of the first choice, taken; empty where there is none.
@@ -334,6 +365,34 @@ mod tests {
         let (body, bad) = ChatCompletion::read(b"{\xff}".to_vec()).unwrap_err();
         assert!(bad.reason().contains("key must be a string"), "{bad}");
         assert_eq!(body, b"{\xff}", "it is given back as it came");
+    }
+
+    #[test]
+    fn the_text_is_read_as_json_of_the_form_that_is_wanted_or_says_why_it_is_not() {
+        let read = |message: &str| {
+            let body = format!(r#"{{"choices":[{{"finish_reason":"stop","message":{message}}}]}}"#);
+            let completion = ChatCompletion::parse(body.as_bytes()).unwrap();
+            completion
+                .text_json::<Vec<u32>>()
+                .map_err(|bad| bad.reason().to_owned())
+        };
+        assert_eq!(read(r#"{"content":"[1, 2]"}"#), Ok(vec![1, 2]));
+        for (message, reason) in [
+            (
+                r#"{"content":"[1, 2"}"#,
+                "the answer: EOF while parsing a list at line 1 column 5",
+            ),
+            (
+                r#"{"content":"[\"secret\"]"}"#,
+                "the answer: invalid type: string, expected u32 at line 1 column 9",
+            ),
+            (
+                r#"{"refusal":"I will not"}"#,
+                "the answer holds no text: the model refused",
+            ),
+        ] {
+            assert_eq!(read(message), Err(reason.to_owned()));
+        }
     }
 
     #[test]

@@ -164,7 +164,7 @@ pub enum Error {
 
     /// No worker thread could be started.
     #[error("starting worker threads: {0}")]
-    Start(std::io::Error),
+    Start(#[source] std::io::Error),
 
     /// The way to the service could not be set up, e.g. a CA file that cannot be read.
     #[error("{0}")]
@@ -184,6 +184,7 @@ pub enum ErrorKind {
     ServerErrors,
     NoEndpoint,
     Timeout,
+    TooLate,
     TooLarge,
     NoText,
     StreamBroken,
@@ -272,7 +273,8 @@ impl Error {
             Error::Exhausted(_) => ErrorKind::Exhausted,
             Error::ServerErrors(_) => ErrorKind::ServerErrors,
             Error::NoEndpoint { .. } => ErrorKind::NoEndpoint,
-            Error::Timeout { .. } | Error::TooLate { .. } => ErrorKind::Timeout,
+            Error::Timeout { .. } => ErrorKind::Timeout,
+            Error::TooLate { .. } => ErrorKind::TooLate,
             Error::TooLarge { .. } => ErrorKind::TooLarge,
             Error::NoText { .. } => ErrorKind::NoText,
             Error::StreamBroken { .. } => ErrorKind::StreamBroken,
@@ -314,6 +316,7 @@ impl Error {
                 ErrorKind::Exhausted
                     | ErrorKind::ServerErrors
                     | ErrorKind::Timeout
+                    | ErrorKind::TooLate
                     | ErrorKind::StreamBroken
                     | ErrorKind::QueueFull
             ),
@@ -339,10 +342,13 @@ impl Error {
 }
 
 impl fmt::Debug for Error {
-    /// The message comes first, for this is what a `main` shows that returns the error.
+    /// The message, for this is what a `main` shows that returns the error; with `{:#?}` also what was tried.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Error::Config(error) = self {
             return fmt::Debug::fmt(error, f);
+        }
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
         }
         let mut shown = f.debug_tuple(&format!("{:?}", self.kind()));
         shown.field(&format_args!("{self}"));
@@ -436,16 +442,18 @@ mod tests {
         assert_eq!(format!("{config:?}"), said);
         assert_eq!(format!("{:?}", Error::Config(config)), said);
         let setup = Error::Setup("no such file".to_owned());
-        assert_eq!(format!("{setup:?}"), "Setup(no such file)");
+        assert_eq!(format!("{setup:?}"), "no such file");
         let trail = Trail {
             reason: "503".to_owned(),
             failures: 2,
             ..Trail::default()
         };
-        let shown = format!("{:?}", Error::Exhausted(Box::new(trail)));
+        let exhausted = Error::Exhausted(Box::new(trail));
+        assert_eq!(format!("{exhausted:?}"), "gave up after 2 failed attempts; last: 503");
+        let all = format!("{exhausted:#?}");
         assert!(
-            shown.starts_with("Exhausted(gave up after 2 failed attempts; last: 503, Trail {"),
-            "{shown}"
+            all.starts_with("Exhausted(\n    gave up after 2 failed attempts; last: 503,\n    Trail {"),
+            "{all}"
         );
     }
 
@@ -465,7 +473,7 @@ mod tests {
             },
         ];
         for error in errors {
-            let shown = format!("{error:?}\n{error:#?}");
+            let shown = format!("{error:#?}");
             assert!(
                 shown.contains(&format!("ChatCompletion(choices: 1, bytes: {})", body.len())),
                 "{shown}"

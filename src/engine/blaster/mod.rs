@@ -88,6 +88,14 @@ impl Blaster {
         self.submit_chat_completion(request)?.wait()
     }
 
+    /// [`Blaster::chat_completion`] by a name that says what comes back; [`Blaster::chat`] gives the whole answer.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn chat_text(&self, request: impl Into<ChatRequest>) -> Result<String> {
+        self.chat_completion(request)
+    }
+
     /// Queues a chat and returns a handle on its text. Waits for room in the queue.
     ///
     /// # Errors
