@@ -140,6 +140,11 @@ fn settle(shared: &Shared, mut job: Box<Job>, lease: Lease, attempted: Attempted
         _ => 0,
     };
     next.rests = next.lacks > 0;
+    // Before it is settled: whoever waits for the last job to end, to close then, may do so at once.
+    let cancelled = matches!(cause, Some(Cause::Cancelled)).then(|| match shared.with_core(|core| core.phase()) {
+        Phase::Closed => Why::ShutDown,
+        _ => Why::Cancelled,
+    });
     let assignment = (!next.rests).then_some(&mut next.assignment);
     let (settled, rest) = shared.settle(job, lease, &outcome, clock::now(), assignment);
     match settled {
@@ -162,7 +167,10 @@ fn settle(shared: &Shared, mut job: Box<Job>, lease: Lease, attempted: Attempted
         Settled::Waiting => {}
         Settled::Failed(mut job, why) => {
             job.note_upstream(upstream);
-            fail(shared, job, why, cause);
+            match cancelled {
+                Some(why) => shared.finish_ending(Ending { job, why }),
+                None => fail(shared, job, why, cause),
+            }
         }
         Settled::Ended(mut ending) => {
             ending.job.note_upstream(upstream);
@@ -177,11 +185,6 @@ fn fail(shared: &Shared, mut job: Box<Job>, why: GiveUp, cause: Option<Cause>) {
     let age = shared.age(&job);
     let timeout = shared.timeout_of(&job);
     let handed_out = job.handed_out();
-    if matches!(cause, Some(Cause::Cancelled)) {
-        let closed = shared.with_core(|core| core.phase()) == Phase::Closed;
-        let why = if closed { Why::ShutDown } else { Why::Cancelled };
-        return shared.finish_ending(Ending { job, why });
-    }
     let trail = job.take_trail("");
     let attempts = trail.ledger.len();
     let result = match (cause, why) {
