@@ -290,6 +290,22 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_in_utf_16_is_hidden_and_so_is_that_of_another_mask() {
+        let mask = Mask::of(["hunter2-hunter2"]).with(&Mask::of(["correct-horse"]));
+        let wide: Vec<u8> = "no hunter2-hunter2!"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        let shown = mask.hide_in(&wide).into_owned();
+        assert!(
+            shown.windows(HIDDEN.len()).any(|part| part == HIDDEN.as_bytes()),
+            "{shown:?}"
+        );
+        assert!(!shown.contains(&b'2'), "{shown:?}");
+        assert_eq!(mask.hide("correct-horse, hunter2-hunter2"), "(hidden), (hidden)");
+    }
+
+    #[test]
     fn a_mask_shows_none_of_what_it_hides() {
         let mask = Mask::of([KEY, "", KEY]);
         assert!(matches!(mask.and(None::<&str>), Cow::Borrowed(_)));
