@@ -13,6 +13,8 @@ const ESCALATE_FROM: u32 = 3;
 pub(super) struct Refusals {
     row: u32,
     last: Option<Instant>,
+    /// When the last one came of those before, which were not under way together with these.
+    earlier: Option<Instant>,
 }
 
 impl Refusals {
@@ -21,13 +23,14 @@ impl Refusals {
         // Requests under way together are refused together; only one that was sent after a refusal is a further one.
         if self.last.is_none_or(|last| sent_at > last) {
             self.row += 1;
+            self.earlier = self.last;
         }
         self.last = Some(now);
     }
 
-    /// When the last of the row came.
-    pub(super) fn last(&self) -> Option<Instant> {
-        self.last
+    /// Whatever was sent after this moment and was admitted ends the row: it went with the latest refusals, or later.
+    pub(super) fn ends_after(&self) -> Option<Instant> {
+        self.earlier.or(self.last)
     }
 
     /// A request that was sent at `sent_at` has been served: one from before the last refusal tells nothing about it.

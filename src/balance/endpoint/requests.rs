@@ -236,7 +236,7 @@ impl Endpoint {
 
     /// When the last of a row of refusals came.
     pub(in crate::balance) fn refused_at(&self) -> Option<Instant> {
-        self.refusals.last()
+        self.refusals.ends_after()
     }
 
     /// Something has been admitted since the last refusal: a further one begins a row of its own.

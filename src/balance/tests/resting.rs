@@ -118,6 +118,21 @@ fn what_was_admitted_after_a_refusal_ends_the_row_before_it_is_answered() {
 }
 
 #[test]
+fn bursts_of_which_a_part_is_admitted_are_no_row() {
+    let mut world = Scenario::of(1).limited().begin();
+    for burst in 0..6 {
+        let refused = world.send();
+        let slow: Vec<_> = (0..2).map(|_| world.send()).collect();
+        world.pass(SECOND / 20).settle(refused, &throttled(SECOND));
+        assert_eq!(world.left(EAST), SECOND, "burst {burst}");
+        world.pass(SECOND + NANO);
+        for sent in slow {
+            world.settle(sent, &Outcome::SUCCESS);
+        }
+    }
+}
+
+#[test]
 fn rests_after_failures_double_and_are_shortened_by_a_quarter_at_most() {
     for seed in 0..50 {
         let mut world = Scenario::of(1).threshold(100).seed(seed).begin();
