@@ -6,11 +6,20 @@
 //!
 //! | witnesses | then |
 //! |---|---|
-//! | most were admitted | noise: nothing is learnt. Were it two or more, what refusals without witnesses had taught is taken back |
-//! | as many were refused | a limit |
-//! | there are none, and the last ones said "a limit" | a limit; what it teaches may be taken back |
-//! | there are none, and the last ones said "noise" | noise, until half of the latest eight requests are refused |
+//! | most were admitted | noise: nothing is learnt. Were it two or more, what uncertain refusals had taught is taken back |
+//! | two more were refused than admitted | a limit, for certain |
+//! | as many were refused as admitted, or one more | a limit; what it teaches may be taken back |
+//! | there are none, and the last ones said "a limit" | the same |
+//! | there are none, and the last ones said "noise" | noise, until half of the latest sixteen requests are refused |
+//!
+//! A small request may fit where a large one does not, so a witness is one of about the same size: not less than a third
+//! of it where it was admitted, not more than three times as much where it was refused.
+//!
+//! A deployment that has room for one request at a time, as a full bucket does, has no witnesses. There two refusals tell a
+//! rate, and what was admitted between them must fit a bucket of that rate. Where it does not, one of the two was noise, and
+//! what uncertain refusals had taught is taken back as well.
 
+use super::limit::Limit;
 use super::moment::Moment;
 use super::refusal::Refused;
 
@@ -21,7 +30,7 @@ pub(super) struct Doubts {
     /// The latest witnesses said that it was noise.
     is_noisy: bool,
     /// The latest requests, the newest in the lowest bit: set where refused.
-    latest: u8,
+    latest: u16,
 }
 
 /// A refusal that is not believed yet, and what became of those that were under way with it.
@@ -40,12 +49,12 @@ struct Case {
 
 /// What a case has come to.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Finding {
+enum Finding {
     /// A limit was met: it teaches.
     Limit {
         refused: Refused,
-        /// Others who were refused say so, too.
-        is_witnessed: bool,
+        /// So many more witnesses were refused than admitted that it will not be taken back.
+        is_certain: bool,
     },
     /// Nothing of ours.
     Noise {
@@ -56,10 +65,12 @@ pub(super) enum Finding {
 
 /// A witness was sent before this part of the wait was over: later ones may have been admitted since.
 const PROMPTLY: f64 = 0.1;
+/// A witness that was admitted is at least this part of what was refused, and one that was refused at most its inverse.
+const COMPARABLE: f64 = 1.0 / 3.0;
 /// Witnesses that make it certain.
 const CERTAIN: u32 = 2;
 /// With so many of the latest requests refused it is a limit, whatever was said before: half of them.
-const MANY: u32 = u8::BITS / 2;
+const MANY: u32 = u16::BITS / 2;
 
 impl Doubts {
     /// Whether witnesses are still to be heard.
@@ -70,7 +81,10 @@ impl Doubts {
     /// The request with this number was refused for a short time, and `open` sends between it and `end` have not been heard.
     pub(super) fn refused(&mut self, first: Refused, number: u64, end: u64, open: u32) {
         match &mut self.case {
-            Some(case) => case.refused += u32::from(number < case.end),
+            Some(case) => {
+                let is_comparable = COMPARABLE * first.tokens <= case.first.tokens;
+                case.refused += u32::from(number < case.end && is_comparable);
+            }
             None => {
                 self.case = Some(Case {
                     first,
@@ -84,13 +98,14 @@ impl Doubts {
         }
     }
 
-    /// A request was admitted, or refused for want of tokens.
-    pub(super) fn heard(&mut self, number: u64, sent: Moment, is_refused: bool) {
-        self.latest = self.latest << 1 | u8::from(is_refused);
+    /// A request of so many tokens was admitted, or refused for want of them.
+    pub(super) fn heard(&mut self, number: u64, tokens: f64, sent: Moment, is_refused: bool) {
+        self.latest = self.latest << 1 | u16::from(is_refused);
         if let Some(case) = &mut self.case {
             let (first, after) = (&case.first, sent - case.first.sent);
             let is_prompt = first.wait.is_none_or(|wait| after <= PROMPTLY * wait);
-            case.admitted += u32::from(!is_refused && is_prompt && case.is_witness(number));
+            let is_comparable = tokens >= COMPARABLE * first.tokens;
+            case.admitted += u32::from(!is_refused && is_prompt && is_comparable && case.is_witness(number));
         }
         self.left(number);
     }
@@ -102,8 +117,13 @@ impl Doubts {
         }
     }
 
+    /// Of two refusals that were taken for a limit one was none.
+    fn contradicted(&mut self) {
+        self.is_noisy = true;
+    }
+
     /// What the case has come to, once all its witnesses have been heard.
-    pub(super) fn find(&mut self) -> Option<Finding> {
+    fn find(&mut self) -> Option<Finding> {
         let case = self.case.take_if(|case| case.open == 0)?;
         let is_witnessed = case.refused + case.admitted > 0;
         self.is_noisy = if is_witnessed {
@@ -118,14 +138,86 @@ impl Doubts {
         } else {
             Finding::Limit {
                 refused: case.first,
-                is_witnessed,
+                is_certain: case.refused >= CERTAIN + case.admitted,
             }
         })
+    }
+}
+
+impl Limit {
+    /// Learns from a refusal that was doubted, once it is known what it was.
+    pub(super) fn conclude(&mut self) {
+        match self.doubts.find() {
+            Some(Finding::Limit { refused, is_certain }) => {
+                let before = self.before.take();
+                let now = || Box::new((self.quota.clone(), self.belief.clone()));
+                self.before = (!is_certain).then(|| before.unwrap_or_else(now));
+                self.limit_met(&refused);
+            }
+            Some(Finding::Noise { is_certain: true }) => self.take_back(),
+            Some(Finding::Noise { is_certain: false }) | None => {}
+        }
+    }
+
+    /// What refusals have taught that were not certain was noise, too. An unknown quota stays known: it was never told.
+    fn take_back(&mut self) {
+        let Some(before) = self.before.take().filter(|before| before.0.is_known()) else {
+            return;
+        };
+        let epoch = self.belief.epoch + 1;
+        (self.quota, self.belief) = *before;
+        self.belief.epoch = epoch;
+        self.unconfirmed.allow_all();
+    }
+
+    /// What was taken for two meetings with a limit contradicts itself: one of them was noise, or both.
+    pub(super) fn refusals_contradict(&mut self) {
+        self.doubts.contradicted();
+        self.take_back();
     }
 }
 
 impl Case {
     fn is_witness(&self, number: u64) -> bool {
         (self.number + 1..self.end).contains(&number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::balance::limits::charge::Mode;
+
+    fn refused(at: Moment) -> Refused {
+        Refused {
+            tokens: 3_000.0,
+            mode: Mode::Sure,
+            sent: at,
+            fits_bucket: true,
+            is_fresh: true,
+            wait: Some(1.0),
+            at,
+            until: at + 1.0,
+        }
+    }
+
+    #[test]
+    fn after_noise_a_lone_refusal_is_noise_until_half_of_the_latest_sixteen_are_refused() {
+        let start = Instant::now();
+        let at = Moment::of(start, start);
+        let mut doubts = Doubts::default();
+        let mut lone = |doubts: &mut Doubts, number| {
+            doubts.heard(number, 3_000.0, at, true);
+            doubts.refused(refused(at), number, number + 1, 0);
+            matches!(doubts.find(), Some(Finding::Limit { .. }))
+        };
+        assert!(lone(&mut doubts, 0), "nothing has shown noise");
+        doubts.contradicted();
+        (1..17).for_each(|number| doubts.heard(number, 3_000.0, at, false));
+        let limits: Vec<bool> = (17..28).map(|number| lone(&mut doubts, number)).collect();
+        assert_eq!(limits.iter().position(|&is_limit| is_limit), Some(7), "{limits:?}");
+        assert!(limits[7..].iter().all(|&is_limit| is_limit), "{limits:?}");
     }
 }

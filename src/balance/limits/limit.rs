@@ -7,7 +7,7 @@ use super::admission::Closed;
 use super::belief::{Belief, Form};
 use super::bucket::{Bucket, Vessel};
 use super::charge::{Charge, Exhausted, Mode, Reservation, Settlement};
-use super::doubts::{Doubts, Finding};
+use super::doubts::Doubts;
 use super::moment::Moment;
 use super::quota::Quota;
 use super::raises::Raises;
@@ -428,7 +428,7 @@ impl Limit {
     /// A send has been admitted: its reply's head has come, or no refusal for long enough.
     fn confirmed(&mut self, send: &Send) {
         self.admitted = self.admitted.max(send.at);
-        self.doubts.heard(send.number, send.at, false);
+        self.doubts.heard(send.number, send.tokens, send.at, false);
         let counts = send.epoch == self.belief.epoch;
         self.unconfirmed.confirm(send, counts, self.quota.tokens());
         if !counts {
@@ -477,33 +477,6 @@ impl Limit {
         }
         self.conclude();
         now
-    }
-
-    /// Learns from a refusal that was doubted, once it is known what it was.
-    pub(super) fn conclude(&mut self) {
-        match self.doubts.find() {
-            Some(Finding::Limit { refused, is_witnessed }) => {
-                let before = self.before.take();
-                let now = || Box::new((self.quota.clone(), self.belief.clone()));
-                self.before = (!is_witnessed).then(|| before.unwrap_or_else(now));
-                self.limit_met(&refused);
-            }
-            Some(Finding::Noise { is_certain: true }) => self.take_back(),
-            Some(Finding::Noise { is_certain: false }) | None => {}
-        }
-    }
-
-    /// What refusals without witnesses have taught was noise, too. An unknown quota stays known: it was never told.
-    fn take_back(&mut self) {
-        let Some(before) = self.before.take().filter(|before| before.0.is_known()) else {
-            return;
-        };
-        let epoch = self.belief.epoch + 1;
-        (self.quota, self.belief) = *before;
-        self.belief.epoch = epoch;
-        self.unconfirmed.allow_all();
-        let level = self.sent.level(self.vessel().rate, self.now);
-        self.bucket.set_level(level.min(self.bucket.level()));
     }
 
     /// The time as this limit counts it; never before what it has seen.

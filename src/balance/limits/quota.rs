@@ -1,6 +1,7 @@
 //! How many tokens the service grants in a window, as far as that is known.
 
 use super::moment::Moment;
+use super::sent_log::SentLog;
 
 /// The quota that is believed, between a floor and what was told.
 #[derive(Clone, Debug)]
@@ -56,6 +57,8 @@ const APART: f64 = 5.0;
 const OLD: f64 = 30.0;
 /// Seconds after which it says nothing more.
 const TOO_OLD: f64 = 300.0;
+/// Seconds by which a wait in whole seconds may exceed what it is rounded from.
+const ROUNDING: f64 = 1.0;
 /// What is left of the quota after one step down.
 const STEP_DOWN: f64 = 0.7;
 
@@ -176,28 +179,40 @@ impl Quota {
         })
     }
 
-    /// Refused at a bucket that should have had room: two such refusals tell the rate at which the service drains.
-    /// `sent_after` are the tokens that were sent after a moment, `length` the window's seconds.
-    pub(super) fn refused_at_full(&mut self, full: FullBucket, length: f64, sent_after: impl Fn(Moment) -> f64) {
-        let earlier = self
-            .full
-            .map(|earlier| (earlier, full.at - earlier.at + full.wait - earlier.wait));
-        match earlier {
-            Some((earlier, apart)) if apart <= TOO_OLD => {
-                if apart < APART || full.at - self.lowered < APART {
-                    return;
-                }
-                self.lowered = full.at;
-                let drained = sent_after(earlier.sent) + full.tokens - earlier.tokens;
-                // Waits are whole seconds, rounded up: the time between may be one less.
-                let seen = length * drained / (apart - 1.0);
-                self.learn(self.tokens.min(seen).max(STEP_DOWN * self.tokens));
-                if full.at - earlier.at > OLD {
-                    self.full = Some(full);
-                }
-            }
-            _ => self.full = Some(full),
+    /// Refused at a bucket that should have had room: two such refusals tell the rate at which the service drains. False
+    /// where a bucket of that rate would not have admitted what was sent in between: one of the two was not full.
+    ///
+    /// `length` are the window's seconds; of which sends it is not known yet whether they were admitted, `is_open` says.
+    pub(super) fn refused_at_full(
+        &mut self,
+        full: FullBucket,
+        length: f64,
+        sent: &SentLog,
+        is_open: impl Fn(u64) -> bool,
+    ) -> bool {
+        let apart = |earlier: FullBucket| full.at - earlier.at + full.wait - earlier.wait;
+        let earlier = self.full.map(|earlier| (earlier, apart(earlier)));
+        let Some((earlier, apart)) = earlier.filter(|&(_, apart)| apart <= TOO_OLD) else {
+            self.full = Some(full);
+            return true;
+        };
+        if apart < APART || full.at - self.lowered < APART {
+            return true;
         }
+        let drained = sent.tokens_after(earlier.sent) + full.tokens - earlier.tokens;
+        // Waits are whole seconds, rounded up: the time between may be one less.
+        let rate = drained / (apart - ROUNDING);
+        let least = sent.least_rate(earlier.sent, earlier.tokens, ROUNDING - earlier.wait, is_open);
+        if least > rate {
+            self.full = Some(full);
+            return false;
+        }
+        self.lowered = full.at;
+        self.learn(self.tokens.min(length * rate).max(STEP_DOWN * self.tokens));
+        if full.at - earlier.at > OLD {
+            self.full = Some(full);
+        }
+        true
     }
 }
 

@@ -9,6 +9,7 @@
 //! | bucket | after a wait that no bucket names, and a sliding log does | **log**; never told: by the second in a row |
 //! | bucket | after another wait that no bucket names | **window**, which ends when the wait does |
 //! | bucket | a test, after a wait that a bucket names | the bucket is proven |
+//! | bucket | where what was admitted since the last refusal contradicts a bucket | noise: what uncertain refusals taught is taken back |
 //! | bucket | else | a surprise: one at a time, a test is due; from the second on the quota is doubtful |
 //! | window, boundary unknown | tokens | as by another clock: **log**; else the boundary is known now |
 //! | window | just after its boundary, for a moment | it opened later than told: the clock is shifted |
@@ -27,6 +28,8 @@
 //! A refusal for three seconds or less is doubted first, see [`doubts`](super::doubts): it teaches once it is known to be a limit.
 //!
 //! Where the service named no time, nothing is learnt about clocks: only the quantities above.
+
+use std::collections::BTreeSet;
 
 use super::belief::Form;
 use super::charge::{Exhausted, Mode, Refusal, Reservation};
@@ -108,7 +111,7 @@ impl Limit {
         let is_too_long = refused.wait.is_some_and(|wait| wait > longest);
         let is_doubtful = refused.mode != Mode::Test && refused.wait.is_none_or(|wait| wait <= SHORT);
         match exhausted {
-            Exhausted::Tokens => self.doubts.heard(reservation.number, written, true),
+            Exhausted::Tokens => self.doubts.heard(reservation.number, refused.tokens, written, true),
             Exhausted::Requests | Exhausted::Capacity => self.doubts.left(reservation.number),
         }
         match exhausted {
@@ -218,7 +221,7 @@ impl Limit {
 
     /// The quota was unknown until now: the wait tells which form it has, and what was confirmed how large it is.
     fn first_refused(&mut self, refused: &Refused) {
-        let unconfirmed: std::collections::BTreeSet<u64> = self.unconfirmed.numbers().collect();
+        let unconfirmed: BTreeSet<u64> = self.unconfirmed.numbers().collect();
         let admitted = self
             .sent
             .admitted(1.0, self.length, refused.at, |send| unconfirmed.contains(&send));
@@ -270,23 +273,24 @@ impl Limit {
         self.belief.bucket_is_proven = false;
         self.belief.surprises += 1;
         self.unconfirmed.one_at_a_time();
-        let wait = wait.unwrap_or(0.0);
         let full = FullBucket {
             at: refused.at,
             sent: refused.sent,
-            wait,
+            wait: wait.unwrap_or(0.0),
             tokens: refused.tokens,
         };
-        let sent = &self.sent;
-        self.quota
-            .refused_at_full(full, self.length, |moment| sent.tokens_after(moment));
+        let open: BTreeSet<u64> = self.unconfirmed.numbers().collect();
+        let is_open = |number| open.contains(&number);
+        if !self.quota.refused_at_full(full, self.length, &self.sent, is_open) {
+            self.refusals_contradict();
+        }
         if self.belief.surprises >= TESTED {
             self.quota.distrust();
         }
         self.quota.rest(refused.at);
         let vessel = self.vessel();
         self.bucket
-            .set_level(vessel.capacity - refused.tokens + wait * vessel.rate);
+            .set_level(vessel.capacity - refused.tokens + full.wait * vessel.rate);
     }
 
     /// The longest wait that a bucket would name. One whose quota is trusted names what its own level says; it is asked

@@ -29,6 +29,8 @@ struct Entry {
 const MOST: usize = 32_768;
 /// Seconds within which sends share an entry beyond that.
 const GRAIN: f64 = 0.004;
+/// A shorter time than this, in seconds, tells no rate.
+const SHORTEST_DRAIN: f64 = 0.5;
 
 /// What a bucket must have held, and all that was counted for it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -149,6 +151,20 @@ impl SentLog {
                 quota: sum.quota.max(total / (brim + (now - entry.at) / length)),
                 total,
             }
+        })
+    }
+
+    /// The least rate, in tokens a second, of a bucket that admits what was sent after `full`, but for the sends that
+    /// `is_left_out` names: at that moment it was full but for `room` tokens, and began to drain `spare` seconds before.
+    pub(super) fn least_rate(&self, full: Moment, room: f64, spare: f64, is_left_out: impl Fn(u64) -> bool) -> f64 {
+        let newest_first = self.entries.iter().rev().take_while(|entry| entry.at > full);
+        let counted = newest_first.filter(|entry| !is_left_out(entry.send));
+        let all: f64 = counted.clone().map(|entry| entry.tokens).sum();
+        let mut over = all - room;
+        counted.fold(0.0, |least: f64, entry| {
+            let rate = over / (entry.at - full + spare).max(SHORTEST_DRAIN);
+            over -= entry.tokens;
+            least.max(rate)
         })
     }
 

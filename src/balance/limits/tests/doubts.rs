@@ -67,7 +67,7 @@ fn nothing_is_learnt_and_nothing_sent_before_the_witnesses_are_heard() {
 }
 
 #[test]
-fn what_a_refusal_without_witnesses_taught_is_taken_back_when_others_show_that_it_was_noise() {
+fn what_refusals_without_witnesses_taught_is_taken_back_when_others_show_that_it_was_noise() {
     let mut s = Scenario::standard(120_000);
     s.admitted(5, 3_000.0, 0.0);
     for at in [1.0, 10.0] {
@@ -85,16 +85,77 @@ fn what_a_refusal_without_witnesses_taught_is_taken_back_when_others_show_that_i
         }
     }
     assert_eq!(s.belief(), (Bucket, 120_000.0, true));
-    // From now on one without witnesses is noise, until half of the latest eight are refused.
-    s.admitted(7, 3_000.0, 25.0);
-    let mut taught = Vec::new();
-    for round in 0..6u8 {
-        let at = 30.0 + 10.0 * f64::from(round);
-        let alone = s.send(3_000.0, at);
-        s.refuse(alone, 1.0, at + 0.05);
-        taught.push(s.limit.belief.surprises > 0);
+}
+
+#[test]
+fn two_lone_refusals_teach_nothing_where_no_bucket_admits_what_went_between() {
+    // When 30,000 tokens were admitted between the refusals → what is believed, and the surprises that are left
+    let evenly: &[(usize, f64)] = &[(2, 2.1), (2, 4.0), (2, 6.0), (2, 8.0), (2, 9.5)];
+    let at_once: &[(usize, f64)] = &[(10, 3.1)];
+    for (sends, believed, surprises) in [
+        (evenly, (Bucket, 120_000.0, false), 2),
+        (at_once, (Bucket, 120_000.0, true), 0),
+    ] {
+        let mut s = Scenario::standard(120_000);
+        s.admitted(5, 3_000.0, 0.0);
+        let alone = s.send(3_000.0, 1.0);
+        s.refuse(alone, 1.0, 1.05);
+        assert_eq!(s.limit.belief.surprises, 1);
+        for &(count, at) in sends {
+            for _ in 0..count {
+                let sent = s.force(3_000.0, Mode::Sure, at);
+                s.answer(sent, at);
+            }
+        }
+        let alone = s.force(3_000.0, Mode::Sure, 10.0);
+        s.refuse(alone, 1.0, 10.05);
+        assert_eq!((s.belief(), s.limit.belief.surprises), (believed, surprises));
     }
-    assert_eq!(taught, [false, false, false, true, true, true]);
+}
+
+#[test]
+fn of_two_witnesses_against_one_it_is_a_limit_that_may_be_taken_back() {
+    let mut s = Scenario::standard(120_000);
+    s.admitted(5, 3_000.0, 0.0);
+    for (at, refused) in [(5.0, 3), (15.0, 5)] {
+        let burst: Vec<_> = (0..5).map(|_| s.force(3_000.0, Mode::Sure, at)).collect();
+        for (index, sent) in burst.into_iter().enumerate() {
+            if index < refused {
+                s.refuse(sent, 1.0, at + 0.05);
+            } else {
+                s.answer(sent, at + 0.1);
+            }
+        }
+        // Two of four witnesses refused; then all four.
+        assert_eq!(s.limit.before.is_some(), refused == 3, "{refused} of five");
+    }
+}
+
+#[test]
+fn a_request_of_another_size_is_no_witness() {
+    // The size of four that went with one of 3,000, whether they were refused → whether a limit is believed
+    for (size, refused, limit) in [
+        (900.0, false, true),
+        (1_100.0, false, false),
+        (9_100.0, true, true),
+        (8_900.0, true, true),
+    ] {
+        let mut s = Scenario::new(&STANDARD);
+        s.admitted(5, 3_000.0, 0.0);
+        let first = s.force(3_000.0, Mode::Sure, 5.0);
+        let burst: Vec<_> = (0..4).map(|_| s.force(size, Mode::Sure, 5.0)).collect();
+        s.refuse(first, 1.0, 5.05);
+        for sent in burst {
+            if refused {
+                s.refuse(sent, 1.0, 5.06);
+            } else {
+                s.answer(sent, 5.1);
+            }
+        }
+        assert_eq!(s.limit.belief.surprises > 0, limit, "{size}");
+        // A limit without witnesses may be taken back.
+        assert_eq!(s.limit.before.is_some(), size == 900.0 || size == 9_100.0, "{size}");
+    }
 }
 
 #[test]
