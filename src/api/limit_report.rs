@@ -43,6 +43,10 @@ pub struct LimitReport {
     /// Time for which nothing is sent, by the service's word.
     #[serde(rename = "blocked_s", serialize_with = "seconds::optional")]
     pub blocked: Option<Duration>,
+    /// Time until it has room again, by the service's word, the requests or the tokens: for every request, or for those of the
+    /// size that did not fit. None where it has room, or where no request was held back by it.
+    #[serde(rename = "full_s", serialize_with = "seconds::optional")]
+    pub full: Option<Duration>,
     /// Refusals (429) so far, for tokens, requests and capacity.
     pub refusals: u64,
 }
@@ -79,6 +83,8 @@ impl fmt::Display for LimitReport {
         }
         if let Some(blocked) = self.blocked {
             write!(f, ", blocked for {:.1} s", blocked.as_secs_f64())?;
+        } else if let Some(full) = self.full {
+            write!(f, ", full for {:.1} s", full.as_secs_f64())?;
         }
         if self.refusals > 0 {
             write!(f, ", refused {} times", self.refusals)?;
@@ -126,6 +132,7 @@ mod tests {
             window_requests: None,
             request_window: Duration::from_secs(10),
             blocked: None,
+            full: None,
             refusals: 0,
         }
     }
@@ -156,10 +163,14 @@ mod tests {
             |limit| {
                 limit.form = Some(QuotaForm::Bucket);
                 limit.window_requests = Some(100);
-                limit.blocked = Some(Duration::from_millis(3_240));
+                (limit.blocked, limit.full) = (Some(Duration::from_millis(3_240)), Some(Duration::from_millis(3_240)));
                 limit.refusals = 4;
             },
             "120000 tpm in a bucket, 45000 used, 100 requests each 10 s, blocked for 3.2 s, refused 4 times",
+        );
+        check(
+            |limit| limit.full = Some(Duration::from_millis(3_240)),
+            "120000 tpm, 45000 used, full for 3.2 s",
         );
         check(
             |limit| (limit.quota_tpm, limit.configured_tpm, limit.used_tokens) = (None, None, 7),
@@ -179,7 +190,7 @@ mod tests {
             serde_json::json!({
                 "quota_tpm": 120_000, "configured_tpm": 120_000, "contradicted_tpm": null, "form": "window",
                 "used_tokens": 45_000, "window_requests": null, "request_window_s": 10.0, "blocked_s": 2.5,
-                "refusals": 0,
+                "full_s": null, "refusals": 0,
             })
         );
     }

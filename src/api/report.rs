@@ -254,6 +254,7 @@ mod tests {
             window_requests: None,
             request_window: Duration::from_secs(10),
             blocked: None,
+            full: None,
             refusals: 0,
         }
     }

@@ -28,6 +28,8 @@ pub struct LimitSnapshot {
     pub request_window: Duration,
     /// Nothing is sent before, by the service's word.
     pub blocked_until: Option<Instant>,
+    /// Nothing fits before, or nothing of the size that was asked for last and did not.
+    pub full_until: Option<Instant>,
     /// Refusals so far, of any kind.
     pub refusals: u64,
     /// What was told and what the service has shown instead.
@@ -52,7 +54,10 @@ impl Limit {
 
     /// A copy of what is believed, for reports.
     pub fn snapshot(&self, now: Instant) -> LimitSnapshot {
+        let closed_until = self.closed(now).map(|closed| closed.until());
         let now = self.moment(now);
+        let gate = self.gate(now);
+        let gated_until = (gate > now).then(|| self.instant(gate));
         let per_minute = |tokens: f64| tokens * 60.0 / self.length;
         let quota = Some(self.quota.tokens())
             .filter(|tokens| tokens.is_finite())
@@ -77,6 +82,7 @@ impl Limit {
             reserved: self.reserved,
             requests: self.requests.limit(),
             request_window: Duration::from_secs_f64(self.requests.span()),
+            full_until: gated_until.max(closed_until),
             blocked_until: (self.block > now).then(|| self.instant(self.block)),
             refusals: self.refusals,
             contradicted: self.contradiction(),
@@ -129,6 +135,7 @@ impl LimitSnapshot {
             window_requests: self.requests.map(whole),
             request_window: self.request_window,
             blocked: self.blocked_until.map(|until| until.saturating_duration_since(now)),
+            full: self.full_until.map(|until| until.saturating_duration_since(now)),
             refusals: self.refusals,
         }
     }

@@ -3,6 +3,7 @@
 use std::env;
 use std::io::{self, IsTerminal, Write};
 
+use console::Term;
 use indicatif::MultiProgress;
 
 /// Stderr. Whatever is written through it goes above the live view instead of through it, so the log is written
@@ -14,6 +15,31 @@ impl Screen {
     /// Whether a view may move about on it: a terminal that can.
     pub(crate) fn is_live(&self) -> bool {
         io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
+    }
+
+    /// Columns of the terminal.
+    pub(crate) fn width(&self) -> usize {
+        Term::stderr().size().1.into()
+    }
+
+    /// Takes away so many lines of a live view that were drawn on a terminal of another width.
+    ///
+    /// Each was as wide as the terminal, and most terminals break such lines anew when they are resized: the lines are one
+    /// paragraph then, of more rows or fewer. Of the others a narrower one loses rows above the view, and a wider one keeps a
+    /// few of its old rows.
+    pub(crate) fn clear_resized(&self, lines: usize, before: usize, now: usize) {
+        let rows = (lines * before).div_ceil(now.max(1));
+        let (more, fewer) = (rows.saturating_sub(lines), lines.saturating_sub(rows));
+        // What is gone is looked for from where the last row was.
+        let _ = write!(io::stderr(), "{}", "\n".repeat(fewer));
+        self.0.suspend(|| {
+            let up = if more > 0 {
+                format!("\x1b[{more}A")
+            } else {
+                String::new()
+            };
+            let _ = write!(io::stderr(), "{up}\r\x1b[J");
+        });
     }
 
     /// Writes a line. Somebody who has closed stderr does not want to know.

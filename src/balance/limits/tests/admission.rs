@@ -380,6 +380,33 @@ fn a_snapshot_shows_what_is_believed_in_figures_of_a_minute() {
 }
 
 #[test]
+fn a_snapshot_shows_when_what_was_held_back_has_room() {
+    let mut s = Scenario::new(&STANDARD);
+    assert_eq!(s.limit.snapshot(s.instant(0.0)).full_until, None);
+    s.admitted(10, 3_000.0, 0.0);
+    assert_eq!(
+        s.limit.snapshot(s.instant(1.0)).full_until,
+        None,
+        "nobody was held back"
+    );
+    let now = s.instant(1.0);
+    let At(seconds) = s.ask(40_000.0, 1.0) else {
+        panic!("half of 60,000 tokens a minute are used up");
+    };
+    let until = s.instant(seconds);
+    assert_eq!(s.limit.snapshot(now).full_until, Some(until));
+    assert_eq!(s.limit.snapshot(until).full_until, None);
+
+    let refused = s.send(3_000.0, 70.0);
+    s.refuse(refused, 41.0, 70.1);
+    assert_eq!(
+        s.limit.snapshot(s.instant(71.0)).full_until,
+        Some(s.instant(111.1)),
+        "the service's word"
+    );
+}
+
+#[test]
 fn requests_are_counted_in_the_window_that_the_service_names() {
     let told = |renewal| Told {
         renewal_requests: Some(renewal),

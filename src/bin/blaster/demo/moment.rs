@@ -33,6 +33,10 @@ pub(super) struct Endpoint {
     pub(super) reason: Option<String>,
     /// Time until it is ready, or tried, again.
     pub(super) left: Option<Duration>,
+    /// Time until its quota, or its group's, has room.
+    pub(super) full: Option<Duration>,
+    /// Failures in a row.
+    pub(super) failures: u32,
     pub(super) in_flight: u32,
     pub(super) answered: u64,
     pub(super) throttled: u64,
@@ -55,8 +59,14 @@ impl Moment {
 }
 
 impl Endpoint {
-    /// `ready`, `cooling 1.4 s`: at most 13 characters for waits under 100 s.
+    /// `ready`, `cooling 1.4 s`, `waits for quota, 3 s`: at most 21 characters for waits under 100 s.
     pub(super) fn state(&self) -> String {
+        match self.standing() {
+            Standing::Doubtful if self.failures == 0 => return "in doubt".to_owned(),
+            Standing::Doubtful => return format!("in doubt, {}", words::several(self.failures.into(), "failure")),
+            Standing::Full(left) => return format!("waits for quota, {}", words::whole(left)),
+            Standing::Well | Standing::Out => {}
+        }
         let state = match self.condition {
             Condition::CoolingDown => "cooling".to_owned(),
             condition => condition.to_string(),
@@ -68,7 +78,36 @@ impl Endpoint {
             None => state,
         }
     }
+
+    /// How it is with it, as far as colours tell.
+    pub(super) fn standing(&self) -> Standing {
+        match self.full {
+            _ if self.condition != Condition::Ready => Standing::Out,
+            // Its rest may be over, and yet it may be as dead as before.
+            _ if self.failures > 0 => Standing::Doubtful,
+            Some(left) if left >= SHORT => Standing::Full(left),
+            // It has fallen silent, or lacks an operation.
+            _ if self.reason.is_some() => Standing::Doubtful,
+            _ => Standing::Well,
+        }
+    }
 }
+
+/// How it is with an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is ready, and its last attempt was not in vain.
+    Well,
+    /// It is ready, but its quota has no room for so long.
+    Full(Duration),
+    /// It is given work, but what it was given last it has not answered.
+    Doubtful,
+    /// It is not ready.
+    Out,
+}
+
+/// Shorter waits are what keeping to a pace is, and nobody could read them.
+const SHORT: Duration = Duration::from_millis(250);
 
 impl From<EndpointReport> for Endpoint {
     fn from(report: EndpointReport) -> Self {
@@ -77,6 +116,12 @@ impl From<EndpointReport> for Endpoint {
             condition: report.condition,
             reason: report.reason,
             left: report.left,
+            full: [report.limit, report.group_limit]
+                .into_iter()
+                .flatten()
+                .filter_map(|limit| limit.full)
+                .max(),
+            failures: report.failure_streak,
             in_flight: report.in_flight,
             answered: report.totals.succeeded,
             throttled: report.totals.throttled,
@@ -102,6 +147,8 @@ pub(super) mod tests {
             condition: Condition::Ready,
             reason: None,
             left: None,
+            full: None,
+            failures: 0,
             in_flight: 24,
             answered: 1_234,
             throttled: 0,
@@ -113,6 +160,8 @@ pub(super) mod tests {
             condition: Condition::CoolingDown,
             reason: Some("429 RateLimitReached".to_owned()),
             left: Some(Duration::from_millis(1_440)),
+            full: None,
+            failures: 1,
             in_flight: 0,
             answered: 300,
             throttled: 7,
@@ -148,5 +197,50 @@ pub(super) mod tests {
         let mut due = moment.endpoints[1].clone();
         (due.condition, due.left) = (Condition::Ejected, Some(Duration::ZERO));
         assert_eq!(due.state(), "ejected");
+    }
+
+    #[test]
+    fn one_that_waits_for_quota_or_is_in_doubt_is_not_well() {
+        let east = &moment().endpoints[0];
+        assert_eq!((east.standing(), east.state().as_str()), (Standing::Well, "ready"));
+        let seconds = |seconds| Some(Duration::from_secs_f64(seconds));
+        let silent = || Some("silent for 3.2 s".to_owned());
+        for (full, failures, reason, state) in [
+            (seconds(2.1), 0, None, "waits for quota, 3 s"),
+            (seconds(59.9), 0, silent(), "waits for quota, 60 s"),
+            (seconds(0.1), 0, None, "ready"),
+            (None, 1, None, "in doubt, 1 failure"),
+            (seconds(2.1), 12, None, "in doubt, 12 failures"),
+            (None, 0, silent(), "in doubt"),
+        ] {
+            let endpoint = Endpoint {
+                full,
+                failures,
+                reason,
+                ..east.clone()
+            };
+            assert_eq!(endpoint.state(), state);
+            assert_eq!(endpoint.standing() == Standing::Well, state == "ready");
+        }
+        let out = Endpoint {
+            full: seconds(9.0),
+            condition: Condition::Ejected,
+            ..east.clone()
+        };
+        assert_eq!((out.standing(), out.state().as_str()), (Standing::Out, "ejected"));
+    }
+
+    #[test]
+    fn a_report_of_a_full_quota_becomes_a_wait() {
+        use azure_openai_blaster::sim::{SimConfig, SimDeployment, SimFleet};
+        use azure_openai_blaster::{Blaster, BlasterConfig};
+        let fleet = SimFleet::start(SimConfig::new([SimDeployment::new("east")])).unwrap();
+        let mut config = BlasterConfig::from_json(&fleet.blaster_config_json()).unwrap();
+        config.deployments[0].rpm_limit = Some(1);
+        config.deployments[0].request_window = Duration::from_secs(60);
+        let blaster = Blaster::builder().config(config).build().unwrap();
+        blaster.chat("one").unwrap();
+        let state = Endpoint::from(blaster.states()[0].report()).state();
+        assert!(state.starts_with("waits for quota, "), "{state}");
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::moment::{Moment, time_or_dash};
+use super::moment::{Moment, Standing};
 use super::view::View;
 use super::words;
 use crate::screen::Screen;
@@ -11,8 +11,8 @@ use crate::screen::Screen;
 /// Time between two lines.
 const PACE: Duration = Duration::from_secs(3);
 
-/// Longest reason that is told, in characters.
-const REASON: usize = 40;
+/// Longest line, in characters: logs and other people's terminals are not made for more.
+const LONGEST: usize = 159;
 
 /// Writes a line every few seconds.
 pub(super) struct Plain {
@@ -42,7 +42,7 @@ impl View for Plain {
     }
 }
 
-/// All that the live view shows, on one line.
+/// How far it is, and what each endpoint has answered; those that are not well say how they are.
 fn line(moment: &Moment) -> String {
     let mut text = format!(
         "{:>7}  {} of {}, {}",
@@ -60,27 +60,17 @@ fn line(moment: &Moment) -> String {
             format_args!(", {} not answered", words::count(moment.not_answered)),
         );
     }
-    for endpoint in &moment.endpoints {
+    for (position, endpoint) in moment.endpoints.iter().enumerate() {
+        let sign = if position == 0 { ':' } else { ',' };
         push(
             &mut text,
-            format_args!(
-                " | {} {}{}, {} in flight, {} answered, {} 429s, p50 {}, p99 {}",
-                endpoint.name,
-                endpoint.state(),
-                endpoint
-                    .reason
-                    .as_ref()
-                    .map(|reason| format!(" ({})", words::brief(reason, REASON)))
-                    .unwrap_or_default(),
-                endpoint.in_flight,
-                words::count(endpoint.answered),
-                words::count(endpoint.throttled),
-                time_or_dash(endpoint.p50),
-                time_or_dash(endpoint.p99),
-            ),
+            format_args!("{sign} {} {}", endpoint.name, words::count(endpoint.answered)),
         );
+        if endpoint.standing() != Standing::Well {
+            push(&mut text, format_args!(" ({})", endpoint.state()));
+        }
     }
-    text
+    words::brief(&text, LONGEST).into_owned()
 }
 
 fn push(text: &mut String, part: std::fmt::Arguments<'_>) {
@@ -93,14 +83,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_holds_every_fact_of_the_moment() {
+    fn a_line_tells_how_far_it_is_and_who_is_not_well() {
         let mut moment = moment::tests::moment();
         moment.not_answered = 2;
         assert_eq!(
             line(&moment),
-            "  9.0 s  1,534 of 3,000, 147/s, 10 s left, 2 not answered \
-             | east ready, 24 in flight, 1,234 answered, 0 429s, p50 0.31 s, p99 1.2 s \
-             | virginia cooling 1.4 s (429 RateLimitReached), 0 in flight, 300 answered, 7 429s, p50 –, p99 –"
+            "  9.0 s  1,534 of 3,000, 147/s, 10 s left, 2 not answered: east 1,234, virginia 300 (cooling 1.4 s)"
         );
+    }
+
+    #[test]
+    fn a_line_stays_under_160_characters() {
+        let mut moment = moment::tests::moment();
+        (moment.total, moment.ended, moment.elapsed) = (50_000, 41_534, Duration::from_secs(754));
+        moment.endpoints = [moment.endpoints.clone(), moment.endpoints.clone()].concat();
+        moment.endpoints[2].full = Some(Duration::from_secs(12));
+        let all = line(&moment);
+        assert!(all.chars().count() < 160, "{all}");
+        assert!(
+            all.ends_with("east 1,234 (waits for quota, 12 s), virginia 300 (cooling 1.4 s)"),
+            "{all}"
+        );
+        moment.endpoints = vec![moment.endpoints[1].clone(); 30];
+        let cut = line(&moment);
+        assert!(cut.chars().count() < 160 && cut.ends_with('…'), "{cut}");
     }
 }

@@ -116,11 +116,12 @@ pub(super) fn tell_limits(config: &mut BlasterConfig) {
 /// What is told before it begins.
 pub(super) fn introduction(requests: u32) -> String {
     format!(
-        "{} for 4 simulated deployments: no key, no network, nothing spent.\n  \
+        "{} for 4 simulated deployments:\n\
+         no key, no network, nothing spent.\n  \
          sweden    weight 4  large and steady\n  \
-         virginia  weight 3  dies after {} s and lives again after {} s\n  \
+         virginia  weight 3  dies after {} s, lives again after {} s\n  \
          paris     weight 2  a small quota, which is kept to\n  \
-         tokyo     weight 1  slow; now and then a 500 or a reset connection\n",
+         tokyo     weight 1  slow; some 500s and reset connections\n",
         words::several(requests.into(), "prompt"),
         DIES.as_secs(),
         LIVES.as_secs(),
@@ -140,6 +141,10 @@ mod tests {
             let line = text.lines().find(|line| line.contains(&deployment.name)).unwrap();
             assert!(line.contains(&format!("weight {}", deployment.weight)), "{line}");
         }
+        assert!(
+            text.lines().all(|line| line.len() <= 60),
+            "a narrow terminal shows it: {text}"
+        );
     }
 
     #[test]

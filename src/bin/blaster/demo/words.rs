@@ -47,6 +47,14 @@ pub(super) fn wait(time: Duration) -> String {
     }
 }
 
+/// `3 s`, `4 min 05 s`: a wait in whole seconds, no shorter than it is.
+pub(super) fn whole(time: Duration) -> String {
+    match time.as_secs() + u64::from(time.subsec_nanos() > 0) {
+        seconds @ ..100 => format!("{seconds} s"),
+        seconds => wait(Duration::from_secs(seconds)),
+    }
+}
+
 /// The beginning of a text, at most so many characters long.
 pub(super) fn brief(text: &str, most: usize) -> Cow<'_, str> {
     match text.char_indices().nth(most) {
@@ -118,6 +126,15 @@ mod tests {
     fn a_wait_keeps_to_tenths_while_it_is_short() {
         for (milliseconds, text) in [(0, "0.0 s"), (440, "0.4 s"), (9_000, "9.0 s"), (12_300, "12 s")] {
             assert_eq!(wait(Duration::from_millis(milliseconds)), text);
+        }
+        for (milliseconds, text) in [
+            (0, "0 s"),
+            (440, "1 s"),
+            (3_000, "3 s"),
+            (12_300, "13 s"),
+            (119_100, "2 min 00 s"),
+        ] {
+            assert_eq!(whole(Duration::from_millis(milliseconds)), text);
         }
     }
 
