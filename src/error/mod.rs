@@ -53,7 +53,7 @@ pub enum Error {
     Refused(Box<Trail>),
 
     /// As many attempts failed as `max_job_retry` allows.
-    #[error("gave up after {} failed attempts; last: {}", .0.failures, .0.reason)]
+    #[error("gave up after {} failed attempt{}; last: {}", .0.failures, if .0.failures == 1 { "" } else { "s" }, .0.reason)]
     Exhausted(Box<Trail>),
 
     /// Every deployment that could be asked (or three of them) answered 500, or with something that makes no
@@ -448,6 +448,12 @@ mod tests {
             failures: 2,
             ..Trail::default()
         };
+        let once = Trail {
+            failures: 1,
+            ..trail.clone()
+        };
+        let once = Error::Exhausted(Box::new(once));
+        assert_eq!(once.to_string(), "gave up after 1 failed attempt; last: 503");
         let exhausted = Error::Exhausted(Box::new(trail));
         assert_eq!(format!("{exhausted:?}"), "gave up after 2 failed attempts; last: 503");
         let all = format!("{exhausted:#?}");
