@@ -5,11 +5,12 @@
 //! 2. [`ChatRequest`]: what is asked, with every field of the API and how urgent it is
 //! 3. [`ChatCompletion`]: what is answered; [`Delta`]: the same, piece by piece
 //! 4. [`EmbeddingRequest`] and [`Embeddings`]; [`RawRequest`] and [`RawReply`] for every other [`Operation`]
-//! 5. [`Ledger`]: what it took; [`EndpointReport`]: how a deployment fares
+//! 5. [`Ledger`]: what it took; [`EndpointReport`]: how a deployment fares, with [`Advice`]
 //!
 //! Unknown fields pass through: of a request by [`ChatRequest::extra`], of a reply by its raw JSON
 //! ([`ChatCompletion::raw`]).
 
+pub use advice::{Advice, AdviceKind};
 pub use completion::{ChatCompletion, Choice};
 pub use content::{Content, ContentPart};
 pub use delta::{Delta, ToolCallDelta};
@@ -34,6 +35,7 @@ pub use tool::{Tool, ToolChoice};
 pub use tool_call::{CustomCall, FunctionCall, ToolCall};
 pub use usage::Usage;
 
+mod advice;
 // `internals` shows more of it than the engine uses.
 #[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub))]
 pub(crate) mod assembler;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::advice::Advice;
 use super::limit_report::{LimitReport, PromptError};
 use super::seconds;
 
@@ -90,8 +91,8 @@ pub struct EndpointReport {
     pub group_limit: Option<LimitReport>,
     /// How far the estimates of prompts were off; none before the first answer.
     pub prompt_error: Option<PromptError>,
-    /// What would make better use of it, in words.
-    pub advice: Vec<String>,
+    /// What would make better use of it.
+    pub advice: Vec<Advice>,
     /// The newest errors, oldest first, at most eight.
     pub errors: Vec<String>,
 }
@@ -202,7 +203,7 @@ impl fmt::Display for EndpointReport {
             write!(f, "; {error}")?;
         }
         for advice in &self.advice {
-            write!(f, "; advice: {advice}")?;
+            write!(f, "; advice: {}", advice.kind)?;
         }
         if let Some(error) = self.errors.last() {
             write!(f, "; last error: {error}")?;
@@ -214,6 +215,7 @@ impl fmt::Display for EndpointReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::AdviceKind;
 
     fn report() -> EndpointReport {
         EndpointReport {
@@ -288,7 +290,11 @@ mod tests {
                     deviation: 0.06 / 0.96,
                     answers: 200,
                 });
-                report.advice = vec!["max_completion_tokens 4096, 99 % of answers use under 310".to_owned()];
+                let kind = AdviceKind::LowerLimit {
+                    limit: 4096,
+                    enough: 310,
+                };
+                report.advice = vec![Advice::of_endpoint(&report.name, kind)];
                 report.errors = vec!["older".to_owned(), "429".to_owned()];
             },
             "; prompt estimates 4 % low ± 6 %; advice: max_completion_tokens 4096, 99 % of answers use under 310; last \

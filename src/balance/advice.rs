@@ -5,10 +5,10 @@
 //! times the seconds that one takes. The first alone says little, for at the beginning of each window the quota has room
 //! for everybody; nor does the second, where little is to be done.
 
-use std::fmt;
 use std::time::Duration;
 
 use super::estimator::LimitAdvice;
+use crate::api::AdviceKind;
 
 /// Of so many decisions with every worker busy and a job waiting, one looks whether a quota has room for that job.
 const ONE_IN: u32 = 16;
@@ -185,10 +185,9 @@ fn under_way(capacity: &Capacity, rate: f64) -> Option<f64> {
     Some((rate * capacity.seconds).min(most)).filter(|requests| requests.is_finite())
 }
 
-impl fmt::Display for WorkerAdvice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let WorkerAdvice { workers, needed } = self;
-        write!(f, "{workers} workers bind before the quotas do: {needed} would not")
+impl From<WorkerAdvice> for AdviceKind {
+    fn from(WorkerAdvice { workers, needed }: WorkerAdvice) -> Self {
+        AdviceKind::MoreWorkers { workers, needed }
     }
 }
 
@@ -252,10 +251,7 @@ mod tests {
         assert_eq!(advisor.workers(64, capacities), None, "too early");
         advisor.looked(true);
         let advice = advisor.workers(64, capacities).unwrap();
-        assert_eq!(
-            advice.to_string(),
-            "64 workers bind before the quotas do: 190 would not"
-        );
+        assert_eq!((advice.workers, advice.needed), (64, 190));
         assert_eq!(advisor.workers(160, capacities), None, "nearly as many as are needed");
         assert_eq!(advisor.workers(500, capacities), None);
         // The quotas become narrow: the jobs wait for them now.

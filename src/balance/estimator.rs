@@ -6,14 +6,13 @@
 //! comes of it. Where it sets none, what the service charges then is learnt from its headers; until it is, enough is
 //! reserved for all but the longest answers.
 
-use std::fmt;
 use std::time::Duration;
 
 use super::histogram::Histogram;
 use super::limits::Charge;
 use super::outcome::Used;
 use super::{JobSize, Output};
-use crate::api::PromptError;
+use crate::api::{AdviceKind, PromptError};
 
 /// Variance of actual ÷ estimated prompt tokens that is assumed before anything is known; its root is 6 %.
 const FIRST_SPREAD: f64 = 0.0033;
@@ -288,13 +287,9 @@ impl Limits {
     }
 }
 
-impl fmt::Display for LimitAdvice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "max_completion_tokens {}, 99 % of answers use under {}",
-            self.limit, self.enough
-        )
+impl From<LimitAdvice> for AdviceKind {
+    fn from(LimitAdvice { limit, enough, .. }: LimitAdvice) -> Self {
+        AdviceKind::LowerLimit { limit, enough }
     }
 }
 
@@ -470,11 +465,6 @@ mod tests {
         let advice = estimator.limit_advice().unwrap();
         assert_eq!(advice.limit, 4096);
         assert!((299..330).contains(&advice.enough), "{advice:?}");
-        let words = format!(
-            "max_completion_tokens 4096, 99 % of answers use under {}",
-            advice.enough
-        );
-        assert_eq!(advice.to_string(), words);
         // Another limit becomes the rule, and is used.
         (0..3_000).for_each(|_| estimator.learn(&size(100, 320), used(100, 300)));
         assert_eq!(estimator.limit_advice(), None);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Estimator;
 use super::histogram::Histogram;
-use crate::api::{Condition, LimitReport, Told, Totals};
+use crate::api::{AdviceKind, Condition, LimitReport, Told, Totals};
 
 /// Raw material of an [`EndpointReport`](crate::api::EndpointReport).
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub struct Snapshot {
     pub estimator: Estimator,
     pub errors: Vec<String>,
     /// The operations that it lacks, and what to do about it.
-    pub lacks: Vec<String>,
+    pub lacks: Vec<AdviceKind>,
     /// What is used is charged there, not what might have been.
     pub is_provisioned: bool,
 }

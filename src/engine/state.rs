@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::EndpointReport;
+use crate::api::{Advice, AdviceKind, EndpointReport};
 use crate::balance::EndpointId;
 
 use super::shared::Shared;
@@ -33,7 +33,8 @@ impl EndpointState {
         let snapshot = self.shared.snapshot(self.id);
         // Percentiles and texts are made here, not under the lock.
         let limit = snapshot.estimator.limit_advice().filter(|_| !snapshot.is_provisioned);
-        let advice = snapshot.lacks.into_iter().chain(limit.map(|advice| advice.to_string()));
+        let kinds = snapshot.lacks.into_iter().chain(limit.map(AdviceKind::from));
+        let advice: Vec<Advice> = kinds.map(|kind| Advice::of_endpoint(&snapshot.name, kind)).collect();
         EndpointReport {
             name: snapshot.name,
             model: Arc::clone(&self.shared.endpoints[self.id.index()].model),
@@ -53,7 +54,7 @@ impl EndpointState {
             limit: snapshot.limit,
             group_limit: snapshot.group_limit,
             prompt_error: snapshot.estimator.prompt_error(),
-            advice: advice.collect(),
+            advice,
             errors: snapshot.errors,
         }
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use azure_openai_blaster::api::{ChatCompletion, ChatRequest, EndpointReport, QuotaForm};
+use azure_openai_blaster::api::{AdviceKind, ChatCompletion, ChatRequest, EndpointReport, QuotaForm};
 use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig, QuotaGroup, Sku, Strategy};
 use azure_openai_blaster::error::Error;
 use azure_openai_blaster::sim::{
@@ -474,22 +474,25 @@ fn advice_names_more_workers_and_lower_limits_on_answers() {
     let mut config = told_tpm(&fleet, 6_000_000, Duration::from_secs(60));
     config.num_workers = Some(1);
     let blaster = build(config);
-    assert_eq!(blaster.advice(), Vec::<String>::new());
+    assert_eq!(blaster.advice(), []);
     let results = wait_all(submit(&blaster, (0..700).map(|id| sized(id, 100))));
     assert!(results.iter().all(Result::is_ok));
     let advice = blaster.advice();
     assert_eq!(advice.len(), 2, "{advice:?}");
     assert!(
-        advice[0].starts_with("1 workers bind before the quotas do: "),
+        matches!(
+            advice[0].kind,
+            AdviceKind::MoreWorkers {
+                workers: 1,
+                needed: 2..
+            }
+        ),
         "{advice:?}"
     );
-    assert_eq!(advice[1], "gpt: max_completion_tokens 90, 99 % of answers use under 4");
+    let lower = AdviceKind::LowerLimit { limit: 90, enough: 4 };
+    assert_eq!((advice[1].endpoint.as_deref(), &advice[1].kind), (Some("gpt"), &lower));
     let report = state(&blaster, "gpt").report();
-    assert_eq!(
-        report.advice,
-        ["max_completion_tokens 90, 99 % of answers use under 4"],
-        "{report}"
-    );
+    assert_eq!(report.advice, advice[1..], "{report}");
     assert_eq!(report.prompt_error.unwrap().answers, 700);
     // Where there are enough workers, nothing is to be said about them.
     let enough = pool(&fleet, 64);
@@ -498,5 +501,10 @@ fn advice_names_more_workers_and_lower_limits_on_answers() {
             .iter()
             .all(Result::is_ok)
     );
-    assert!(!enough.advice().iter().any(|advice| advice.contains("workers")));
+    assert!(
+        !enough
+            .advice()
+            .iter()
+            .any(|advice| matches!(advice.kind, AdviceKind::MoreWorkers { .. }))
+    );
 }

@@ -2,7 +2,7 @@
 //! vain until then.
 
 use azure_openai_blaster::Blaster;
-use azure_openai_blaster::api::{Condition, Operation, RawRequest};
+use azure_openai_blaster::api::{AdviceKind, Condition, Operation, RawRequest};
 use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig};
 use azure_openai_blaster::error::Error;
 
@@ -125,9 +125,11 @@ fn deployments_with_a_wrong_base_beside_a_right_one_are_seen() {
         assert!(reason.starts_with("chat/completions not served here: 404"), "{reason}");
         assert!(told.contains(&(name.into(), Condition::Misconfigured)), "{told:?}");
         assert!(
-            advice
-                .iter()
-                .any(|line| line.starts_with(name) && line.contains("set endpoint")),
+            advice.iter().any(|one| {
+                one.endpoint.as_deref() == Some(name)
+                    && matches!(&one.kind, AdviceKind::LacksOperation { operation: Operation::ChatCompletions, reason }
+                        if reason.contains("set endpoint"))
+            }),
             "{advice:?}"
         );
     }

@@ -26,6 +26,7 @@ use super::tick::Ticks;
 use super::tiers::Tiers;
 use super::watched_endpoints::WatchedEndpoints;
 use super::{BalanceSettings, Change, EndpointId, EndpointSpec, Remark, SetId, SignedIn, Snapshot};
+use crate::api::AdviceKind;
 
 mod admitted;
 mod blame;
@@ -338,7 +339,7 @@ impl Balancer {
                 .reason()
                 .map(str::to_owned)
                 .or_else(|| endpoint.silence(now))
-                .or_else(|| Some(endpoint.lacks.reasons().next()?.to_owned())),
+                .or_else(|| Some(endpoint.lacks.reasons().next()?.1.to_owned())),
             left: endpoint.until().map(|until| until.saturating_duration_since(now)),
             in_flight: endpoint.in_flight(),
             max_in_flight: self.endpoints.cap(index),
@@ -354,7 +355,14 @@ impl Balancer {
             estimator: self.estimators[index].clone(),
             is_provisioned: spec.is_provisioned(),
             errors: tallies.errors().cloned().collect(),
-            lacks: endpoint.lacks.reasons().map(str::to_owned).collect(),
+            lacks: endpoint
+                .lacks
+                .reasons()
+                .map(|(operation, reason)| AdviceKind::LacksOperation {
+                    operation: operation.clone(),
+                    reason: reason.to_owned(),
+                })
+                .collect(),
         }
     }
 

@@ -44,8 +44,8 @@ impl Lacks {
     }
 
     /// What it lacks, and how it said so.
-    pub(in crate::balance) fn reasons(&self) -> impl Iterator<Item = &str> {
-        self.lacks.iter().map(|lack| lack.reason.as_str())
+    pub(in crate::balance) fn reasons(&self) -> impl Iterator<Item = (&Operation, &str)> {
+        self.lacks.iter().map(|lack| (&lack.operation, lack.reason.as_str()))
     }
 
     /// Whether it is not known to lack `operation`.

@@ -123,5 +123,5 @@ fn limits_on_answers_that_are_far_too_high_are_remarked_once() {
         panic!("{remarks:?}")
     };
     assert_eq!(advice.limit, 1000);
-    assert!((100..=110).contains(&advice.enough), "{advice}");
+    assert!((100..=110).contains(&advice.enough), "{advice:?}");
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use replies::{chat, embeddings, raw, text};
 use submission::{give_back, invalid, patience};
 
-use crate::api::{ChatCompletion, ChatRequest, Delta, EmbeddingRequest, Embeddings, RawReply, RawRequest};
+use crate::api::{Advice, ChatCompletion, ChatRequest, Delta, EmbeddingRequest, Embeddings, RawReply, RawRequest};
 use crate::auth::CredentialReport;
 use crate::balance::EndpointId;
 use crate::clock;
@@ -31,7 +31,8 @@ mod submission;
 /// A queue of jobs, a pool of worker threads, and the deployments that they are sent to.
 ///
 /// Clones share all of it. When the last clone is dropped, the blaster is closed: whatever is not answered by
-/// then ends as [`Error::ShutDown`]. Use [`Blaster::drain`] to let it finish.
+/// then ends as [`Error::ShutDown`], which says so. That waits for nothing: what was under way may end a moment later.
+/// Use [`Blaster::drain`] to let it finish.
 #[derive(Clone)]
 pub struct Blaster {
     shared: Arc<Shared>,
@@ -43,7 +44,7 @@ struct Owner(Arc<Shared>);
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.close_dropped();
     }
 }
 
@@ -300,15 +301,15 @@ impl Blaster {
         self.credentials()
     }
 
-    /// What would make better use of the deployments, in words: more workers, and for each deployment what its
+    /// What would make better use of the deployments: more workers, and for each deployment what its
     /// [report](crate::EndpointReport::advice) says. The same is logged once, at level info, and what a deployment lacks at
     /// level warn.
     #[must_use]
-    pub fn advice(&self) -> Vec<String> {
+    pub fn advice(&self) -> Vec<Advice> {
         let workers = self.shared.with_core(|core| core.balancer.worker_advice());
-        let mut advice: Vec<String> = workers.iter().map(ToString::to_string).collect();
+        let mut advice: Vec<Advice> = workers.into_iter().map(Advice::of_all).collect();
         for report in self.states().iter().map(EndpointState::report) {
-            advice.extend(report.advice.iter().map(|own| format!("{}: {own}", report.name)));
+            advice.extend(report.advice);
         }
         advice
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::api::AdviceKind;
 use crate::balance::{Change, EndpointId, Remark};
 use crate::clock;
 use crate::engine::event::{self, Event};
@@ -45,10 +46,14 @@ impl Shared {
                 event::log_contradiction(&contradicted);
                 self.tell_listener(&contradicted);
             }
-            Remark::Answers(endpoint, advice) => log::info!("advice for endpoint {}: {advice}", of(endpoint).name),
+            Remark::Answers(endpoint, advice) => log::info!(
+                "advice for endpoint {}: {}",
+                of(endpoint).name,
+                AdviceKind::from(advice)
+            ),
             Remark::AllOut(waited, absent, is_offline) => event::log_all_out(waited, &absent, is_offline),
             Remark::Lacks(endpoint, reason) => log::warn!("endpoint {}: {reason}", of(endpoint).name),
-            Remark::Workers(advice) => log::info!("advice: {advice}"),
+            Remark::Workers(advice) => log::info!("advice: {}", AdviceKind::from(advice)),
         }
     }
 
