@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::transport::target::host_of;
 #[cfg(feature = "entra")]
 use crate::transport::wire::private::PrivateClient;
-use crate::transport::wire::{EndpointWire, WireSettings};
+use crate::transport::wire::{EndpointWire, WireError, WireSettings};
 use crate::transport::{self, Target, Transport, UreqTransport};
 
 use super::blaster::Blaster;
@@ -397,8 +397,9 @@ fn mask(deployment: &DeploymentConfig, proxys: &[String]) -> Mask {
 
 /// The transport over HTTP to the configured deployments.
 fn wire(config: &BlasterConfig, workers: usize) -> Result<UreqTransport> {
-    let setup = |deployment: &DeploymentConfig, problem: String| {
-        Error::Setup(format!("deployment {:?}: {problem}", deployment.name))
+    let setup = |deployment: &DeploymentConfig, problem: String| Error::Setup {
+        message: format!("deployment {:?}: {problem}", deployment.name),
+        source: None,
     };
     let endpoints = config.deployments.iter().map(|deployment| {
         let url = Target::new(
@@ -422,8 +423,14 @@ fn wire(config: &BlasterConfig, workers: usize) -> Result<UreqTransport> {
             max_connections: deployment.max_in_flight.unwrap_or(workers).min(workers),
         })
     });
-    UreqTransport::new(endpoints.collect::<Result<_>>()?, &settings(config))
-        .map_err(|error| Error::Setup(error.to_string()))
+    UreqTransport::new(endpoints.collect::<Result<_>>()?, &settings(config)).map_err(not_set_up)
+}
+
+fn not_set_up(error: WireError) -> Error {
+    Error::Setup {
+        message: error.to_string(),
+        source: error.into_cause(),
+    }
 }
 
 fn settings(config: &BlasterConfig) -> WireSettings {
@@ -445,7 +452,7 @@ fn keeper(
     if !config.deployments.iter().any(sources::signs_in) {
         return Ok(None);
     }
-    let client = PrivateClient::new(&settings(config)).map_err(|error| Error::Setup(error.to_string()))?;
+    let client = PrivateClient::new(&settings(config)).map_err(not_set_up)?;
     let entra = Arc::new(EntraSettings {
         variables: variables.unwrap_or_else(|| Arc::new(|name: &str| std::env::var(name).ok())),
         client: Arc::new(client),

@@ -259,7 +259,7 @@ fn model_close_ends_every_job_and_wakes_every_submitter() {
             .map(|_| {
                 spawn(&model.shared, |shared| match submit(shared) {
                     Ok(cell) => match result(&cell) {
-                        Ok(()) | Err(Error::ShutDown(_)) => {}
+                        Ok(()) | Err(Error::ShutDown { .. }) => {}
                         Err(other) => panic!("{other}"),
                     },
                     Err(why) => assert_eq!(why, NotTaken::Closed),

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// A request that brought no (whole) reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fault {
     /// What failed.
     pub kind: FaultKind,
@@ -48,6 +49,7 @@ pub enum FaultKind {
 
 /// Which time limit ran out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum TimeoutKind {
     /// `connect_timeout_s`
     Connect,
@@ -61,6 +63,7 @@ pub enum TimeoutKind {
 
 /// How far a request had come when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Phase {
     /// Nothing had been written: the service cannot have seen it.
     NotWritten,

@@ -136,8 +136,14 @@ pub enum Error {
     Cancelled(Box<Trail>),
 
     /// The blaster was closed before the job was done, or before it was submitted.
-    #[error("the blaster is shut down")]
-    ShutDown(Box<Trail>),
+    #[error("{}", shut_down(*.dropped))]
+    ShutDown {
+        /// Nobody closed it: its last clone was dropped while the job was waiting or under way, as where
+        /// `Blaster::from_env()?.submit("…")?` keeps the handle alone.
+        dropped: bool,
+        /// What was tried.
+        trail: Box<Trail>,
+    },
 
     /// The queue is full: from `try_submit`, from `submit_timeout` when its time is over, and from `submit` on a
     /// worker's own thread, which must not wait for itself.
@@ -167,8 +173,13 @@ pub enum Error {
     Start(#[source] std::io::Error),
 
     /// The way to the service could not be set up, e.g. a CA file that cannot be read.
-    #[error("{0}")]
-    Setup(String),
+    #[error("{message}")]
+    Setup {
+        /// What could not be set up, and why.
+        message: String,
+        /// The operating system's word, where it is its word.
+        source: Option<std::io::Error>,
+    },
 }
 
 /// The kinds of [`Error`], without what they hold.
@@ -279,13 +290,13 @@ impl Error {
             Error::NoText { .. } => ErrorKind::NoText,
             Error::StreamBroken { .. } => ErrorKind::StreamBroken,
             Error::Cancelled(_) => ErrorKind::Cancelled,
-            Error::ShutDown(_) => ErrorKind::ShutDown,
+            Error::ShutDown { .. } => ErrorKind::ShutDown,
             Error::QueueFull => ErrorKind::QueueFull,
             Error::WouldDeadlock => ErrorKind::WouldDeadlock,
             Error::Panicked { .. } => ErrorKind::Panicked,
             Error::Taken => ErrorKind::Taken,
             Error::Start(_) => ErrorKind::Start,
-            Error::Setup(_) => ErrorKind::Setup,
+            Error::Setup { .. } => ErrorKind::Setup,
         }
     }
 
@@ -329,12 +340,12 @@ impl Error {
             | Error::Exhausted(trail)
             | Error::ServerErrors(trail)
             | Error::Cancelled(trail)
-            | Error::ShutDown(trail)
             | Error::NoEndpoint { trail, .. }
             | Error::Timeout { trail, .. }
             | Error::TooLate { trail, .. }
             | Error::TooLarge { trail, .. }
             | Error::StreamBroken { trail, .. }
+            | Error::ShutDown { trail, .. }
             | Error::Panicked { trail, .. } => Some(trail),
             _ => None,
         }
@@ -374,6 +385,14 @@ fn because(trail: &Trail) -> String {
     match trail.reason.as_str() {
         "" => String::new(),
         reason => format!(": {reason}"),
+    }
+}
+
+fn shut_down(dropped: bool) -> &'static str {
+    if dropped {
+        "the blaster was dropped before the answer was there: keep it, or a clone, until then, or call its `drain`"
+    } else {
+        "the blaster is shut down"
     }
 }
 
@@ -441,7 +460,10 @@ mod tests {
         assert!(said.lines().count() > 1, "{said}");
         assert_eq!(format!("{config:?}"), said);
         assert_eq!(format!("{:?}", Error::Config(config)), said);
-        let setup = Error::Setup("no such file".to_owned());
+        let setup = Error::Setup {
+            message: "no such file".to_owned(),
+            source: None,
+        };
         assert_eq!(format!("{setup:?}"), "no such file");
         let trail = Trail {
             reason: "503".to_owned(),

@@ -30,6 +30,7 @@ pub enum StreamProblem {
 /// A stream that did not come to its end, with what was received.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{problem}")]
+#[non_exhaustive]
 pub struct Incomplete {
     /// Why.
     pub problem: StreamProblem,

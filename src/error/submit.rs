@@ -52,7 +52,10 @@ impl<R> From<SubmitError<R>> for Error {
     fn from(error: SubmitError<R>) -> Self {
         match error {
             SubmitError::Full(_) => Error::QueueFull,
-            SubmitError::ShutDown(_) => Error::ShutDown(Box::default()),
+            SubmitError::ShutDown(_) => Error::ShutDown {
+                dropped: false,
+                trail: Box::default(),
+            },
             SubmitError::Invalid { error, .. } => error,
         }
     }

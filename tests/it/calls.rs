@@ -444,3 +444,18 @@ fn a_sign_in_that_this_build_lacks_is_told_before_anything_is_sent() {
         }
     }
 }
+
+#[test]
+fn a_file_that_cannot_be_read_is_the_source_of_the_error() {
+    let deployment = DeploymentConfig::new("east", "https://east.openai.azure.com", "gpt-4o").auth(Auth::key("canary"));
+    let config = BlasterConfig::new([deployment]).ca_file("no-such-file.pem");
+    let error = Blaster::builder().config(config).build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Setup);
+    let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    assert_eq!(
+        source.map(std::io::Error::kind),
+        Some(std::io::ErrorKind::NotFound),
+        "{error}"
+    );
+    assert!(error.to_string().starts_with("ca_file: reading the file"), "{error}");
+}

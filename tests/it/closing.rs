@@ -5,7 +5,7 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use azure_openai_blaster::error::{ErrorKind, Result, SubmitError};
+use azure_openai_blaster::error::{Error, ErrorKind, Result, SubmitError};
 use azure_openai_blaster::sim::{FaultKind, Latency, SimDeployment, SimFault, SimFleet};
 use azure_openai_blaster::{Blaster, ChatCompletion, ChatRequest, Event, JobHandle};
 
@@ -173,6 +173,54 @@ fn the_last_clone_that_is_dropped_closes_and_handles_outlive_it() {
         PATIENCE,
         |view| view.entries().filter(|entry| entry.client_left()).count() == 1
     ));
+}
+
+#[test]
+fn dropping_the_last_clone_does_not_wait_for_what_is_held_up() {
+    let fleet = fleet([terse("east")]);
+    // A machine that stands still for a while may have ended the job by the time it is looked at: not ten times.
+    let came_back_first = (0..10).any(|_| {
+        let (began, begun) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let blaster = room(&fleet, 1, 100);
+        let held_up = move |_: &_| {
+            let _ = began.send(());
+            let _ = released.recv();
+            ControlFlow::Continue(())
+        };
+        let mut handle = blaster.submit_streaming(ask("held up"), held_up).unwrap();
+        begun.recv_timeout(PATIENCE).unwrap();
+        drop(blaster);
+        let came_back_first = !handle.is_finished();
+        // The callback has not come back yet.
+        let error = handle.wait_timeout(PATIENCE).expect("it ends").unwrap_err();
+        assert!(matches!(error, Error::ShutDown { dropped: true, .. }), "{error}");
+        drop(release);
+        came_back_first
+    });
+    assert!(came_back_first);
+}
+
+#[test]
+fn a_handle_whose_blaster_was_dropped_says_so() {
+    let fleet = fleet([silent("east")]);
+    let under_way = room(&fleet, 1, 100).submit(ask("temporary")).unwrap();
+    let blaster = room(&fleet, 1, 100);
+    let mut others = submit(&blaster, 0..2);
+    drop(blaster);
+    others.push(under_way);
+    for mut handle in others {
+        let error = handle.wait_timeout(PATIENCE).expect("it ends").unwrap_err();
+        assert!(
+            error.to_string().starts_with("the blaster was dropped before"),
+            "{error}"
+        );
+    }
+    let closed = room(&fleet, 1, 100);
+    let handle = closed.submit(ask("closed")).unwrap();
+    closed.close();
+    drop(closed);
+    assert_eq!(handle.wait().unwrap_err().to_string(), "the blaster is shut down");
 }
 
 #[test]

@@ -213,7 +213,7 @@ fn a_blaster_closes_while_a_provider_does_not_answer() {
     let blaster = Blaster::builder().deployment(deployment).workers(1).build().unwrap();
     let handle = blaster.submit(ask(1)).unwrap();
     blaster.close();
-    assert!(matches!(wait(handle), Err(Error::ShutDown(_))));
+    assert!(matches!(wait(handle), Err(Error::ShutDown { .. })));
 }
 
 #[test]

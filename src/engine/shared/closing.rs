@@ -40,11 +40,30 @@ impl Shared {
 
     /// Ends everything. The first call does; further ones find it done.
     pub(crate) fn close(&self) {
-        let Some(endings) = self.shut(|_| ()) else { return };
+        if self.end_all() && !self.is_own_worker() {
+            self.end_held_up();
+        }
+    }
+
+    /// The same because the last clone was dropped, without a wait: the timer thread ends what is held up.
+    pub(crate) fn close_dropped(&self) {
+        self.dropped
+            .store(!self.closed.load(Ordering::Acquire), Ordering::Release);
+        self.end_all();
+    }
+
+    /// Whether nobody closed it before its last clone was dropped.
+    pub(crate) fn was_dropped(&self) -> bool {
+        self.dropped.load(Ordering::Acquire)
+    }
+
+    /// Closes, and ends what waits. False where it has been closed before.
+    fn end_all(&self) -> bool {
+        let Some(endings) = self.shut(|_| ()) else { return false };
         for ending in endings {
             self.finish_ending(ending);
         }
-        self.await_in_flight();
+        true
     }
 
     /// Closes the core, wakes whoever waits, breaks off what is under way (after `end` was called with it) and stops
@@ -73,12 +92,9 @@ impl Shared {
     }
 
     /// A worker whose connection was shut down tells its job's handle at once, and truly what was sent. One that is
-    /// held up elsewhere (a name that does not resolve, a callback that does not return) is not waited for.
-    fn await_in_flight(&self) {
+    /// held up elsewhere (a name that does not resolve, a callback that does not return) is waited for a moment only.
+    pub(super) fn end_held_up(&self) {
         const PATIENCE: Duration = Duration::from_millis(250);
-        if self.is_own_worker() {
-            return;
-        }
         let deadline = clock::now() + PATIENCE;
         let mut guarded = self.core.lock();
         while guarded.core.in_flight() > 0 {
@@ -90,7 +106,10 @@ impl Shared {
         let held_up = guarded.core.under_way();
         drop(guarded);
         for cell in held_up {
-            cell.slot.fill(Err(Error::ShutDown(Box::default())));
+            cell.slot.fill(Err(Error::ShutDown {
+                dropped: self.was_dropped(),
+                trail: Box::default(),
+            }));
         }
     }
 

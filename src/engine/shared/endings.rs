@@ -87,7 +87,10 @@ impl Shared {
                 most,
                 trail,
             },
-            Why::ShutDown => Error::ShutDown(trail),
+            Why::ShutDown => Error::ShutDown {
+                dropped: self.was_dropped(),
+                trail,
+            },
             Why::Cancelled => Error::Cancelled(trail),
             Why::Panicked(what) => Error::Panicked {
                 what: what.to_string(),

@@ -78,6 +78,8 @@ pub(crate) struct Shared {
     queue: (queue::Sender<Message>, queue::Receiver<Message>),
     /// Set when the blaster has been closed, before the workers are told to stop.
     closed: AtomicBool,
+    /// Set before it is closed because its last clone was dropped.
+    dropped: AtomicBool,
     pub(crate) transport: Box<dyn Transport>,
     pub(crate) endpoints: Vec<EndpointInfo>,
     pub(crate) timeouts: Timeouts,
@@ -125,6 +127,7 @@ impl Shared {
             quiet: Condvar::new(),
             queue: queue::unbounded(),
             closed: AtomicBool::new(false),
+            dropped: AtomicBool::new(false),
             transport,
             endpoints,
             timeouts,
@@ -352,6 +355,8 @@ impl Shared {
             due.map(|actions| self.perform(actions))
         };
         while event::contain("the timer", see_to_one) != Some(None) {}
+        // Whoever closed it by dropping it has not waited for that.
+        self.end_held_up();
     }
 
     /// What is to be done when the next thing is due; none where the blaster is closed.

@@ -19,6 +19,8 @@ pub(crate) struct CaFileError {
     /// The file; none where there is no such file, for what was named may then be anything, a key among it.
     path: Option<PathBuf>,
     problem: String,
+    /// Why it could not be read.
+    pub(super) cause: Option<io::Error>,
 }
 
 fn shown(path: Option<&Path>) -> String {
@@ -56,15 +58,18 @@ impl Authorities {
                 problem: format!(
                     "reading the file that it names: {error}; a relative path starts at the working directory"
                 ),
+                cause: Some(error),
             },
             _ => CaFileError {
                 path: Some(path.to_owned()),
                 problem: error.to_string(),
+                cause: Some(error),
             },
         })?;
         Self::of(&bytes, path).map_err(|problem| CaFileError {
             path: Some(path.to_owned()),
             problem,
+            cause: None,
         })
     }
 

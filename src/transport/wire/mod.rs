@@ -148,6 +148,16 @@ pub(crate) enum WireError {
     },
 }
 
+impl WireError {
+    /// The operating system's error beneath it, which its text tells too.
+    pub(crate) fn into_cause(self) -> Option<io::Error> {
+        match self {
+            WireError::CaFile(error) => error.cause,
+            _ => None,
+        }
+    }
+}
+
 impl Default for WireSettings {
     fn default() -> Self {
         WireSettings {
