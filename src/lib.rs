@@ -161,6 +161,12 @@
 //! Semantic versioning; before 1.0 a breaking change raises the minor version. What may grow is `#[non_exhaustive]`.
 //! Needs Rust 1.88 or newer, and a newer one only in a minor version. `CHANGELOG.md` tells what changed.
 
+// Everything has `Debug`; what may grow says so, and what may not says why. `internals` promises nothing.
+#![cfg_attr(
+    not(feature = "internals"),
+    deny(missing_debug_implementations, clippy::exhaustive_enums, clippy::exhaustive_structs)
+)]
+
 pub mod api;
 pub mod auth;
 // `internals` shows more of it than the engine uses.
@@ -185,8 +191,8 @@ pub use api::{
 };
 pub use config::{Auth, BlasterConfig, DeploymentConfig};
 pub use engine::{
-    Blaster, Builder, Canceller, ChatStream, DrainReport, EndpointState, Event, JobHandle, JobSet, RawStream, RunAll,
-    SetupReport,
+    Blaster, Builder, Canceller, ChatStream, DrainReport, EndpointState, Event, JobHandle, JobSet, NextPiece,
+    RawStream, RunAll, SetupReport,
 };
 pub use error::{Error, ErrorKind, Result, SubmitError};
 

@@ -45,7 +45,7 @@ fn fits(deployments: &[SimDeployment], order: &[&Job], seconds: f64, age_s: f64)
     for deployment in deployments {
         match deployment.sku {
             Sku::Provisioned => provisioned += tokens_by(deployment, seconds, age_s),
-            Sku::Standard => {
+            _ => {
                 tokens += tokens_by(deployment, seconds, age_s);
                 requests += requests_by(deployment, seconds, age_s);
             }
@@ -67,10 +67,11 @@ fn tokens_by(deployment: &SimDeployment, seconds: f64, age_s: f64) -> f64 {
     let window = per_second * limits.window_s;
     match (deployment.sku, limits.form) {
         (Sku::Provisioned, _) => window / 2.0 + per_second * seconds + LARGEST_JOB,
-        (Sku::Standard, LimiterForm::Bucket) => window + per_second * seconds,
-        (Sku::Standard, LimiterForm::Window) => window * windows_by(limits.window_s, limits.phase_s, seconds, age_s),
+        (_, LimiterForm::Bucket) => window + per_second * seconds,
+        (_, LimiterForm::Window) => window * windows_by(limits.window_s, limits.phase_s, seconds, age_s),
         // As windows whose first begins with the first request.
-        (Sku::Standard, LimiterForm::Log) => window * (1.0 + (seconds / limits.window_s).floor()),
+        (_, LimiterForm::Log) => window * (1.0 + (seconds / limits.window_s).floor()),
+        (_, form) => panic!("the bound of {form:?} is not known here"),
     }
 }
 

@@ -104,6 +104,7 @@ impl Case {
             LimiterForm::Window => "window",
             LimiterForm::Bucket => "bucket",
             LimiterForm::Log => "log",
+            form => panic!("{form:?} has no name here"),
         }
     }
 

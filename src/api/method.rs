@@ -2,6 +2,7 @@
 
 /// HTTP methods that the engine passes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Method {
     /// `GET`, sent without a body
     Get,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// turn, whatever waits above it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Priority {
     /// Somebody is waiting for the answer.
     Interactive,

@@ -20,7 +20,7 @@ pub use job_set::JobSet;
 pub use run_all::RunAll;
 pub use setup::SetupReport;
 pub use state::EndpointState;
-pub use stream::{ChatStream, RawStream};
+pub use stream::{ChatStream, NextPiece, RawStream};
 
 mod actions;
 mod attempt;

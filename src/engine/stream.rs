@@ -186,6 +186,25 @@ pub struct ChatStream {
     end: Option<Result<ChatCompletion>>,
 }
 
+/// What [`ChatStream::next_timeout`] has found.
+#[derive(Debug)]
+#[must_use]
+#[allow(clippy::exhaustive_enums)] // a match on it is to be complete
+pub enum NextPiece {
+    /// A piece; or the error that the stream ends with.
+    Piece(Result<Delta>),
+    /// All pieces have come: [`ChatStream::into_completion`] has the whole.
+    End,
+    /// None has come within the time.
+    TimedOut,
+}
+
+impl NextPiece {
+    fn of(item: Option<Result<Delta>>) -> Self {
+        item.map_or(NextPiece::End, NextPiece::Piece)
+    }
+}
+
 /// Whether a wait for the stream's next piece would be a wait of the blaster's thread for itself. A stream that was
 /// given up for that (its handle is gone) has come to its end.
 fn refuses<T>(handle: Option<&JobHandle<T>>) -> bool {
@@ -206,11 +225,11 @@ impl ChatStream {
         }
     }
 
-    /// The next piece, if it comes within `timeout`; `Some(None)` at the end.
-    #[allow(clippy::option_option)] // the outer one is the time, the inner one the end
-    pub fn next_timeout(&mut self, timeout: Duration) -> Option<Option<Result<Delta>>> {
-        if let Some(item) = self.at_once() {
-            return Some(item);
+    /// The next piece, if it comes within `timeout`; where it does not, the stream goes on all the same.
+    pub fn next_timeout(&mut self, timeout: Duration) -> NextPiece {
+        match self.at_once() {
+            NextPiece::TimedOut => {}
+            item => return item,
         }
         // None where the time never comes.
         let until = clock::now().checked_add(timeout);
@@ -221,9 +240,9 @@ impl ChatStream {
             };
             match received {
                 Ok(Place::Taken) => {}
-                Ok(Place::Piece(piece)) => return Some(Some(Ok(piece))),
-                Err(RecvTimeoutError::Timeout) => return None,
-                Err(RecvTimeoutError::Disconnected) => return Some(self.finish()),
+                Ok(Place::Piece(piece)) => return NextPiece::Piece(Ok(piece)),
+                Err(RecvTimeoutError::Timeout) => return NextPiece::TimedOut,
+                Err(RecvTimeoutError::Disconnected) => return NextPiece::of(self.finish()),
             }
         }
     }
@@ -253,15 +272,14 @@ impl ChatStream {
     }
 
     /// What can be said without a wait: a piece that is there, or that a wait would never end.
-    #[allow(clippy::option_option)] // as above
-    fn at_once(&mut self) -> Option<Option<Result<Delta>>> {
+    fn at_once(&mut self) -> NextPiece {
         loop {
             return match self.pieces.try_recv() {
                 Ok(Place::Taken) => continue,
-                Ok(Place::Piece(piece)) => Some(Some(Ok(piece))),
-                Err(TryRecvError::Disconnected) => Some(self.finish()),
-                Err(TryRecvError::Empty) if !refuses(self.handle.as_ref()) => None,
-                Err(TryRecvError::Empty) => Some(self.handle.take().map(|_| Err(Error::WouldDeadlock))),
+                Ok(Place::Piece(piece)) => NextPiece::Piece(Ok(piece)),
+                Err(TryRecvError::Disconnected) => NextPiece::of(self.finish()),
+                Err(TryRecvError::Empty) if !refuses(self.handle.as_ref()) => NextPiece::TimedOut,
+                Err(TryRecvError::Empty) => NextPiece::of(self.handle.take().map(|_| Err(Error::WouldDeadlock))),
             };
         }
     }
@@ -282,12 +300,13 @@ impl Iterator for ChatStream {
     type Item = Result<Delta>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(item) = self.at_once() {
-            return item;
-        }
-        match next_piece(&self.pieces) {
-            Some(piece) => Some(Ok(piece)),
-            None => self.finish(),
+        match self.at_once() {
+            NextPiece::Piece(piece) => Some(piece),
+            NextPiece::End => None,
+            NextPiece::TimedOut => match next_piece(&self.pieces) {
+                Some(piece) => Some(Ok(piece)),
+                None => self.finish(),
+            },
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 /// A request as the model sees it.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::exhaustive_structs)] // whoever asks a `World` makes it
 pub struct Ask<'a> {
     /// Which resource (port) was asked: its position in the world.
     pub resource: usize,
@@ -24,6 +25,7 @@ pub struct Ask<'a> {
 
 /// What the server is to do about a request. All times count from the moment the request was received whole.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Plan {
     /// When the head goes out.
     pub head_at: Duration,
@@ -43,6 +45,7 @@ pub struct Plan {
 
 /// A piece of a body.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Piece {
     /// When it goes out.
     pub at: Duration,
@@ -52,6 +55,7 @@ pub struct Piece {
 
 /// How an exchange ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ending {
     /// As HTTP would have it; the connection stays open.
     #[default]
@@ -71,6 +75,7 @@ pub enum Ending {
 
 /// Why the model answered as it did.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Note {
     /// Tokens charged against the quota on admission.
     pub charged: u64,

@@ -4,6 +4,7 @@
 //! [`testing::Scripted`](crate::testing::Scripted) in memory. For one of your own implement [`Transport`] and hand it
 //! to [`Builder::transport`](crate::Builder::transport); what goes wrong below HTTP is told as a [`Fault`].
 
+use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -83,6 +84,7 @@ pub trait Transport: Send + Sync {
 
 /// One request to one endpoint, ready for the wire.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Call<'a> {
     /// The endpoint's position in the configuration.
     pub endpoint: usize,
@@ -109,6 +111,7 @@ pub struct Call<'a> {
 
 /// The time limits of one call.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Limits {
     /// Longest time to resolve, connect and finish the TLS handshake.
     pub connect: Duration,
@@ -125,6 +128,7 @@ pub struct Limits {
 }
 
 /// A reply's head, with its body still to be read.
+#[allow(clippy::exhaustive_structs)] // whoever writes a transport makes it
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
@@ -209,6 +213,13 @@ pub(crate) trait Source: Read + Send {
 struct Plain<R> {
     inner: R,
     answer_ended: bool,
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Answers are nobody's but the caller's.
+        f.debug_struct("Body").finish_non_exhaustive()
+    }
 }
 
 impl Body {

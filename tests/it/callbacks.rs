@@ -9,7 +9,7 @@ use azure_openai_blaster::api::{Condition, EmbeddingRequest, Operation, RawReque
 use azure_openai_blaster::error::{Error, ErrorKind, SubmitError};
 use azure_openai_blaster::sim::{FaultKind, SimFault, SimFleet};
 use azure_openai_blaster::testing::{Scripted, ScriptedReply};
-use azure_openai_blaster::{Blaster, Event, JobHandle, JobSet};
+use azure_openai_blaster::{Blaster, Event, JobHandle, JobSet, NextPiece};
 
 use crate::support::{PATIENCE, ask, await_requests, config, fleet, is_answer, pool, terse};
 
@@ -259,7 +259,10 @@ fn waiting_for_many_or_for_a_stream_on_a_workers_own_thread_is_refused() {
             deadlock(stream.next().unwrap().unwrap_err());
             assert!(stream.next().is_none(), "it is over");
             let mut stream = inner.stream(ask("streamed")).unwrap();
-            deadlock(stream.next_timeout(PATIENCE).unwrap().unwrap().unwrap_err());
+            let NextPiece::Piece(refused) = stream.next_timeout(PATIENCE) else {
+                panic!("it is refused at once");
+            };
+            deadlock(refused.unwrap_err());
             deadlock(inner.stream(ask("streamed")).unwrap().into_completion().unwrap_err());
             deadlock(
                 inner

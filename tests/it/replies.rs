@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use azure_openai_blaster::api::{ChatCompletion, ChatRequest, Delta, Operation, RawRequest};
 use azure_openai_blaster::config::{BlasterConfig, DeploymentConfig, Kind};
-use azure_openai_blaster::{Blaster, JobHandle};
+use azure_openai_blaster::{Blaster, JobHandle, NextPiece};
 
 use crate::conversing::{Conversation, Conversing};
 use crate::support::{PATIENCE, wait};
@@ -99,10 +99,11 @@ fn answer(blaster: &Blaster, way: &str) -> Result<String, String> {
             let mut stream = blaster.stream(chat()).unwrap();
             let mut pieces = String::new();
             loop {
-                match stream.next_timeout(PATIENCE).expect("the stream goes on or ends") {
-                    Some(Ok(delta)) => pieces.push_str(delta.text()),
-                    Some(Err(error)) => break Err(error),
-                    None => {
+                match stream.next_timeout(PATIENCE) {
+                    NextPiece::Piece(Ok(delta)) => pieces.push_str(delta.text()),
+                    NextPiece::Piece(Err(error)) => break Err(error),
+                    NextPiece::TimedOut => panic!("the stream goes on or ends"),
+                    NextPiece::End => {
                         let text = stream.into_completion().map(said);
                         break text.inspect(|text| assert_eq!(*text, pieces));
                     }

@@ -128,6 +128,7 @@ impl Plan {
             LimiterForm::Window => self.tpm as f64 * windows_by(time, 60.0, self.phase),
             // As windows whose first begins with the first request.
             LimiterForm::Log => self.tpm as f64 * windows_by(time, 60.0, 60.0),
+            form => panic!("the bound of {form:?} is not known here"),
         }
     }
 

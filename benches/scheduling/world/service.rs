@@ -75,7 +75,7 @@ impl Service {
         }
         match self.limiter.admit(job.charge(), now) {
             Ok(admitted) => Arrival::Admitted(admitted, Duration::from_secs_f64(self.plan.time_for(job) * slower)),
-            Err(Refused { wait, axis }) => Arrival::Refused(Refusal {
+            Err(Refused { wait, axis, .. }) => Arrival::Refused(Refusal {
                 wait: if self.plan.provisioned {
                     // A header of milliseconds.
                     Duration::from_millis(wait.as_nanos().div_ceil(1_000_000) as u64)
@@ -86,6 +86,7 @@ impl Service {
                     LimitAxis::Requests => Axis::Requests,
                     LimitAxis::Tokens => Axis::Tokens,
                     LimitAxis::Throughput => Axis::Throughput,
+                    axis => panic!("{axis:?} is not known here"),
                 },
             }),
         }
@@ -122,5 +123,6 @@ pub(crate) fn form_name(form: LimiterForm) -> &'static str {
         LimiterForm::Window => "window",
         LimiterForm::Bucket => "bucket",
         LimiterForm::Log => "log",
+        form => panic!("{form:?} has no name here"),
     }
 }

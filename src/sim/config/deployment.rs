@@ -100,6 +100,7 @@ pub struct SimDeployment {
 /// How throughput is sold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Sku {
     /// By the token, limited by counts a minute.
     #[default]
@@ -113,6 +114,7 @@ pub enum Sku {
 /// Embeddings are charged their estimated prompt under both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum CostModel {
     /// The prompt's estimate plus the output limit, or plus 16 where the request names none.
     #[default]
@@ -124,6 +126,7 @@ pub enum CostModel {
 /// What the content filter adds to replies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum FilterMode {
     /// Results stand in the frames that they are about.
     #[default]
@@ -136,6 +139,7 @@ pub enum FilterMode {
 
 /// An operation that the simulator can play.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum SimOperation {
     /// `chat/completions`
     #[serde(rename = "chat/completions")]

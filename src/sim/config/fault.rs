@@ -23,6 +23,7 @@ pub struct SimFault {
 /// are refused included.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum When {
     /// All.
     Always,

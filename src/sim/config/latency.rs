@@ -30,6 +30,7 @@ pub struct Latency {
 /// What a jitter of `j` means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Spread {
     /// Nothing: every request takes the same time.
     Constant,

@@ -18,6 +18,7 @@ pub struct Refusals {
 /// The six families of 429 bodies that were seen in the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum RefusalFamily {
     /// a: `RateLimitReached`, "have exceeded the token rate limit for your current OpenAI S0 pricing tier"
     Reached,
@@ -48,6 +49,7 @@ impl RefusalFamily {
 /// What the headers of a 429 say about the time to wait, for a limiter that knows the true one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum RetryAfter {
     /// The truth: standard deployments `retry-after` in whole seconds, rounded up; provisioned ones that and
     /// `retry-after-ms`.
@@ -100,6 +102,7 @@ pub(crate) fn whole_seconds(exact: Duration) -> u64 {
 /// Which `x-ratelimit-*` headers a standard deployment sends; provisioned ones never send any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum RateHeaders {
     /// Limits, remainders, resets and renewal periods, as measured in 2026.
     #[default]

@@ -5,6 +5,7 @@ use serde::Serialize;
 /// What tells a request from others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Mark {
     /// The letters, digits, `-` and `_` that follow the first `id:` of the body: put one into a prompt to find it again.
     Id(String),

@@ -35,6 +35,7 @@ pub struct Limits {
 /// How tokens are counted. All forms are in the field, and nothing announces which.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum LimiterForm {
     /// A count that starts anew with every window.
     #[default]

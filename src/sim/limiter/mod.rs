@@ -45,6 +45,7 @@ enum Tokens {
 /// An admitted request's charge, to be given back to [`Limiter::settle`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a charge is settled when the answer is out"]
+#[non_exhaustive]
 pub struct Admitted {
     /// Tokens that were charged.
     pub tokens: u64,
@@ -52,6 +53,7 @@ pub struct Admitted {
 
 /// A refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Refused {
     /// How long the same request would be refused if nothing else were sent. A window promises no more than that it
     /// will be a new one; a request larger than the whole quota is refused then, too.
@@ -62,6 +64,7 @@ pub struct Refused {
 
 /// What is exhausted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LimitAxis {
     /// Requests per window.
     Requests,

@@ -53,6 +53,7 @@ pub(crate) trait Model: Send + 'static {
 
 /// How a deployment is dead while it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Death {
     /// Connections are refused, as when the process is gone: the port is closed, open connections are reset. Where
     /// several deployments share the resource, its port must stay open, and this is as [`Death::Reset`].
