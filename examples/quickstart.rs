@@ -11,7 +11,7 @@ use std::time::Duration;
 use azure_openai_blaster::testing::{Scripted, ScriptedCall, ScriptedReply};
 use azure_openai_blaster::{Blaster, BlasterConfig, ChatMessage, ChatRequest, JobSet};
 
-/// A file of the Python package works as it is; `default`, `az` and `interactive` come with a later release.
+/// A file of the Python package works as it is.
 const CONFIG: &str = r#"{
   "strategy": "weighted",
   "deployments": [

@@ -91,3 +91,16 @@ fn the_demo_points_to_a_heading_of_the_readme() {
     let readme = read("README.md");
     assert!(readme.lines().any(|line| line == format!("## {heading}")), "{heading}");
 }
+
+#[test]
+fn the_readme_lists_every_example() {
+    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).expect("documents are UTF-8");
+    for entry in fs::read_dir(Path::new(ROOT).join("examples")).expect("there are examples") {
+        let path = entry.expect("the folder can be listed").path();
+        if path.extension().is_some_and(|end| end == "rs") {
+            let name = path.file_stem().expect("it has a name").to_string_lossy();
+            let named = [format!("`{name}`"), format!("--example {name}`")];
+            assert!(named.iter().any(|name| readme.contains(name)), "README.md has no {name}");
+        }
+    }
+}
