@@ -100,7 +100,10 @@ fn the_readme_lists_every_example() {
         if path.extension().is_some_and(|end| end == "rs") {
             let name = path.file_stem().expect("it has a name").to_string_lossy();
             let named = [format!("`{name}`"), format!("--example {name}`")];
-            assert!(named.iter().any(|name| readme.contains(name)), "README.md has no {name}");
+            assert!(
+                named.iter().any(|name| readme.contains(name)),
+                "README.md has no {name}"
+            );
         }
     }
 }

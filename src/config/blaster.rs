@@ -40,26 +40,26 @@ pub struct BlasterConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_workers: Option<usize>,
     /// Failed attempts, the first one included, after which a job is given up: 1 to 100. Waiting for quota or a
-    /// cooldown costs none. Default: [`defaults::MAX_JOB_RETRY`].
+    /// cooldown costs none. Default: 5 ([`defaults::MAX_JOB_RETRY`]).
     pub max_job_retry: u32,
     /// Jobs that wait, 1 to 10 million; a submitter waits for room when there are as many. Default:
-    /// [`defaults::QUEUE_CAPACITY`].
+    /// 100,000 ([`defaults::QUEUE_CAPACITY`]).
     pub queue_capacity: usize,
     /// Consecutive failures that take an endpoint out until a probe succeeds: 1 to 1000. Default:
-    /// [`defaults::AUTO_DISABLE_THRESHOLD`].
+    /// 5 ([`defaults::AUTO_DISABLE_THRESHOLD`]).
     pub auto_disable_threshold: u32,
     /// Longest time to resolve, connect and finish the TLS handshake; like the four after it above zero and at most
-    /// a day. Default: [`defaults::CONNECT_TIMEOUT`].
+    /// a day. Default: 5 s ([`defaults::CONNECT_TIMEOUT`]).
     #[serde(rename = "connect_timeout_s", serialize_with = "write::seconds")]
     pub connect_timeout: Duration,
     /// Longest time from the end of a request to the first byte of its reply, and to the first content of it: text, a tool
-    /// call or a refusal in a stream, whatever frames come before it. Default: [`defaults::FIRST_BYTE_TIMEOUT`].
+    /// call or a refusal in a stream, whatever frames come before it. Default: 600 s ([`defaults::FIRST_BYTE_TIMEOUT`]).
     #[serde(rename = "first_byte_timeout_s", serialize_with = "write::seconds")]
     pub first_byte_timeout: Duration,
-    /// Longest silence after the first content. Default: [`defaults::IDLE_TIMEOUT`].
+    /// Longest silence after the first content. Default: 60 s ([`defaults::IDLE_TIMEOUT`]).
     #[serde(rename = "idle_timeout_s", serialize_with = "write::seconds")]
     pub idle_timeout: Duration,
-    /// Longest time of one request from connecting to the last byte. Default: [`defaults::ATTEMPT_TIMEOUT`].
+    /// Longest time of one request from connecting to the last byte. Default: 600 s ([`defaults::ATTEMPT_TIMEOUT`]).
     #[serde(rename = "attempt_timeout_s", serialize_with = "write::seconds")]
     pub attempt_timeout: Duration,
     /// Longest time from a job's submission to its end; none: no limit.
@@ -70,7 +70,7 @@ pub struct BlasterConfig {
     )]
     pub job_timeout: Option<Duration>,
     /// Longest Retry-After that is waited for, above zero and at most 31 days; a longer one disables the endpoint,
-    /// which is then probed. Default: [`defaults::COOLDOWN_MAX`].
+    /// which is then probed. Default: 3600 s ([`defaults::COOLDOWN_MAX`]).
     #[serde(rename = "cooldown_max_s", serialize_with = "write::seconds")]
     pub cooldown_max: Duration,
     /// HTTP proxy for every deployment on another machine, or an empty text for none; `None`: what the environment says, as
@@ -189,8 +189,8 @@ impl BlasterConfig {
         }
     }
 
-    /// How many workers there are to be: `num_workers`, or [`defaults::WORKERS_PER_DEPLOYMENT`] for each deployment
-    /// and at most [`defaults::WORKERS_AT_MOST`].
+    /// How many workers there are to be: `num_workers`, or 64 ([`defaults::WORKERS_PER_DEPLOYMENT`]) for each deployment
+    /// and at most 1024 ([`defaults::WORKERS_AT_MOST`]).
     #[must_use]
     pub fn workers(&self) -> usize {
         self.num_workers.unwrap_or_else(|| {

@@ -40,14 +40,14 @@ pub struct DeploymentConfig {
     #[serde(serialize_with = "write::text")]
     pub model: String,
     /// `v1` for the `/openai/v1/` surface, else a date, e.g. `2024-10-21` or `2025-01-01-preview`. Without meaning
-    /// for [`Kind::OpenAi`]. Default: [`defaults::API_VERSION`].
+    /// for [`Kind::OpenAi`]. Default: `2025-01-01-preview` ([`defaults::API_VERSION`]).
     #[serde(serialize_with = "write::text")]
     pub api_version: String,
     /// Whose API it speaks.
     pub kind: Kind,
-    /// Share of the requests, in proportion to the other weights: 1 to 1000. Default: [`defaults::WEIGHT`].
+    /// Share of the requests, in proportion to the other weights: 1 to 1000. Default: 1 ([`defaults::WEIGHT`]).
     pub weight: u32,
-    /// Tier, 1 or more; lower ones come first, whatever the strategy. Default: [`defaults::PRIORITY`].
+    /// Tier, 1 or more; lower ones come first, whatever the strategy. Default: 1 ([`defaults::PRIORITY`]).
     pub priority: u32,
     /// Public model names that it answers for; empty means its own `model` alone (see
     /// [`DeploymentConfig::served_models`]).
@@ -82,11 +82,11 @@ pub struct DeploymentConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tpm_limit: Option<u32>,
     /// Window in which tokens are counted, above zero and at most a day; what the service says of its own counts
-    /// instead. Default: [`defaults::QUOTA_WINDOW`].
+    /// instead. Default: 60 s ([`defaults::QUOTA_WINDOW`]).
     #[serde(rename = "quota_window_s", serialize_with = "write::seconds")]
     pub quota_window: Duration,
     /// Window in which requests are counted, of which each admits its share of `rpm_limit`; as for `quota_window`.
-    /// Default: [`defaults::REQUEST_WINDOW`].
+    /// Default: 10 s ([`defaults::REQUEST_WINDOW`]).
     #[serde(rename = "request_window_s", serialize_with = "write::seconds")]
     pub request_window: Duration,
     /// What kind of capacity it has.

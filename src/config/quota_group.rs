@@ -32,7 +32,7 @@ pub struct QuotaGroup {
     /// Tokens a minute of all members together, 1 or more; none: not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tpm_limit: Option<u32>,
-    /// Window in which tokens are counted, above zero and at most a day; none: [`defaults::QUOTA_WINDOW`]. A member that
+    /// Window in which tokens are counted, above zero and at most a day; none: 60 s ([`defaults::QUOTA_WINDOW`]). A member that
     /// leaves its own window at the default counts in this one, too.
     #[serde(
         rename = "quota_window_s",
@@ -41,7 +41,7 @@ pub struct QuotaGroup {
     )]
     pub quota_window: Option<Duration>,
     /// Window in which requests are counted, of which each admits its share of `rpm_limit`; as for `quota_window`.
-    /// None: [`defaults::REQUEST_WINDOW`].
+    /// None: 10 s ([`defaults::REQUEST_WINDOW`]).
     #[serde(
         rename = "request_window_s",
         serialize_with = "write::maybe_seconds",

@@ -37,6 +37,31 @@ use super::worker;
 static STARTING: Mutex<()> = Mutex::new(());
 
 /// Puts a [`Blaster`] together: a configuration, and what no file can say.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use azure_openai_blaster::{Auth, Blaster, BlasterConfig, DeploymentConfig, Event};
+///
+/// let deployment = |name: &str| {
+///     DeploymentConfig::new(name, format!("https://{name}.openai.azure.com"), "gpt-4o").auth(Auth::key("not-a-real-key"))
+/// };
+/// let config = BlasterConfig::new([deployment("my-resource-sweden"), deployment("my-resource-france").weight(2)])
+///     .job_timeout(Duration::from_secs(600));
+/// let builder = Blaster::builder()
+///     .config(config) // or `config_file("config.json")?`
+///     .workers(32)
+///     .on_event(|event| {
+///         if let Event::EndpointChanged { endpoint, condition, .. } = event {
+///             eprintln!("{endpoint} is {condition}");
+///         }
+///     });
+/// // What `build` would warn of, before anything is started.
+/// assert!(builder.check()?.warnings.is_empty());
+/// let blaster = builder.build()?;
+/// assert_eq!((blaster.workers(), blaster.states().len()), (32, 2));
+/// # Ok::<(), azure_openai_blaster::Error>(())
+/// ```
 #[derive(Default)]
 pub struct Builder {
     config: Option<BlasterConfig>,

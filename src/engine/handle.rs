@@ -17,7 +17,26 @@ use super::slot::Taken;
 /// A job that was submitted: its result can be waited for, polled as a future, or looked for.
 ///
 /// The result is given once. Dropping a handle lets its job run on, unless [`JobHandle::cancel_on_drop`] was
-/// called. A handle outlives its blaster: what is not answered by then ends as shut down.
+/// called. A handle outlives its blaster: what is not answered by then ends as shut down. So the blaster is to be kept until
+/// the answers are there.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use azure_openai_blaster::testing::Scripted;
+/// use azure_openai_blaster::{Blaster, JobHandle};
+///
+/// let blaster = Blaster::builder().transport(Scripted::answering("done")).build()?;
+/// let mut handle: JobHandle<String> = blaster.submit_chat_completion("Take your time.")?;
+/// // … other work …
+/// match handle.wait_timeout(Duration::from_secs(30)) {
+///     Some(result) => assert_eq!(result?, "done"),
+///     None => handle.cancel(), // or wait again
+/// }
+/// # Ok::<(), azure_openai_blaster::Error>(())
+/// ```
+///
+/// On an executor, `handle.await` gives the same result.
 #[must_use = "the result of the job is found here; drop it with `drop(handle)` where it does not matter"]
 pub struct JobHandle<T> {
     cell: Arc<JobCell>,

@@ -10,6 +10,26 @@ use crate::balance::EndpointId;
 use super::shared::Shared;
 
 /// A live handle on one endpoint: look at it, take it out, bring it back. Clones see the same endpoint.
+///
+/// ```
+/// use azure_openai_blaster::Blaster;
+/// use azure_openai_blaster::api::Condition;
+/// use azure_openai_blaster::testing::Scripted;
+///
+/// let blaster = Blaster::builder().transport(Scripted::answering("yes")).build()?;
+/// blaster.chat_text("Are you there?")?;
+/// let state = &blaster.states()[0];
+/// println!("{}", state.report()); // a line for people; its fields are for programs
+/// assert_eq!(state.report().totals.succeeded, 1);
+///
+/// state.disable("maintenance");
+/// assert_eq!(state.report().condition, Condition::Disabled);
+/// assert!(blaster.chat_text("And now?").is_err());
+///
+/// state.enable(); // the next request finds out whether it is well
+/// blaster.chat_text("And now?")?;
+/// # Ok::<(), azure_openai_blaster::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct EndpointState {
     shared: Arc<Shared>,

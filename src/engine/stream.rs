@@ -179,6 +179,32 @@ impl fmt::Debug for Sink {
 ///
 /// Until the first piece has been handed out, a job whose stream breaks is tried again elsewhere; after that it
 /// ends as [`Error::StreamBroken`] with what was received.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use azure_openai_blaster::testing::Scripted;
+/// use azure_openai_blaster::{Blaster, NextPiece};
+///
+/// let blaster = Blaster::builder().transport(Scripted::answering("Once upon a time")).build()?;
+/// let mut stream = blaster.stream("A story, please.")?;
+/// for delta in stream.by_ref() {
+///     print!("{}", delta?.text());
+/// }
+/// let completion = stream.into_completion()?;
+/// assert_eq!(completion.text(), Some("Once upon a time"));
+///
+/// // Where something else is to be done while nothing comes:
+/// let mut stream = blaster.stream("Another one.")?;
+/// loop {
+///     match stream.next_timeout(Duration::from_millis(100)) {
+///         NextPiece::Piece(delta) => print!("{}", delta?.text()),
+///         NextPiece::TimedOut => print!("."),
+///         NextPiece::End => break,
+///     }
+/// }
+/// # Ok::<(), azure_openai_blaster::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ChatStream {
     pieces: Receiver<Place<Delta>>,
@@ -324,6 +350,22 @@ fn next_piece<T>(pieces: &Receiver<Place<T>>) -> Option<T> {
 /// The job is tried elsewhere until the first event with content has come; what went before it is handed out with
 /// it. Dropping the stream before its end cancels the job. A thread of the blaster itself is refused as it is by
 /// [`ChatStream`].
+///
+/// ```
+/// use azure_openai_blaster::testing::Scripted;
+/// use azure_openai_blaster::{Blaster, Operation, RawRequest};
+///
+/// let blaster = Blaster::builder().transport(Scripted::answering("hello")).build()?;
+/// let body = r#"{"messages": [{"role": "user", "content": "Say hello."}], "stream": true}"#;
+/// let stream = blaster.stream_raw(RawRequest::post(Operation::ChatCompletions, body))?;
+/// assert_eq!(stream.status(), 200);
+/// let mut events = Vec::new();
+/// for bytes in stream {
+///     events.extend(bytes?);
+/// }
+/// assert!(events.starts_with(b"data: {") && events.ends_with(b"data: [DONE]\n\n"));
+/// # Ok::<(), azure_openai_blaster::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct RawStream {
     pieces: Receiver<Place<RawPiece>>,

@@ -8,6 +8,7 @@ use crate::auth::EntraCredential;
 use crate::error::Problem;
 
 mod credentials;
+mod documented;
 mod endpoints;
 mod formats;
 mod limits;

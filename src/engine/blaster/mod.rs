@@ -33,6 +33,26 @@ mod submission;
 /// Clones share all of it. When the last clone is dropped, the blaster is closed: whatever is not answered by
 /// then ends as [`Error::ShutDown`], which says so. That waits for nothing: what was under way may end a moment later.
 /// Use [`Blaster::drain`] to let it finish.
+///
+/// ```
+/// use azure_openai_blaster::testing::Scripted;
+/// use azure_openai_blaster::{Blaster, ChatRequest};
+///
+/// // Outside of tests: `Blaster::from_config("config.json")?`.
+/// let blaster = Blaster::builder().transport(Scripted::answering("Paris")).build()?;
+///
+/// // One prompt, and a wait for its text.
+/// assert_eq!(blaster.chat_text("The capital of France?")?, "Paris");
+///
+/// // Many prompts: each answer as it comes, with the position of its prompt.
+/// let prompts = (0..100).map(|id| ChatRequest::from(format!("City {id}?")).max_completion_tokens(50));
+/// let mut answers = vec![String::new(); 100];
+/// for (position, result) in blaster.run_all(prompts) {
+///     answers[position] = result?.text().unwrap_or_default().to_owned();
+/// }
+/// assert!(answers.iter().all(|answer| answer == "Paris"));
+/// # Ok::<(), azure_openai_blaster::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Blaster {
     shared: Arc<Shared>,
