@@ -52,6 +52,11 @@
 //! | to go on meanwhile | [`Blaster::submit_chat_completion`], [`Blaster::submit`]: a [`JobHandle`] to wait for, look at, await or cancel |
 //! | not to wait for room in the queue | [`Blaster::try_submit`], [`Blaster::submit_timeout`] |
 //! | many answers as they finish | [`JobSet`] for jobs under keys, [`Blaster::run_all`] for an iterator of any length |
+//! | to try again later what failed | [`Error::is_retryable`] |
+//! | an answer as JSON, read into a type | [`ChatRequest::response_format`], [`ChatCompletion::text_json`] |
+//! | the model to call functions | [`ChatRequest::tools`], [`ChatCompletion::tool_calls`] |
+//! | requests from a file of JSON lines | [`ChatRequest`] is `Deserialize` |
+//! | deployments from the environment | [`Blaster::from_env`] |
 //! | an answer while it comes | [`Blaster::stream`], an iterator; [`Blaster::submit_streaming`], a callback |
 //! | vectors | [`Blaster::embeddings`] |
 //! | any other operation, as bytes | [`Blaster::submit_raw`], [`Blaster::stream_raw`] |
@@ -120,6 +125,8 @@
 //!
 //! - `entra` (default): deployments sign in with Microsoft Entra ID, see `docs/credentials.md` in the repository
 //! - `browser-login`: a person signs in at a browser, on this machine or another
+//! - `yaml`: configuration files in YAML
+//! - `dotenv`: `.env` files, by [`BlasterConfig::from_env`]'s sibling `from_env_file`
 //! - `cli`: the command `blaster` with `check`, `demo` and `sim`
 //! - `sim`: the simulator, module `sim`; brings tokio
 //! - `tiktoken`: `Builder::exact_token_counts`, by which prompts are counted by the tokeniser of their model instead of being

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Operation;
 
-/// Something to change, for which nothing needs to be restarted but the program. Its text is its `Display`.
+/// Something in the configuration, or in the requests, that could be better. Its text is its `Display`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Advice {

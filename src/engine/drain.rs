@@ -27,7 +27,7 @@ impl DrainReport {
 
 impl std::fmt::Display for DrainReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} answered, {} failed", self.answered, self.failed)?;
+        write!(f, "meanwhile {} answered, {} failed", self.answered, self.failed)?;
         if self.is_complete() {
             return f.write_str("; nothing was left");
         }

@@ -10,7 +10,8 @@ use crate::error::Result;
 
 use super::handle::JobHandle;
 
-/// Handles under keys, whose results are taken as they come.
+/// Handles under keys, whose results are taken as they come: an iterator, which waits for the next result and ends when the set is
+/// empty.
 ///
 /// A thread of the blaster (in a stream's callback, say) must not wait for the jobs of its own: where only such are
 /// left and none has ended, the waiting calls take the oldest out of the set and yield [`Error::WouldDeadlock`](crate::Error::WouldDeadlock)

@@ -182,7 +182,7 @@ pub enum Error {
     },
 }
 
-/// The kinds of [`Error`], without what they hold.
+/// The kinds of [`Error`], without what they hold: each means what the variant of the same name does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[allow(missing_docs)] // each is explained at the variant of the same name

@@ -265,7 +265,7 @@ fn drain_reports_what_did_not_finish_in_time() {
     assert!(!report.is_complete());
     assert_eq!(
         report.to_string(),
-        "0 answered, 0 failed; 5 waiting and 2 under way were left"
+        "meanwhile 0 answered, 0 failed; 5 waiting and 2 under way were left"
     );
     assert_eq!(shut_down(handles), 2);
 }

@@ -133,7 +133,7 @@ impl ChatRequest {
         self.set("reasoning_effort", &effort)
     }
 
-    /// Form of the answer.
+    /// Form of the answer; [`ChatCompletion::text_json`](crate::ChatCompletion::text_json) reads JSON into a type.
     #[must_use]
     pub fn response_format(self, format: ResponseFormat) -> Self {
         self.set("response_format", &format)
@@ -188,7 +188,9 @@ impl ChatRequest {
         self.set("tool_choice", &choice)
     }
 
-    /// Tools that the model may call, up to 128.
+    /// Tools that the model may call, up to 128; the calls are in
+    /// [`ChatCompletion::tool_calls`](crate::ChatCompletion::tool_calls), and are answered by
+    /// [`ChatMessage::tool`](crate::ChatMessage::tool).
     #[must_use]
     pub fn tools(self, tools: impl IntoIterator<Item = Tool>) -> Self {
         self.set("tools", &tools.into_iter().collect::<Vec<_>>())

@@ -18,6 +18,9 @@ mod values;
 
 /// A chat request: messages, every field of the API, and how this library is to treat it.
 ///
+/// Made from messages by [`ChatRequest::new`], from a text or a list of messages wherever a request is taken, or read from JSON
+/// in the service's own form, a line of a file say: it is `Deserialize`.
+///
 /// A builder by value. Nothing is sent that was not set, except that a stream asks for its usage and a
 /// deployment may be configured with defaults. The first mistake is kept and returned when the request is
 /// submitted.

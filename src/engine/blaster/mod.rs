@@ -30,7 +30,7 @@ mod submission;
 
 /// A queue of jobs, a pool of worker threads, and the deployments that they are sent to.
 ///
-/// Clones share all of it. When the last clone is dropped, the blaster is closed: whatever is not answered by
+/// It may be shared by threads, by reference or as clones, which share all of it. When the last clone is dropped, the blaster is closed: whatever is not answered by
 /// then ends as [`Error::ShutDown`], which says so. That waits for nothing: what was under way may end a moment later.
 /// Use [`Blaster::drain`] to let it finish.
 ///
@@ -102,6 +102,9 @@ impl Blaster {
 
     /// Sends a chat and waits for its text. Takes messages, a text, or a whole [`ChatRequest`].
     ///
+    /// A text that was cut at its limit of tokens is returned all the same, with a warning in the log; [`Blaster::chat`] shows
+    /// it by its finish reason.
+    ///
     /// # Errors
     /// What the job ended with; [`Error::NoText`] where the answer holds none.
     pub fn chat_completion(&self, request: impl Into<ChatRequest>) -> Result<String> {
@@ -172,7 +175,24 @@ impl Blaster {
         self.submit_chat(request.into(), patience(timeout), None, chat)
     }
 
-    /// Runs every request of an iterator, and yields each answer as it comes, with its request's position.
+    /// Runs every request of an iterator, and yields each answer as it comes, with its request's position. An error ends its
+    /// own request and no other.
+    ///
+    /// ```
+    /// # use azure_openai_blaster::{Blaster, testing::Scripted};
+    /// # let blaster = Blaster::builder().transport(Scripted::answering("yes")).build()?;
+    /// let prompts = ["Is it late?", "Is it far?"];
+    /// let mut later = Vec::new();
+    /// for (position, result) in blaster.run_all(prompts) {
+    ///     match result {
+    ///         Ok(completion) => println!("{}: {}", prompts[position], completion.text().unwrap_or_default()),
+    ///         Err(error) if error.is_retryable() => later.push(position),
+    ///         Err(error) => eprintln!("{}: {error}", prompts[position]),
+    ///     }
+    /// }
+    /// # assert!(later.is_empty());
+    /// # Ok::<(), azure_openai_blaster::Error>(())
+    /// ```
     ///
     /// Requests are taken from the iterator as there is room: at most twice as many as there are workers are
     /// submitted and not yielded, so the iterator may be endless. On a thread of this blaster each request ends as
