@@ -22,8 +22,8 @@ use super::event::Event;
 use super::job::{Job, Reply, ReplyKind};
 use super::shared::Shared;
 use super::signing;
+use super::sink::RawPiece;
 use super::stored::Stored;
-use super::stream::RawPiece;
 use super::streamed::{CHUNK, chat_stream, hand_out, pass_on, raw_stream};
 use super::tail::Tail;
 

@@ -11,8 +11,8 @@ use crate::transport::{Gate, Method};
 use super::event::contain;
 use super::lanes::LaneId;
 use super::moment::Moment;
+use super::sink::Sink;
 use super::slot::Slot;
-use super::stream::Sink;
 
 /// The part of a job that its handle shares. A million of them wait, so both parts are kept small.
 #[derive(Debug)]

@@ -56,6 +56,7 @@ mod scout;
 mod setup;
 mod shared;
 mod signing;
+mod sink;
 mod slot;
 mod sources;
 mod state;

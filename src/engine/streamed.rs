@@ -17,8 +17,8 @@ use super::attempted::{Attempted, BODY_KEPT, Cause, answered, failed, judged, up
 use super::job::{Job, Reply};
 use super::raw_events::{RawEvents, Stage};
 use super::shared::Shared;
+use super::sink::{Given, RawPiece};
 use super::stored::Stored;
-use super::stream::{Given, RawPiece};
 use super::tail::Tail;
 
 /// Bytes of a stream read at once.

@@ -22,8 +22,9 @@ use super::handle::JobHandle;
 use super::job::ReplyKind;
 use super::run_all::RunAll;
 use super::shared::{Patience, Shared};
+use super::sink::{self, Sink};
 use super::state::EndpointState;
-use super::stream::{self, ChatStream, RawStream, Sink};
+use super::stream::{ChatStream, RawStream};
 
 mod replies;
 mod submission;
@@ -217,7 +218,7 @@ impl Blaster {
     /// # Errors
     /// [`SubmitError`], with the request. What happens later is found in the stream.
     pub fn stream(&self, request: impl Into<ChatRequest>) -> Result<ChatStream, SubmitError<ChatRequest>> {
-        let (sender, pieces) = stream::channel();
+        let (sender, pieces) = sink::channel();
         let request = request.into().stream(true);
         let handle = self.submit_chat(request, Patience::Endless, Some(Sink::Deltas(sender)), chat)?;
         Ok(ChatStream::new(pieces, handle))
@@ -264,7 +265,7 @@ impl Blaster {
     /// What the job ended with before any content had come.
     pub fn stream_raw(&self, request: RawRequest) -> Result<RawStream> {
         self.refuse_on_worker()?;
-        let (sender, pieces) = stream::channel();
+        let (sender, pieces) = sink::channel();
         let taken = self.take(
             request.prepare()?,
             ReplyKind::Raw,

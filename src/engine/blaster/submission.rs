@@ -10,7 +10,7 @@ use crate::engine::core::NotTaken;
 use crate::engine::handle::JobHandle;
 use crate::engine::job::{JobCell, Reply, ReplyKind, Request};
 use crate::engine::shared::Patience;
-use crate::engine::stream::Sink;
+use crate::engine::sink::Sink;
 use crate::engine::ties::Ties;
 use crate::error::{Error, RequestError, Result, SubmitError};
 
