@@ -253,7 +253,16 @@ fn model_drain_returns_when_the_last_job_has_ended() {
 
 #[test]
 fn model_close_ends_every_job_and_wakes_every_submitter() {
-    check(|| {
+    ends_every_job(Shared::close);
+}
+
+#[test]
+fn model_dropping_ends_every_job_and_wakes_every_submitter() {
+    ends_every_job(Shared::close_dropped);
+}
+
+fn ends_every_job(close: fn(&Shared)) {
+    check(move || {
         let model = Model::new(1, 1, 1, &[Answer::Status(200), Answer::Hang]);
         let submitters: Vec<_> = (0..3)
             .map(|_| {
@@ -266,7 +275,7 @@ fn model_close_ends_every_job_and_wakes_every_submitter() {
                 })
             })
             .collect();
-        let closer = spawn(&model.shared, |shared| shared.close());
+        let closer = spawn(&model.shared, move |shared| close(shared));
         submitters.into_iter().for_each(|submitter| submitter.join().unwrap());
         closer.join().unwrap();
         model.end();

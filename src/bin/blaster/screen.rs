@@ -28,8 +28,7 @@ impl Screen {
     /// paragraph then, of more rows or fewer. Of the others a narrower one loses rows above the view, and a wider one keeps a
     /// few of its old rows.
     pub(crate) fn clear_resized(&self, lines: usize, before: usize, now: usize) {
-        let rows = (lines * before).div_ceil(now.max(1));
-        let (more, fewer) = (rows.saturating_sub(lines), lines.saturating_sub(rows));
+        let (more, fewer) = rows_changed(lines, before, now);
         // What is gone is looked for from where the last row was.
         let _ = write!(io::stderr(), "{}", "\n".repeat(fewer));
         self.0.suspend(|| {
@@ -55,6 +54,12 @@ impl Screen {
     }
 }
 
+/// How many rows more, or fewer, so many lines take that filled a width of `before` and are broken anew for `now`.
+fn rows_changed(lines: usize, before: usize, now: usize) -> (usize, usize) {
+    let rows = (lines * before).div_ceil(now.max(1));
+    (rows.saturating_sub(lines), lines.saturating_sub(rows))
+}
+
 impl Write for Screen {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.suspend(|| io::stderr().write(bytes))
@@ -62,5 +67,29 @@ impl Write for Screen {
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_are_broken_anew_take_more_rows_or_fewer() {
+        for (lines, before, now, changed) in [
+            (6, 80, 80, (0, 0)),
+            // 600 columns in rows of 60.
+            (6, 100, 60, (4, 0)),
+            (6, 60, 59, (1, 0)),
+            (7, 50, 110, (0, 3)),
+            (6, 60, 1_000, (0, 5)),
+            (1, 80, 0, (79, 0)),
+        ] {
+            assert_eq!(
+                rows_changed(lines, before, now),
+                changed,
+                "{lines} of {before} in {now}"
+            );
+        }
     }
 }
