@@ -80,12 +80,7 @@ pub(crate) fn run(latency: &str, ports: &str) {
         .enable_time()
         .build()
         .expect("a runtime starts");
-    let reply: &'static [u8] = format!(
-        "HTTP/1.1 200 OK\r\n{HEADERS}content-length: {}\r\n\r\n{BODY}",
-        BODY.len()
-    )
-    .leak()
-    .as_bytes();
+    let reply: &'static [u8] = reply().leak();
     runtime.block_on(async {
         let mut numbers = Vec::new();
         for _ in 0..ports {
@@ -96,6 +91,12 @@ pub(crate) fn run(latency: &str, ports: &str) {
         println!("{}", numbers.join(" "));
         let _ = tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new())).await;
     });
+}
+
+/// What a request is answered.
+pub(crate) fn reply() -> Vec<u8> {
+    let length = BODY.len();
+    format!("HTTP/1.1 200 OK\r\n{HEADERS}content-length: {length}\r\n\r\n{BODY}").into_bytes()
 }
 
 fn listen() -> io::Result<TcpListener> {
