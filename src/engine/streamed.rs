@@ -27,7 +27,7 @@ pub(super) const CHUNK: usize = 8 * 1024;
 const MOST_HELD: usize = 1024 * 1024;
 
 /// A chat that comes as a stream. Complete is what has a finish reason for every choice; how the stream ended
-/// after that does not matter, nor does whether the body ends after `[DONE]`.
+/// after that does not matter, nor does whether the body ends after `[DONE]`, or ever without it.
 #[inline(never)] // for its buffer, as `read`
 pub(super) fn chat_stream(
     shared: &Shared,
@@ -51,6 +51,7 @@ pub(super) fn chat_stream(
     let mut steps = Vec::new();
     let mut bad_frame = Vec::new();
     let mut begun = false;
+    let mut finished = false;
     let fault = loop {
         let read = match body.read(&mut buffer) {
             Ok(0) => {
@@ -76,6 +77,14 @@ pub(super) fn chat_stream(
         if !begun && assembler.has_content() {
             begun = true;
             body.answer_begins();
+        }
+        if assembler.is_complete() != finished {
+            finished = !finished;
+            match finished {
+                true => body.answer_finishes(),
+                // A further choice than were asked for.
+                false => body.answer_begins(),
+            }
         }
         // What has failed, or is done, is not waited for: the service may keep the body open.
         let is_over = steps.iter().any(|step| matches!(step, Step::Done | Step::Failed(_)));

@@ -205,6 +205,9 @@ pub(crate) trait Source: Read + Send {
     /// The answer has begun.
     fn answer_begins(&mut self);
 
+    /// The answer is whole, but for what a service may add to it: from now on each read may wait for a few seconds.
+    fn answer_finishes(&mut self);
+
     /// The answer is whole: from now on reads may wait for a moment, all of them together.
     fn answer_ends(&mut self);
 }
@@ -268,6 +271,12 @@ impl Body {
         self.source.answer_begins();
     }
 
+    /// The answer is whole, but for what a service may add to it: what it cost, or the verdict of a filter. Where nothing comes
+    /// for a few seconds, the body ends in a fault.
+    pub(crate) fn answer_finishes(&mut self) {
+        self.source.answer_finishes();
+    }
+
     /// The answer is whole, whatever more is read. All that can still be of use is the end of the body, after which the
     /// connection can be used again: it has a moment to come, and where it does not, the body ends in a fault.
     pub(crate) fn answer_ends(&mut self) {
@@ -320,6 +329,8 @@ impl<R: Read> Read for Plain<R> {
 
 impl<R: Read + Send> Source for Plain<R> {
     fn answer_begins(&mut self) {}
+
+    fn answer_finishes(&mut self) {}
 
     fn answer_ends(&mut self) {
         self.answer_ended = true;

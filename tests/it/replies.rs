@@ -222,6 +222,44 @@ fn an_answer_that_is_whole_ends_its_job_though_the_body_stays_open_and_what_foll
 }
 
 #[test]
+fn a_stream_whose_choices_are_finished_ends_soon_though_nothing_says_that_it_is_done() {
+    const USAGE: &str =
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1,\"total_tokens\":4}}\n\n";
+    const SECOND: &str =
+        "data: {\"choices\":[{\"delta\":{\"content\":\"Ho\"},\"finish_reason\":null,\"index\":1}]}\n\n";
+    const SECOND_STOP: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\",\"index\":1}]}\n\n";
+    thread::scope(|scope| {
+        for way in ["chat", "iterator", "callback"] {
+            scope.spawn(move || {
+                // What comes late is part of it: what it cost, and a choice that nobody asked for.
+                let server = Conversing::start(move |mut talk| {
+                    talk.chunked(SSE, &[ROLE, HEY, STOP]);
+                    silence();
+                    if way == "chat" {
+                        talk.chunk(SECOND);
+                        silence();
+                        talk.chunk(SECOND_STOP);
+                    }
+                    talk.chunk(USAGE);
+                    talk.until_left();
+                    false
+                });
+                let blaster = client(&[&server], |_| {});
+                let request = ChatRequest::from("x").stream(true);
+                if way == "chat" {
+                    let completion = wait(blaster.submit(request).unwrap()).unwrap();
+                    assert_eq!((completion.text(), completion.choices.len()), (Some("Hey"), 2));
+                    assert_eq!(completion.usage().unwrap().completion_tokens, 1);
+                } else {
+                    assert_eq!(answer(&blaster, way), Ok("Hey".to_owned()), "{way}");
+                }
+                assert_eq!(server.connections(), 1, "{way}");
+            });
+        }
+    });
+}
+
+#[test]
 fn done_is_done_without_its_blank_line() {
     for end in ["data: [DONE]\n", "data: [DONE]"] {
         let server = Conversing::start(move |mut talk| {

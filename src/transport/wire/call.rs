@@ -14,6 +14,7 @@
 //! | Refused    | the head of a refusal         | the same, and `REFUSAL_TIME` in all      | `Idle`         |
 //! | Preamble   | the head of a good reply      | `first_content` after the first read     | `FirstByte`    |
 //! | Receiving  | the answer's first content    | `idle` per silence                       | `Idle`         |
+//! | Finished   | the last choice's end         | the same, at most `FINISHED_TIME`        | `Idle`         |
 //! | Ending     | the answer's last byte        | `END_TIME` in all                        | `Idle`         |
 //!
 //! Whatever the stage, the attempt's deadline is an end, so a drip of bytes cannot stretch it (`Attempt`).
@@ -89,6 +90,8 @@ enum Stage {
     Preamble {
         until: Instant,
     },
+    /// Receiving what may be added to it.
+    Finished,
     /// Receiving what comes behind it.
     Ending {
         until: Instant,
@@ -98,6 +101,10 @@ enum Stage {
 /// How long the end of a body may take that holds a whole answer, for the sake of its connection. The service writes both
 /// in one go; who keeps the body open keeps nobody waiting.
 const END_TIME: Duration = Duration::from_millis(50);
+
+/// Longest silence in a stream whose choices are all finished, and which does not end. What it cost comes with the last of
+/// them, and the verdict of a filter that runs beside the answer soon after.
+const FINISHED_TIME: Duration = Duration::from_secs(5);
 
 /// The end of one wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,6 +268,11 @@ impl CurrentCall {
         self.state.lock().stage = Stage::Receiving;
     }
 
+    /// All choices of the answer are finished.
+    pub(super) fn answer_finishes(&self) {
+        self.state.lock().stage = Stage::Finished;
+    }
+
     /// The answer has come.
     pub(super) fn answer_ends(&self, now: Instant) {
         self.state.lock().stage = Stage::Ending { until: now + END_TIME };
@@ -304,6 +316,7 @@ impl CurrentCall {
             Stage::Sending => (now + self.limits.first_byte, TimeoutKind::FirstByte),
             Stage::Waiting { until } => (until, TimeoutKind::FirstByte),
             Stage::Receiving => (now + self.limits.idle, TimeoutKind::Idle),
+            Stage::Finished => (now + self.limits.idle.min(FINISHED_TIME), TimeoutKind::Idle),
             Stage::Refused { until } => (until.min(now + self.limits.idle), TimeoutKind::Idle),
             Stage::Preamble { until } => (until, TimeoutKind::FirstByte),
             Stage::Ending { until } => (until, TimeoutKind::Idle),
@@ -505,6 +518,11 @@ mod tests {
         call.answer_begins();
         let t4 = t3 + 26 * SECOND;
         assert_eq!(call.read_limit(t4), limit(t4 + 10 * SECOND, TimeoutKind::Idle));
+        call.answer_finishes();
+        for now in [t4, t4 + SECOND] {
+            call.received();
+            assert_eq!(call.read_limit(now), limit(now + FINISHED_TIME, TimeoutKind::Idle));
+        }
         call.answer_ends(t4);
         call.received();
         assert_eq!(call.read_limit(t4), limit(t4 + END_TIME, TimeoutKind::Idle));

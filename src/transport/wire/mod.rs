@@ -444,6 +444,10 @@ impl Source for ReplyBody {
         self.call.answer_begins();
     }
 
+    fn answer_finishes(&mut self) {
+        self.call.answer_finishes();
+    }
+
     fn answer_ends(&mut self) {
         self.call.answer_ends(clock::now());
     }
