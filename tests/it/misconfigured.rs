@@ -63,7 +63,9 @@ fn what_lasts_until_somebody_changes_something_is_not_worth_another_try() {
         check(origin, &blaster.chat(ask(0)).unwrap_err(), said, remedy);
         // Known by now.
         check(origin, &blaster.chat(ask(1)).unwrap_err(), said, remedy);
-        assert_eq!(server.received().len(), 1, "{origin}");
+        // What is not in the service's own words is asked for once more.
+        let asked = if origin == "another method" { 2 } else { 1 };
+        assert_eq!(server.received().len(), asked, "{origin}");
     }
 }
 

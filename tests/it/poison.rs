@@ -1,9 +1,12 @@
 //! Requests that every endpoint answers with an error, among thousands of good ones: they fail alone.
 
+use azure_openai_blaster::Blaster;
 use azure_openai_blaster::api::{ChatRequest, Condition};
+use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig};
 use azure_openai_blaster::error::ErrorKind;
 use azure_openai_blaster::sim::{FleetSettings, SimConfig, SimFleet};
 
+use crate::conversing::Conversing;
 use crate::support::{ask, attempts, config, echo, listened, wait_all};
 
 const GOOD: usize = 5000;
@@ -134,5 +137,41 @@ fn prompts_that_every_endpoint_fails_take_none_of_them_out() {
             !conditions.iter().any(|(_, condition)| out(condition)),
             "{status}: {conditions:?}"
         );
+    }
+}
+
+/// A firewall in front of the only deployment, and the first prompt of all is one that it does not like.
+#[test]
+fn the_first_prompt_of_a_sole_deployment_fails_alone_whatever_page_a_firewall_answers() {
+    const ANSWER: &str =
+        r#"{"choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"Hey"}}]}"#;
+    for status in ["401 No", "403 No", "404 No", "405 No", "410 No"] {
+        for workers in [1, 4] {
+            let server = Conversing::start(move |mut talk| {
+                let is_bad = String::from_utf8_lossy(&talk.request.body).contains("POISON");
+                let (status, body) = if is_bad {
+                    (status, "<html>no</html>")
+                } else {
+                    ("200 OK", ANSWER)
+                };
+                talk.send(&format!(
+                    "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                ))
+            });
+            let deployment = DeploymentConfig::new("d", &*server.url, "m").auth(Auth::None);
+            let config = BlasterConfig::new([deployment]).num_workers(workers);
+            let blaster = Blaster::builder().config(config).seed(1).build().unwrap();
+            let handles: Vec<_> = (0..20)
+                .map(|id| blaster.submit(if id == 0 { "POISON" } else { "fine" }).unwrap())
+                .collect();
+            for (id, result) in wait_all(handles).iter().enumerate() {
+                assert_eq!(
+                    result.is_err(),
+                    id == 0,
+                    "{status}, {workers} workers, job {id}: {result:?}"
+                );
+            }
+        }
     }
 }

@@ -139,7 +139,7 @@ impl Balancer {
             return Pick::WaitElsewhere(found.earliest);
         }
         if let Some(endpoint) = self.next_in_turn(need, &found, now) {
-            let role = self.endpoints[endpoint.index()].role();
+            let role = self.endpoints[endpoint.index()].role(need.operation, now);
             return Pick::Send(Target { endpoint, role });
         }
         if let Some(member) = found.reluctant {

@@ -6,8 +6,8 @@ use std::time::Instant;
 use super::Balancer;
 use super::blame::Evidence;
 use crate::api::Condition;
-use crate::balance::endpoint::{DISABLED_PROBE, FullRow, Part, Sign};
-use crate::balance::job::{Charge, JobState};
+use crate::balance::endpoint::{DISABLED_PROBE, FullRow, Missing, Part, Sign};
+use crate::balance::job::{Charge, JobState, Suspect};
 use crate::balance::limits::Settlement;
 use crate::balance::outcome::{Blame, Outcome, Scope, Throttle};
 use crate::balance::quotas::Reserved;
@@ -239,13 +239,19 @@ impl Balancer {
         let Attempt { lease, scout, now, .. } = attempt;
         let index = attempt.index();
         if let Scope::Path { own } = scope {
-            let has_met_it = !own && !job.suspects().is_empty();
-            if has_met_it || self.endpoints[index].lacks.has_served(&lease.operation) {
+            let has_met_it = |suspect: &Suspect| suspect.endpoint != lease.endpoint;
+            if !own && job.suspects().iter().any(has_met_it) || self.endpoints[index].lacks.has_served(&lease.operation)
+            {
                 let operation = FullRow::Lacks(&lease.operation);
                 return self.unclear(attempt, job, Charge::Denied, operation, reason);
             }
             job.suspect(attempt.suspect(Charge::Denied, reason));
         }
+        let missing = match scope {
+            Scope::Path { own: false } if !self.others_serve(attempt) => Missing::PathForOne,
+            Scope::Path { .. } => Missing::Path,
+            Scope::Operation | Scope::Deployment => Missing::Unknown,
+        };
         let endpoint = &mut self.endpoints[index];
         endpoint.tallies.unusable(reason);
         job.note_failure(lease.endpoint, false);
@@ -254,7 +260,7 @@ impl Balancer {
             Scope::Deployment => endpoint.unusable(lease.epoch, *scout, reason, *now),
             Scope::Operation | Scope::Path { .. } => {
                 let is_news = endpoint.lacks.is_news(&lease.operation);
-                let changed = endpoint.lacks(lease, *scout, reason, scope != Scope::Operation, *now);
+                let changed = endpoint.lacks(lease, *scout, reason, missing, *now);
                 if is_news && endpoint.condition() != Condition::Misconfigured {
                     self.remarks.push(Remark::Lacks(lease.endpoint, reason.to_owned()));
                 }

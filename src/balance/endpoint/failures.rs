@@ -5,6 +5,7 @@ use std::time::Instant;
 use rand::Rng;
 
 use super::Endpoint;
+use super::lacks::Missing;
 use super::out::{DISABLED_PROBE, EJECTED_PROBE, Out};
 use super::row::{Failed, Place};
 use super::state::{After, State};
@@ -124,7 +125,7 @@ impl Endpoint {
         if is_full && let FullRow::Lacks(operation) = failure.full {
             let before = self.condition();
             self.end_streak();
-            self.lacks.add(operation, reason, true, now);
+            self.lacks.add(operation, reason, Missing::Path, now);
             return self.condition() != before;
         }
         let why = if is_full {

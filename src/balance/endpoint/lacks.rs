@@ -25,11 +25,43 @@ pub(super) struct Lack {
     pub(super) reason: String,
     /// There is nothing at its path.
     is_path: bool,
+    /// One job alone has been told so, by what may be a firewall, and nobody else is there: another job finds out at once.
+    is_doubtful: bool,
+}
+
+/// How it is known that an operation is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::balance) enum Missing {
+    /// The deployment says that it does not know it.
+    Unknown,
+    /// There is nothing at its path.
+    Path,
+    /// So it says to one job, in words that are not its own, and nobody else is there to compare with.
+    PathForOne,
+}
+
+impl Missing {
+    /// Whether there is nothing at its path.
+    pub(super) fn is_path(self) -> bool {
+        self != Missing::Unknown
+    }
+}
+
+impl Lack {
+    /// Whether it is not certain; before long it is asked for in any case.
+    pub(super) fn is_doubtful(&self, now: Instant) -> bool {
+        self.is_doubtful && now < self.retry_at
+    }
 }
 
 impl Lacks {
     pub(super) fn is_empty(&self) -> bool {
         self.lacks.is_empty()
+    }
+
+    /// Whether it is not certain of one that it is missing.
+    pub(super) fn is_any_doubtful(&self, now: Instant) -> bool {
+        self.lacks.iter().any(|lack| lack.is_doubtful(now))
     }
 
     /// Whether there is nothing at any path that was asked for.
@@ -73,7 +105,8 @@ impl Lacks {
     }
 
     /// It has been found (again) that `operation` is missing.
-    pub(super) fn add(&mut self, operation: &Operation, reason: &str, is_path: bool, now: Instant) {
+    pub(super) fn add(&mut self, operation: &Operation, reason: &str, missing: Missing, now: Instant) {
+        let is_doubtful = missing == Missing::PathForOne && self.is_news(operation);
         self.served.retain(|served| served != operation);
         self.lacks
             .retain(|lack| lack.operation != *operation && lack.retry_at > now);
@@ -84,14 +117,16 @@ impl Lacks {
             operation: operation.clone(),
             retry_at: now + DISABLED_PROBE,
             reason: reason.to_owned(),
-            is_path,
+            is_path: missing.is_path(),
+            is_doubtful,
         });
     }
 
     /// A request for `operation` is about to be sent: where it was missing, this first request after the pause finds
     /// out, and the others go on without this endpoint until it has.
     pub(super) fn ask(&mut self, operation: &Operation, now: Instant) {
-        if let Some(lack) = self.lacks.iter_mut().find(|lack| lack.operation == *operation) {
+        let is_asked = |lack: &&mut Lack| lack.operation == *operation && !lack.is_doubtful(now);
+        if let Some(lack) = self.lacks.iter_mut().find(is_asked) {
             lack.retry_at = now + DISABLED_PROBE;
         }
     }
@@ -99,8 +134,9 @@ impl Lacks {
     /// The attempt has not shown whether the deployment still lacks its operation: where it was the one to find out,
     /// the next one does.
     pub(in crate::balance) fn unknown(&mut self, lease: &Lease, now: Instant) {
-        let found_out =
-            |lack: &&mut Lack| lack.operation == lease.operation && lack.retry_at == lease.at + DISABLED_PROBE;
+        let found_out = |lack: &&mut Lack| {
+            lack.operation == lease.operation && lack.retry_at == lease.at + DISABLED_PROBE && !lack.is_doubtful(now)
+        };
         if let Some(lack) = self.lacks.iter_mut().find(found_out) {
             lack.retry_at = now;
         }

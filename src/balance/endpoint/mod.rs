@@ -10,6 +10,7 @@
 //! | Ready    | silence of 12 gaps between heads          | Ready, and given only knocks (see `Silence`)    |
 //! | Ready    | a request that is no knock times out then | Out (ejected), probed as it was knocked at      |
 //! | Ready    | 404, 405 where it has never served        | Ready without the operation for 60 s            |
+//! | Ready    |   … for one job, in nobody's words        | the same, and asked at once if it is all there is |
 //! | Cooling  | its time has come                         | Ready; after a failure: Trial                   |
 //! | Cooling  | its failures are taken back               | Ready                                           |
 //! | Trial    | the one request's head has come           | Ready                                           |
@@ -69,6 +70,7 @@ use doubts::Doubts;
 use failure_rate::FailureRate;
 pub(super) use failures::{Failure, FullRow, Sign};
 use lacks::Lacks;
+pub(super) use lacks::Missing;
 #[cfg(test)]
 pub(super) use out::EJECTED_PROBE;
 use out::Out;
@@ -292,7 +294,7 @@ impl Endpoint {
     /// Whether something under way may let requests go sooner than the instant that [`Endpoint::readiness`] names.
     pub(super) fn may_go_on(&self, now: Instant) -> bool {
         match self.state {
-            State::Ready => self.ramp.is_some() || self.silence.is_on(now),
+            State::Ready => self.ramp.is_some() || self.silence.is_on(now) || self.lacks.is_any_doubtful(now),
             State::Cooling { .. } => self.ramp.is_some(),
             State::Probing(_) => true,
             State::Out(_) => self.state.is_doubtful(),
@@ -366,11 +368,16 @@ impl Endpoint {
             ),
             readiness => readiness,
         };
-        match self.lacks.of(operation).map(|lack| lack.retry_at) {
-            Some(retry_at) if now < retry_at => Readiness::Refuses(match readiness {
-                Readiness::Now(_) | Readiness::OnSettle => Some(retry_at),
-                Readiness::At(at) => Some(retry_at.max(at)),
-                Readiness::Refuses(at) => at.map(|at| retry_at.max(at)),
+        match (self.lacks.of(operation), readiness) {
+            // What is under way there finds out whether it is missing, or else the next one.
+            (Some(lack), Readiness::Now(Role::Regular)) if lack.is_doubtful(now) => match self.in_flight {
+                0 => Readiness::Now(Role::Trial),
+                _ => Readiness::At(lack.retry_at),
+            },
+            (Some(lack), _) if !lack.is_doubtful(now) && now < lack.retry_at => Readiness::Refuses(match readiness {
+                Readiness::Now(_) | Readiness::OnSettle => Some(lack.retry_at),
+                Readiness::At(at) => Some(lack.retry_at.max(at)),
+                Readiness::Refuses(at) => at.map(|at| lack.retry_at.max(at)),
             }),
             _ => readiness,
         }
@@ -404,10 +411,11 @@ impl Endpoint {
         self.silence.knocks_at().filter(|_| may_knock)
     }
 
-    /// What the next request is to the endpoint, where it is not a probe.
-    pub(super) fn role(&self) -> Role {
+    /// What the next request for `operation` is to the endpoint, where it is not a probe.
+    pub(super) fn role(&self, operation: &Operation, now: Instant) -> Role {
         match self.state {
             State::Trial => Role::Trial,
+            _ if self.lacks.of(operation).is_some_and(|lack| lack.is_doubtful(now)) => Role::Trial,
             _ => Role::Regular,
         }
     }

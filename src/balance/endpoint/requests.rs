@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::lacks::Missing;
 use super::out::{DISABLED_PROBE, Out};
 use super::ramp::Ramp;
 use super::refusals::Refusals;
@@ -179,11 +180,11 @@ impl Endpoint {
         lease: &Lease,
         scout: bool,
         reason: &str,
-        is_path: bool,
+        missing: Missing,
         now: Instant,
     ) -> bool {
         let before = self.condition();
-        self.lacks.add(&lease.operation, reason, is_path, now);
+        self.lacks.add(&lease.operation, reason, missing, now);
         scout && self.open(now) || self.condition() != before
     }
 

@@ -24,6 +24,14 @@ fn missing() -> Outcome {
     }
 }
 
+/// In the service's own form.
+fn not_served() -> Outcome {
+    Outcome::Unusable {
+        scope: Scope::Path { own: true },
+        reason: "404".to_owned(),
+    }
+}
+
 fn page() -> Outcome {
     Outcome::Refused {
         own: false,
@@ -232,8 +240,40 @@ fn an_operation_that_has_served_is_missing_when_as_many_jobs_in_a_row_say_so_as_
     assert_eq!(world.wait(), Wait::Never(vec!["404".to_owned()]));
 
     let mut world = Scenario::of(1).begin();
-    world.run(EAST, &missing());
+    world.run(EAST, &not_served());
     assert!(matches!(world.wait(), Wait::Never(_)), "it has never served");
+}
+
+#[test]
+fn where_a_page_says_to_one_job_that_all_there_is_lacks_its_operation_the_next_finds_out() {
+    for (outcome, is_missing) in [
+        (Outcome::SUCCESS, false),
+        (missing(), true),
+        (not_served(), true),
+        (cut(), false),
+    ] {
+        let mut world = Scenario::of(1).begin();
+        let (first, under_way) = (world.send(), world.send());
+        let (verdict, _) = world.settle(first, &missing());
+        assert_eq!(verdict, Verdict::RetryAt(world.t0));
+        // Nobody else goes, and nobody ends, before it is known.
+        let never = world.balancer.hopeless(world.set, &CHAT, world.now());
+        assert!(never.is_none() && matches!(world.wait(), Wait::Until(_)));
+        world.settle(under_way, &Outcome::Abandoned);
+        let next = world.send();
+        assert_eq!(next.lease.role(), Role::Trial);
+        assert!(matches!(world.wait(), Wait::Until(_)), "one by one");
+        world.settle(next, &outcome);
+        let never = world.balancer.hopeless(world.set, &CHAT, world.now());
+        assert_eq!(never.is_some(), is_missing, "{outcome:?}");
+        if outcome == Outcome::SUCCESS {
+            assert!(world.send_all().len() > 1);
+        }
+    }
+    // Where somebody else is there jobs go there meanwhile, and this one is believed.
+    let mut world = Scenario::of(2).begin();
+    world.run(EAST, &missing());
+    assert!(world.send_all().iter().all(|sent| sent.lease.endpoint() == WEST));
 }
 
 #[test]
@@ -358,7 +398,7 @@ fn what_one_operation_has_served_proves_nothing_for_another() {
     let Pick::Send(lease) = world.pick(&job, &Operation::Embeddings) else {
         panic!("it is not sent");
     };
-    world.settle(Sent { lease, job }, &missing());
+    world.settle(Sent { lease, job }, &not_served());
     let hopeless = |operation| world.balancer.hopeless(world.set, &operation, world.t0).is_some();
     assert!(hopeless(Operation::Embeddings) && !hopeless(CHAT));
 }

@@ -262,7 +262,7 @@ fn everything_that_fails_for_a_minute_is_out_and_no_job_is_lost() {
 #[test]
 fn a_denial_on_the_word_of_one_job_ends_no_others() {
     for (name, outcome) in poisons() {
-        for (endpoints, workers) in [(4, 1), (4, 16), (2, 4)] {
+        for (endpoints, workers) in [(4, 1), (4, 16), (2, 4), (1, 1), (1, 4)] {
             let answer = |_, job: u64, _| {
                 if job == 0 || job > 500 && job.is_multiple_of(7) {
                     bad(outcome.clone())
