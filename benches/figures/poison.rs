@@ -165,8 +165,14 @@ fn one_job_of_a_sole_endpoint(name: &str, meets: Meets) {
         waited.as_secs_f64(),
         begun.elapsed().as_secs_f64()
     );
-    let name = format!("attempts of one job that gets {name} from a sole endpoint");
-    figure(&name, attempts as f64, "", Goal::AtMost(5.0), &detail);
+    let name = format!("requests of one job that gets {name} from a sole endpoint");
+    // A pooled connection that closes is no failure once.
+    let most = if matches!(meets, Meets::Closed | Meets::Reset) {
+        6.0
+    } else {
+        5.0
+    };
+    figure(&name, attempts as f64, "", Goal::AtMost(most), &detail);
     blaster.close();
 }
 

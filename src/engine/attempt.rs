@@ -56,7 +56,8 @@ struct Seen {
     request_id: Option<Box<str>>,
 }
 
-/// Sends `job` where `lease` says; a stale connection is replaced by a fresh one, once.
+/// Sends `job` where `lease` says; a stale connection is replaced by a fresh one, once; a job that
+/// was cut off before goes on a fresh one at once.
 pub(crate) fn run(
     shared: &Shared,
     job: &mut Job,
@@ -95,7 +96,8 @@ pub(crate) fn run(
         }
     }
     let withheld = Withheld::new(&mask, &buffers.body);
-    let mut fresh = false;
+    // Who has been cut off may be why: a pooled connection that closes would be an excuse each time, and its request one more.
+    let mut fresh = job.was_cut();
     let mut waiting_since = job.waiting_since();
     loop {
         let started = clock::now();
@@ -168,6 +170,9 @@ pub(crate) fn run(
             // Of a try on a stale connection nothing came to the service.
             if phase == Phase::NotWritten {
                 lease.never_written();
+            }
+            if matches!(attempted.outcome, Outcome::Failed { blame: Blame::Cut, .. }) {
+                job.note_cut();
             }
             return attempted;
         }

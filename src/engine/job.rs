@@ -186,6 +186,8 @@ struct Past {
     ended: Moment,
     /// Part of the answer has been handed out, so that it cannot be tried again.
     handed_out: bool,
+    /// A connection that was made for it, or had begun to answer, was cut.
+    was_cut: bool,
 }
 
 impl Job {
@@ -224,6 +226,7 @@ impl Job {
                 reason: String::new(),
                 ended: submitted,
                 handed_out: false,
+                was_cut: false,
             })
         })
     }
@@ -245,6 +248,15 @@ impl Job {
 
     pub(crate) fn ledger(&mut self) -> &mut Ledger {
         &mut self.past().ledger
+    }
+
+    /// Whether a request of its was cut off by more than a pooled connection that had been closed before.
+    pub(crate) fn was_cut(&self) -> bool {
+        self.past.as_ref().is_some_and(|past| past.was_cut)
+    }
+
+    pub(crate) fn note_cut(&mut self) {
+        self.past().was_cut = true;
     }
 
     /// An attempt has ended without an answer.

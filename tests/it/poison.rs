@@ -1,5 +1,7 @@
 //! Requests that every endpoint answers with an error, among thousands of good ones: they fail alone.
 
+use std::time::Duration;
+
 use azure_openai_blaster::Blaster;
 use azure_openai_blaster::api::{ChatRequest, Condition};
 use azure_openai_blaster::config::{Auth, BlasterConfig, DeploymentConfig};
@@ -7,7 +9,10 @@ use azure_openai_blaster::error::ErrorKind;
 use azure_openai_blaster::sim::{FleetSettings, SimConfig, SimFleet};
 
 use crate::conversing::Conversing;
-use crate::support::{ask, attempts, config, echo, listened, wait_all};
+use crate::support::{ask, attempts, config, echo, listened, wait, wait_all};
+
+const ANSWER: &str =
+    r#"{"choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"Hey"}}]}"#;
 
 const GOOD: usize = 5000;
 /// Of each of the two poisons.
@@ -174,4 +179,30 @@ fn the_first_prompt_of_a_sole_deployment_fails_alone_whatever_page_a_firewall_an
             }
         }
     }
+}
+
+/// What closes a pooled connection is no failure, for it may have been closed before; but not each time, for a job.
+#[test]
+fn a_job_that_is_cut_off_each_time_is_sent_once_more_than_its_attempts_at_most() {
+    let server = Conversing::start(|mut talk| {
+        let is_bad = String::from_utf8_lossy(&talk.request.body).contains("POISON");
+        !is_bad
+            && talk.send(&format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{ANSWER}",
+                ANSWER.len()
+            ))
+    });
+    let deployment = DeploymentConfig::new("d", &*server.url, "m").auth(Auth::None);
+    let config = BlasterConfig::new([deployment]).num_workers(2);
+    let blaster = Blaster::builder().config(config).seed(1).build().unwrap();
+    wait(blaster.submit("fine").unwrap()).unwrap();
+    let mut bad = blaster.submit("POISON").unwrap();
+    // The good ones leave connections in the pool.
+    let result = loop {
+        wait(blaster.submit("fine").unwrap()).unwrap();
+        if let Some(result) = bad.wait_timeout(Duration::from_millis(5)) {
+            break result;
+        }
+    };
+    assert!((5..=6).contains(&attempts(&result)), "{result:?}");
 }
