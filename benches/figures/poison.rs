@@ -21,7 +21,7 @@ const LATENCY: Duration = Duration::from_millis(24);
 /// Stands in the prompts that are not borne.
 const WORD: &str = "POISON";
 
-const ANSWERS: [(&str, Meets); 10] = [
+const ANSWERS: [(&str, Meets); 11] = [
     ("502", Meets::Page(502)),
     ("503", Meets::Page(503)),
     ("504", Meets::Page(504)),
@@ -29,6 +29,7 @@ const ANSWERS: [(&str, Meets); 10] = [
     ("424", Meets::Page(424)),
     ("a closed connection", Meets::Closed),
     ("a reset", Meets::Reset),
+    ("a redirect", Meets::Page(302)),
     ("a 403 page", Meets::Page(403)),
     ("a 404 page", Meets::Page(404)),
     ("a 405 page", Meets::Page(405)),

@@ -4,8 +4,8 @@
 //! |---|---|
 //! | 429; a code that says so in a 503, a 200 or an error frame | throttled: costs nothing, the endpoint rests |
 //! | 429 or 403 for want of money (`insufficient_quota`); 401, 402, 407, 410 with a code; 403 in the service's words | the deployment is unusable |
-//! | 403 in other words; 401, 402, 407, 410 without a code (a page, nothing) | denied: the deployment's fault, or a firewall's that does not like the prompt |
-//! | 404 `DeploymentNotFound`, "model does not exist"; any redirect | the deployment is unusable |
+//! | 403 in other words; 401, 402, 407, 410 without a code (a page, nothing); any redirect | denied: the deployment's fault, or a firewall's that does not like the prompt |
+//! | 404 `DeploymentNotFound`, "model does not exist" | the deployment is unusable |
 //! | `OperationNotSupported`, an api-version that is refused | this operation is unusable on this deployment |
 //! | 404 otherwise, 405 | the same, if it has never served; a firewall may read prompts |
 //! | 404 for something that the request names (`previous_response_not_found`, …), 400, 411, 413, 414, 415, 422, 431, other 4xx, 424 for one of these of the model | the request is refused; no other endpoint would do better, unless it is a page that says so |
@@ -146,10 +146,7 @@ pub fn classify(facts: &ReplyFacts<'_>, withheld: Withheld<'_>) -> Judged {
                 recorded: say(withheld.recorded(location)),
                 told: say(withheld.told(location)),
             };
-            words.judged(|reason| Outcome::Unusable {
-                scope: Scope::Deployment,
-                reason,
-            })
+            failed(Blame::Denied { lasts: true }, words)
         }
         _ => {
             let error = ErrorObject::parse(facts.body);
@@ -281,7 +278,7 @@ fn judge(status: u16, error: &ErrorObject, headers: &Headers, wall: SystemTime, 
         401 | 402 | 403 | 407 | 410 if shuts_out(status, error) => {
             unusable(Scope::Deployment, remedy::of_denial(status), words)
         }
-        401 | 402 | 403 | 407 | 410 => failed(Blame::Denied, words),
+        401 | 402 | 403 | 407 | 410 => failed(Blame::Denied { lasts: false }, words),
         404 if names_missing_item(error) => refused(words),
         404 | 405 => unusable(Scope::Path { own: true }, remedy::URL, words),
         424 if refused_by_model(headers) => refused(words),
@@ -595,14 +592,24 @@ mod tests {
             ("vLLM", 404, &[], r#"{"object":"error","message":"The model `x` does not exist.","type":"NotFoundError","param":"model","code":404}"#, "does not exist"),
             ("wire 3.4", 400, &[], r#"{"error":{"type":"invalid_request_error","message":"Could not find an existing deployment to match the model in the request"}}"#, "existing deployment"),
             ("OpenAI vendor", 429, &[("retry-after", "1")], r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#, "insufficient_quota"),
-            ("design 4 invariant 5", 302, &[("location", "https://login.example.com/a?token=canary")], "", "302 Found to login.example.com and redirects"),
-            ("redirect", 307, &[("location", "//u:canary@h.example:8443?x=canary")], "", "to h.example:8443 and"),
-            ("redirect", 308, &[("location", "/canary")], "", "to another path"),
-            ("redirect without a target", 301, &[], "", "301 Moved Permanently and"),
         ];
         for (origin, status, pairs, body, words) in rows {
             check(origin, *status, pairs, body, DEPLOYMENT, words);
-            let (_, reason) = reply(*status, pairs, body);
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip] // a table
+    fn a_redirect_tells_the_host_and_may_be_meant_for_the_prompt() {
+        let rows: &[(&str, u16, Pairs<'_>, &str)] = &[
+            ("a page to sign in", 302, &[("location", "https://login.example.com/a?token=canary")], "302 Found to login.example.com and redirects"),
+            ("redirect", 307, &[("location", "//u:canary@h.example:8443?x=canary")], "to h.example:8443 and"),
+            ("redirect", 308, &[("location", "/canary")], "to another path"),
+            ("redirect without a target", 301, &[], "301 Moved Permanently and"),
+        ];
+        for (origin, status, pairs, words) in rows {
+            check(origin, *status, pairs, "", Blamed(Blame::Denied { lasts: true }), words);
+            let (_, reason) = reply(*status, pairs, "");
             assert!(!reason.contains("canary"), "{reason}");
         }
     }
@@ -677,7 +684,7 @@ mod tests {
             ("a retired model", 410, "", "410 Gone"),
         ];
         for (origin, status, body, words) in rows {
-            check(origin, *status, &[], body, Blamed(Blame::Denied), words);
+            check(origin, *status, &[], body, Blamed(Blame::Denied { lasts: false }), words);
         }
     }
 

@@ -132,7 +132,10 @@ pub enum Blame {
     Unclear,
     /// The endpoint's or the request's: it was denied in words that are not the service's own, as by a firewall that
     /// reads prompts. Decided by whether the endpoint has served, and how others fare there.
-    Denied,
+    Denied {
+        /// Where it is the endpoint's, that lasts until somebody changes something.
+        lasts: bool,
+    },
     /// Nobody's: a reused connection that had been closed meanwhile.
     Nobody,
     /// This machine's: it lacked what a connection takes. The job is tried again after a short rest.

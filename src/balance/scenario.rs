@@ -430,7 +430,7 @@ pub(super) fn server_error() -> Outcome {
 
 pub(super) fn denied() -> Outcome {
     Outcome::Failed {
-        blame: Blame::Denied,
+        blame: Blame::Denied { lasts: false },
         reason: "403".to_owned(),
     }
 }

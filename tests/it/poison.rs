@@ -150,7 +150,7 @@ fn prompts_that_every_endpoint_fails_take_none_of_them_out() {
 fn the_first_prompt_of_a_sole_deployment_fails_alone_whatever_page_a_firewall_answers() {
     const ANSWER: &str =
         r#"{"choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"Hey"}}]}"#;
-    for status in ["401 No", "403 No", "404 No", "405 No", "410 No"] {
+    for status in ["302 Found", "401 No", "403 No", "404 No", "405 No", "410 No"] {
         for workers in [1, 4] {
             let server = Conversing::start(move |mut talk| {
                 let is_bad = String::from_utf8_lossy(&talk.request.body).contains("POISON");

@@ -67,7 +67,7 @@ impl Balancer {
                 Blame::Endpoint => self.endpoints_fault(attempt, job, attempt.evidence(Sign::Nothing, reason)),
                 Blame::Cut => self.endpoints_fault(attempt, job, attempt.evidence(Sign::Cut, reason)),
                 Blame::ServerError => self.endpoints_fault(attempt, job, attempt.evidence(Sign::Answer, reason)),
-                Blame::Denied => self.denied(attempt, job, reason),
+                Blame::Denied { lasts } => self.denied(attempt, job, *lasts, reason),
                 Blame::Unclear => self.unclear(attempt, job, Charge::Unclear, FullRow::Ejects, reason),
             },
         };
@@ -276,14 +276,14 @@ impl Balancer {
 
     /// A deployment that has served may have met a prompt that something on the way does not like. One that has not is
     /// believed, though where nobody else is there another job is to meet the same.
-    fn denied(&mut self, attempt: &Attempt, job: &mut JobState, reason: &str) -> Verdict {
+    fn denied(&mut self, attempt: &Attempt, job: &mut JobState, lasts: bool, reason: &str) -> Verdict {
         let index = attempt.index();
         if self.endpoints[index].doubts.is_proven() {
             return self.unclear(attempt, job, Charge::Denied, FullRow::Disables, reason);
         }
         job.suspect(attempt.suspect(Charge::Denied, reason));
         let was_ready = self.endpoints[index].is_ready();
-        let verdict = self.unusable(attempt, job, Scope::Deployment, reason, false);
+        let verdict = self.unusable(attempt, job, Scope::Deployment, reason, lasts);
         if was_ready {
             self.endpoints[index].is_out_doubtfully(attempt.now);
         }

@@ -6,7 +6,7 @@
 //! | Ready    | 429, wait named or backed off             | Cooling until then, never shortened             |
 //! | Ready    | failure                                   | Cooling for 1, 2, 4 … 30 s, jittered            |
 //! | Ready    | error or cut while 9 of 10 succeed        | Ready: it is spared (see `spares`)              |
-//! | Ready    | denial, 404 or 405 where it has served    | Ready: it is counted                            |
+//! | Ready    | denial, 3xx, 404, 405 where it has served | Ready: it is counted                            |
 //! | Ready    | silence of 12 gaps between heads          | Ready, and given only knocks (see `Silence`)    |
 //! | Ready    | a request that is no knock times out then | Out (ejected), probed as it was knocked at      |
 //! | Ready    | 404, 405 where it has never served        | Ready without the operation for 60 s            |

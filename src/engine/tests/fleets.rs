@@ -179,7 +179,7 @@ pub(super) fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         8 => (used.clone(), used).prop_map(|(prompt, output)| Outcome::Success(Used { prompt, output })),
         6 => refused(),
-        1 => prop::sample::select(vec![Blame::Endpoint, Blame::ServerError, Blame::Nobody, Blame::Denied]).prop_map(failed),
+        1 => prop::sample::select(vec![Blame::Endpoint, Blame::ServerError, Blame::Nobody, Blame::Denied { lasts: true }]).prop_map(failed),
         2 => Just(failed(Blame::Unclear)),
         1 => prop::sample::select(vec![Scope::Operation, Scope::Deployment]).prop_map(unusable),
         1 => any::<bool>().prop_map(|own| Outcome::Refused { own, reason: "400".to_owned() }),

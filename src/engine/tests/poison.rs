@@ -140,12 +140,13 @@ fn cut() -> Outcome {
 }
 
 /// Each way in which all endpoints refuse to bear a prompt, and its name.
-fn poisons() -> [(&'static str, Outcome); 5] {
+fn poisons() -> [(&'static str, Outcome); 6] {
     [
         ("500", failed(Blame::Unclear)),
         ("502", failed(Blame::ServerError)),
         ("closed", cut()),
-        ("a 403 page", failed(Blame::Denied)),
+        ("a 403 page", failed(Blame::Denied { lasts: false })),
+        ("a redirect", failed(Blame::Denied { lasts: true })),
         ("405", unusable(Scope::Path { own: false })),
     ]
 }
@@ -286,7 +287,10 @@ fn a_denial_on_the_word_of_one_job_ends_no_others() {
 
 #[test]
 fn three_prompts_in_a_row_that_a_firewall_dislikes_take_nothing_from_the_ten_behind_them() {
-    for outcome in [unusable(Scope::Path { own: false }), failed(Blame::Denied)] {
+    for outcome in [
+        unusable(Scope::Path { own: false }),
+        failed(Blame::Denied { lasts: false }),
+    ] {
         let answer = |_, job, _| {
             if (1..4).contains(&job) {
                 bad(outcome.clone())
