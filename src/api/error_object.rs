@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -188,6 +190,28 @@ impl ErrorObject {
     }
 }
 
+/// Whether a body has one of the forms in which services of this API tell errors, and so is from none that knows nothing
+/// of it: an `error` object, Azure's gateway's `statusCode`, `detail` of Python servers, `"object": "error"` of vLLM. Neither pages
+/// and texts nor what web servers and gateways write in JSON (`{"message":"Bad Request"}`, `{"error":"Not Found","status":404}`).
+pub(crate) fn is_in_own_form(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Form<'a> {
+        #[serde(borrow)]
+        error: Option<&'a RawValue>,
+        detail: Option<IgnoredAny>,
+        #[serde(rename = "statusCode")]
+        status_code: Option<IgnoredAny>,
+        object: Option<Cow<'a, str>>,
+    }
+    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
+    serde_json::from_slice::<Form<'_>>(body).is_ok_and(|form| {
+        form.error.is_some_and(|error| error.get().starts_with('{'))
+            || form.detail.is_some()
+            || form.status_code.is_some()
+            || form.object.as_deref() == Some("error")
+    })
+}
+
 impl fmt::Display for ErrorObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.code.as_deref().or(self.kind.as_deref()).unwrap_or("error");
@@ -363,5 +387,32 @@ mod tests {
         assert_eq!(one_line("abc def", 7), "abc def");
         assert_eq!(one_line("abc def", 6), "abc de…");
         assert_eq!(one_line("abc def", 3), "abc…");
+    }
+
+    #[test]
+    fn what_knows_nothing_of_the_service_does_not_speak_in_its_form() {
+        for (body, own) in [
+            (r#"{"error":{"code":"404","message":"Resource not found"}}"#, true),
+            ("\u{feff}\n{\"error\":{\"message\":\"m\"},\"error_id\":1}", true),
+            (r#"{ "statusCode": 404, "message": "Resource not found" }"#, true),
+            (r#"{"detail":[{"msg":"field required"}]}"#, true),
+            (
+                r#"{"object":"error","message":"m","type":"BadRequestError","param":null,"code":400}"#,
+                true,
+            ),
+            (r#"{"message":"Bad Request"}"#, false),
+            (
+                r#"{"timestamp":"2026-01-01","status":400,"error":"Bad Request","path":"/x"}"#,
+                false,
+            ),
+            (r#"{"error":null,"object":"list"}"#, false),
+            (r#"{"error":{"message":"cut"#, false),
+            (r#"[{"error":{}}]"#, false),
+            ("<html>no</html>", false),
+            ("no", false),
+            ("", false),
+        ] {
+            assert_eq!(is_in_own_form(body.as_bytes()), own, "{body}");
+        }
     }
 }

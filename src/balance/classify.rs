@@ -28,7 +28,7 @@ use std::time::SystemTime;
 use super::outcome::{Blame, Outcome, Scope, Throttle};
 use super::remedy;
 use super::retry_after::{exhausted_axis, header_delay, named_wait};
-use crate::api::error_object::{BODY_MAX, ErrorObject, clip, one_line};
+use crate::api::error_object::{BODY_MAX, ErrorObject, clip, is_in_own_form, one_line};
 use crate::api::withheld::Withheld;
 use crate::api::{Headers, Operation};
 use crate::error::BadReply;
@@ -158,7 +158,7 @@ pub fn classify(facts: &ReplyFacts<'_>, withheld: Withheld<'_>) -> Judged {
                 ..
             } = &mut judged.outcome
             {
-                *own = status == 424 || is_object(facts.body);
+                *own = status == 424 || is_in_own_form(facts.body);
             }
             let Outcome::Unusable {
                 scope: scope @ (Scope::Operation | Scope::Path { .. }),
@@ -361,12 +361,6 @@ fn refuses_api_version(error: &ErrorObject) -> bool {
         || error.says("api-version query parameter is not allowed")
         || error.says("unsupported api version")
         || error.says("enabled only for api-version")
-}
-
-/// Whether a body has the form in which the service tells errors: a JSON object, and no page, text or nothing at all.
-fn is_object(body: &[u8]) -> bool {
-    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
-    body.trim_ascii_start().starts_with(b"{")
 }
 
 /// Whether the model behind a 424 has refused the request: the serving layer passes its status on in a header.

@@ -141,7 +141,7 @@ fn deployments_with_a_wrong_base_beside_a_right_one_are_seen() {
 }
 
 #[test]
-fn a_page_that_refuses_what_another_deployment_serves_ends_no_job() {
+fn a_page_that_refuses_what_another_deployment_serves_ends_no_job_be_it_in_json() {
     let answer = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"yes"},"finish_reason":"stop"}]}"#;
     for head in [
         "400 Bad Request",
@@ -150,14 +150,21 @@ fn a_page_that_refuses_what_another_deployment_serves_ends_no_job() {
         "431 Request Header Fields Too Large",
         "451 Unavailable For Legal Reasons",
     ] {
-        let right = Canned::start("200 OK", answer);
-        let wrong = Canned::start(head, "<html><title>no</title></html>");
-        let deployments = [("right", &right.url), ("wrong", &wrong.url)]
-            .map(|(name, url)| DeploymentConfig::new(name, url, "gpt-4o").auth(Auth::key("canary")));
-        let blaster = build(deployments);
-        for id in 0..20 {
-            blaster.chat(ask(id)).unwrap();
+        for page in [
+            "<html><title>no</title></html>",
+            r#"{"message":"Bad Request"}"#,
+            r#"{"timestamp":"2026-01-01T00:00:00Z","status":400,"error":"Bad Request","path":"/"}"#,
+            "",
+        ] {
+            let right = Canned::start("200 OK", answer);
+            let wrong = Canned::start(head, page);
+            let deployments = [("right", &right.url), ("wrong", &wrong.url)]
+                .map(|(name, url)| DeploymentConfig::new(name, url, "gpt-4o").auth(Auth::key("canary")));
+            let blaster = build(deployments);
+            for id in 0..20 {
+                blaster.chat(ask(id)).unwrap();
+            }
+            assert!(!wrong.received().is_empty(), "{head} {page}");
         }
-        assert!(!wrong.received().is_empty(), "{head}");
     }
 }
