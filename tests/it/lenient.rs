@@ -202,6 +202,49 @@ fn the_last_of_two_members_counts_unless_it_says_nothing() {
             assert_eq!(answer.as_deref(), Ok(text), "{twice}");
         }
     }
+    for nothing in [
+        "{}",
+        "null",
+        r#"{"role":"assistant"}"#,
+        r#"{"content":""}"#,
+        r#"{"tool_calls":[]}"#,
+    ] {
+        for body in [
+            WHOLE.replace("}}]}", &format!("}},\"message\":{nothing}}}]}}")),
+            STREAM.replace("\"}}", &format!("\"}},\"delta\":{nothing}}}")),
+            STREAM
+                .replace("delta", "message")
+                .replace("\"}}", &format!("\"}},\"message\":{nothing}}}")),
+        ] {
+            for answer in chats(&ok(JSON, &body)) {
+                assert_eq!(answer.as_deref(), Ok("Hey"), "{body}");
+            }
+        }
+    }
+    let call = |function: &str| {
+        let called = format!(r#""content":null,"tool_calls":[{{"id":"c","type":"function",{function}}}]"#);
+        let completion = client(ok(JSON, WHOLE.replace(r#""content":"Hey""#, &called)))
+            .chat("x")
+            .unwrap();
+        let call = &completion.choices[0].message.tool_calls[0];
+        (call.name().to_owned(), call.arguments().to_owned())
+    };
+    for function in [
+        r#""function":{"name":"f","arguments":"{}"},"function":{}"#,
+        r#""function":{"name":"f","arguments":"{}"},"function":{"name":"","arguments":""}"#,
+        r#""function":{"name":"f","arguments":"{}","arguments":""}"#,
+        r#""function":{"name":"f","arguments":"{}","arguments":null,"name":null}"#,
+        r#""function":{"name":"f","arguments":{}}"#,
+    ] {
+        assert_eq!(call(function), ("f".to_owned(), "{}".to_owned()), "{function}");
+    }
+    let usage = WHOLE.replacen(
+        '{',
+        r#"{"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4},"usage":{},"#,
+        1,
+    );
+    let completion = client(ok(JSON, usage)).chat("x").unwrap();
+    assert_eq!(completion.usage().unwrap().total_tokens, 4);
     for odd in [
         r#""id":7,"created":"1","model":null,"usage":"none""#,
         r#""usage":{"prompt_tokens":"3","total_tokens":true}"#,

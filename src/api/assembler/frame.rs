@@ -166,7 +166,9 @@ impl<'a> Object<'a> for Frame<'a> {
             "usage" if self.reading.form == Form::Whole => {
                 let mut usage = Usage::default();
                 let is_told = value.any_object(&mut usage)?;
-                set(&mut self.used, is_told.then_some(usage));
+                set_unless(&mut self.used, is_told.then_some(usage), |used| {
+                    *used == Usage::default()
+                });
             }
             "usage" => {
                 if let Some(usage) = value.raw_unless_null()? {
@@ -204,9 +206,18 @@ impl<'a> Object<'a> for FrameChoice<'a> {
         let Reading { form, .. } = self.reading;
         match key {
             "index" => set(&mut self.index, index(value)?),
-            "delta" if form == Form::Piece => self.said = self.saying(value)?.or(self.said.take()),
-            "message" if form == Form::Whole => self.said = self.saying(value)?.or(self.said.take()),
-            "message" => self.message = self.saying(value)?.or(self.message.take()),
+            "delta" if form == Form::Piece => {
+                let said = self.saying(value)?;
+                set_unless(&mut self.said, said, FrameMessage::is_blank);
+            }
+            "message" if form == Form::Whole => {
+                let said = self.saying(value)?;
+                set_unless(&mut self.said, said, FrameMessage::is_blank);
+            }
+            "message" => {
+                let said = self.saying(value)?;
+                set_unless(&mut self.message, said, FrameMessage::is_blank);
+            }
             "finish_reason" => set(&mut self.finish_reason, value.word()?),
             "content_filter_results" if form == Form::Piece => {
                 set(&mut self.content_filter_results, value.raw_unless_null()?);
@@ -247,7 +258,8 @@ impl FrameMessage<'_> {
             Said::Text(text) => !text.is_empty(),
             Said::Parts(parts) => !parts.is_empty(),
         };
-        !has_content && self.refusal.is_none() && self.tool_calls.is_empty() && self.extra.is_empty()
+        let has_more = self.refusal.is_some() || self.audio.is_some();
+        !has_content && !has_more && self.tool_calls.is_empty() && self.extra.is_empty()
     }
 }
 
@@ -311,11 +323,18 @@ impl<'a> Object<'a> for FrameToolCall<'a> {
             "index" => set(&mut self.index, index(value)?),
             "id" => set(&mut self.id, value.name()?),
             "type" => set(&mut self.kind, value.word()?),
-            "function" => set(&mut self.function, part(value)?),
-            "custom" => set(&mut self.custom, part(value)?),
+            "function" => set_unless(&mut self.function, part(value)?, FrameCall::is_blank),
+            "custom" => set_unless(&mut self.custom, part(value)?, FrameCall::is_blank),
             _ => push_extra(&mut self.extra, key, value, self.reading.budget)?,
         }
         Ok(())
+    }
+}
+
+impl FrameCall<'_> {
+    /// Whether it says nothing at all.
+    fn is_blank(&self) -> bool {
+        self.name.is_none() && self.arguments.as_ref().is_none_or(Wtf8::is_empty)
     }
 }
 
@@ -323,7 +342,7 @@ impl<'a> Object<'a> for FrameCall<'a> {
     fn member<A: MapAccess<'a>>(&mut self, key: &str, value: Member<'_, A>) -> Result<(), A::Error> {
         match key {
             "name" => set(&mut self.name, value.word()?),
-            "arguments" | "input" => set(&mut self.arguments, value.text_or_json()?),
+            "arguments" | "input" => set_unless(&mut self.arguments, value.text_or_json()?, Wtf8::is_empty),
             _ => value.skip()?,
         }
         Ok(())
@@ -365,6 +384,12 @@ fn set<T>(slot: &mut Option<T>, value: Option<T>) {
     if value.is_some() {
         *slot = value;
     }
+}
+
+/// The same, where some values say nothing.
+fn set_unless<T>(slot: &mut Option<T>, value: Option<T>, says_nothing: impl FnOnce(&T) -> bool) {
+    let is_kept = slot.is_some() && value.as_ref().is_some_and(says_nothing);
+    set(slot, value.filter(|_| !is_kept));
 }
 
 fn push_extra<'a, A: MapAccess<'a>>(
