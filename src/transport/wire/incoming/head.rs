@@ -6,7 +6,7 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::transport::wire::BUFFER_SIZE;
 
 /// Headers that the client's parser takes.
-const CLIENT_HEADERS: usize = 128;
+pub(in crate::transport::wire) const CLIENT_HEADERS: usize = 128;
 /// Most headers of a reply.
 pub(super) const MOST_HEADERS: usize = 4096;
 /// A longer head is looked through once it is whole, and not again for each piece of it.

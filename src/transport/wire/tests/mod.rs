@@ -31,6 +31,8 @@ mod failures;
 mod leftovers;
 mod limits;
 mod observed;
+#[cfg(feature = "entra")]
+mod private;
 mod proxied;
 mod secure;
 mod server;
