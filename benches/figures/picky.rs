@@ -17,6 +17,8 @@ pub(crate) enum Meets {
     Answer(Duration),
     /// This status, and a page.
     Page(u16),
+    /// The first half of the usual answer, and a connection that is closed.
+    Half,
     /// A connection that is closed without a word.
     Closed,
     /// A connection that is reset.
@@ -61,6 +63,7 @@ fn serve(mut connection: TcpStream, meets: &dyn Fn(&[u8]) -> Meets) -> io::Resul
                     connection.write_all(&answer)?;
                 }
                 Meets::Page(status) => connection.write_all(page(status).as_bytes())?,
+                Meets::Half => return connection.write_all(&answer[..answer.len() - 400]),
                 Meets::Closed => return Ok(()),
                 Meets::Reset => return SockRef::from(&connection).set_linger(Some(Duration::ZERO)),
             }

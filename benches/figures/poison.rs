@@ -21,13 +21,14 @@ const LATENCY: Duration = Duration::from_millis(24);
 /// Stands in the prompts that are not borne.
 const WORD: &str = "POISON";
 
-const ANSWERS: [(&str, Meets); 11] = [
+const ANSWERS: [(&str, Meets); 12] = [
     ("502", Meets::Page(502)),
     ("503", Meets::Page(503)),
     ("504", Meets::Page(504)),
     ("408", Meets::Page(408)),
     ("424", Meets::Page(424)),
     ("a closed connection", Meets::Closed),
+    ("half an answer", Meets::Half),
     ("a reset", Meets::Reset),
     ("a redirect", Meets::Page(302)),
     ("a 403 page", Meets::Page(403)),
@@ -67,6 +68,7 @@ pub(crate) fn run(effort: Effort) {
     for (name, meets) in [("502", Meets::Page(502)), ("a reset", Meets::Reset)] {
         one_of_four_dies(name, meets);
     }
+    nobody_listens();
     everything_fails(if effort.quick { 20 } else { 60 });
 }
 
@@ -78,13 +80,16 @@ fn unless_poisoned(meets: Meets) -> impl Fn(&[u8]) -> Meets + Send + Sync + 'sta
     }
 }
 
-fn start(servers: &[Picky], workers: usize) -> (Blaster, mpsc::Receiver<Event>) {
-    let urls: Vec<_> = servers.iter().map(|server| server.url.clone()).collect();
+fn start(urls: &[String], workers: usize) -> (Blaster, mpsc::Receiver<Event>) {
     let (tell, told) = mpsc::channel();
     let builder = Blaster::builder()
-        .config(ours::config(&urls, workers))
+        .config(ours::config(urls, workers))
         .on_event(move |event: &Event| drop(tell.send(event.clone())));
     (builder.build().expect("the configuration is good"), told)
+}
+
+fn urls(servers: &[Picky]) -> Vec<String> {
+    servers.iter().map(|server| server.url.clone()).collect()
 }
 
 /// How often an endpoint has been taken out.
@@ -112,7 +117,7 @@ struct Crowd {
 impl Crowd {
     fn run(every: usize, meets: Meets, time: Duration) -> Crowd {
         let servers: Vec<_> = (0..ENDPOINTS).map(|_| Picky::start(unless_poisoned(meets))).collect();
-        let (blaster, told) = start(&servers, CALLERS);
+        let (blaster, told) = start(&urls(&servers), CALLERS);
         let (next, answered, lost) = (AtomicUsize::new(1), AtomicUsize::new(0), AtomicUsize::new(0));
         let ends = Instant::now() + time;
         let crowd = || {
@@ -150,7 +155,7 @@ fn attempts(error: &Error) -> usize {
 /// One job that the only deployment does not bear, before ten good ones.
 fn one_job_of_a_sole_endpoint(name: &str, meets: Meets) {
     let server = Picky::start(unless_poisoned(meets));
-    let (blaster, _told) = start(&[server], CALLERS);
+    let (blaster, _told) = start(&[server.url], CALLERS);
     // It has served.
     ours::drain(&blaster, 4);
     let begun = Instant::now();
@@ -181,7 +186,7 @@ fn one_job_of_a_sole_endpoint(name: &str, meets: Meets) {
 fn one_deployment_of_four(name: &str, meets: Meets) {
     let mut servers = vec![Picky::start(unless_poisoned(meets))];
     servers.extend((1..ENDPOINTS).map(|_| Picky::start(|_| Meets::Answer(LATENCY))));
-    let (blaster, told) = start(&servers, CALLERS);
+    let (blaster, told) = start(&urls(&servers), CALLERS);
     let begun = Instant::now();
     let handles: Vec<_> = (0..2000)
         .map(|number: usize| {
@@ -218,7 +223,7 @@ fn one_of_four_dies(name: &str, meets: Meets) {
         }
     })];
     servers.extend((1..ENDPOINTS).map(|_| Picky::start(|_| Meets::Answer(LATENCY))));
-    let (blaster, told) = start(&servers, CALLERS);
+    let (blaster, told) = start(&urls(&servers), CALLERS);
     let handles: Vec<_> = (0..15_000)
         .map(|_| blaster.submit_chat_completion(ours::PROMPT).expect("there is room"))
         .collect();
@@ -252,6 +257,22 @@ fn one_of_four_dies(name: &str, meets: Meets) {
     blaster.close();
 }
 
+/// A backlog of a sole endpoint at which nobody listens.
+fn nobody_listens() {
+    let (blaster, _told) = start(&["http://127.0.0.1:1".to_owned()], CALLERS);
+    let begun = Instant::now();
+    let handles: Vec<_> = (0..200)
+        .map(|_| blaster.submit_chat_completion(ours::PROMPT).expect("there is room"))
+        .collect();
+    let errors: Vec<_> = handles.into_iter().filter_map(|handle| handle.wait().err()).collect();
+    let told = errors.iter().map(Error::to_string);
+    let told = told.filter(|told| told.contains("never reached")).count();
+    let detail = format!("{} of 200 failed, {told} with \"never reached\"", errors.len());
+    let name = "seconds until a backlog ends whose endpoint was never reached";
+    figure(name, begun.elapsed().as_secs_f64(), " s", Goal::AtMost(45.0), &detail);
+    blaster.close();
+}
+
 /// Everything answers 502 for so many seconds, under ten thousand jobs.
 fn everything_fails(seconds: u64) {
     let from = Instant::now() + Duration::from_secs(2);
@@ -268,7 +289,7 @@ fn everything_fails(seconds: u64) {
             })
         })
         .collect();
-    let (blaster, told) = start(&servers, CALLERS);
+    let (blaster, told) = start(&urls(&servers), CALLERS);
     let handles: Vec<_> = (0..10_000)
         .map(|_| blaster.submit_chat_completion(ours::PROMPT).expect("there is room"))
         .collect();

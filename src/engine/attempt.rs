@@ -7,25 +7,22 @@ use std::time::{Duration, Instant};
 
 use crate::api::clip::clip;
 use crate::api::withheld::Withheld;
-use crate::api::{Attempt, ChatCompletion, Embeddings, Headers, Operation, RawReply, Told};
+use crate::api::{Attempt, Headers, Told};
 use crate::auth::{NoToken, Pass};
-use crate::balance::classify::{ReplyFacts, bad_reply, classify, classify_unreadable};
+use crate::balance::classify::{ReplyFacts, classify};
 use crate::balance::outcome::{Blame, Outcome};
 use crate::balance::{Lease, ReplyHead, Role};
 use crate::clock;
-use crate::error::BadReply;
-use crate::error::fault::{Fault, FaultKind, Phase, TimeoutKind};
-use crate::transport::{self, Body, Call, Limits, MAX_BODY, REFUSAL_TIME};
+use crate::error::fault::{Fault, FaultKind, Phase};
+use crate::transport::{self, Body, Call, Limits, REFUSAL_TIME};
 
-use super::attempted::{Attempted, BODY_KEPT, Cause, answered, failed, judged, problem, upstream};
+use super::attempted::{Attempted, BODY_KEPT, Cause, failed, judged, problem, upstream};
 use super::event::Event;
-use super::job::{Job, Reply, ReplyKind};
+use super::job::{Job, ReplyKind};
 use super::shared::Shared;
 use super::signing;
-use super::sink::RawPiece;
-use super::stored::Stored;
-use super::streamed::{CHUNK, chat_stream, hand_out, pass_on, raw_stream};
-use super::tail::Tail;
+use super::streamed::{CHUNK, chat_stream};
+use super::whole::{chat_whole, embeddings, raw};
 
 /// Most bytes kept of a header in the ledger.
 const HEADER_KEPT: usize = 128;
@@ -269,7 +266,7 @@ fn read(
 }
 
 /// Whether its type says that it is a stream.
-fn says_stream(headers: &Headers) -> bool {
+pub(super) fn says_stream(headers: &Headers) -> bool {
     headers
         .get("content-type")
         .is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"))
@@ -345,117 +342,4 @@ fn read_some(body: Body, bytes: &mut Vec<u8>) -> Option<Fault> {
             return None;
         }
     }
-}
-
-fn chat_whole(
-    shared: &Shared,
-    job: &mut Job,
-    lease: &Lease,
-    mut reply: transport::Reply,
-    withheld: Withheld<'_>,
-) -> Result<Attempted, Fault> {
-    let mut bytes = Vec::new();
-    let cut = cut_body(&mut reply, &mut bytes)?;
-    let mut completion = match (ChatCompletion::read(bytes), cut) {
-        // All of it is there, whatever the connection came to afterwards.
-        (Ok(completion), None) => completion,
-        (Ok(completion), Some(_)) if completion.is_finished() => completion,
-        (_, Some(fault)) => return Err(fault),
-        (Err((bytes, bad)), None) => return Ok(no_answer(reply, &bytes, lease.operation(), &bad, withheld)),
-    };
-    // The service may answer whole although a stream was asked for: its reader gets it in one piece.
-    if job.request.has_sink() {
-        for delta in completion.to_deltas() {
-            if let Some(ended) = hand_out(shared, job, delta, || std::mem::take(&mut completion)) {
-                return Ok(ended);
-            }
-        }
-    }
-    let used = completion.usage().into();
-    Ok(answered(Reply::Chat(Box::new(completion)), used))
-}
-
-/// Reads a body into `bytes`; some where it broke off, behind a whole answer perhaps.
-fn cut_body(reply: &mut transport::Reply, bytes: &mut Vec<u8>) -> Result<Option<Fault>, Fault> {
-    match reply.read_into(bytes, MAX_BODY) {
-        Ok(()) => Ok(None),
-        Err(fault) if matches!(fault.kind, FaultKind::Closed | FaultKind::Timeout(TimeoutKind::Idle)) => {
-            Ok(Some(fault))
-        }
-        Err(fault) => Err(fault),
-    }
-}
-
-fn embeddings(lease: &Lease, mut reply: transport::Reply, withheld: Withheld<'_>) -> Result<Attempted, Fault> {
-    let mut bytes = Vec::new();
-    let cut = cut_body(&mut reply, &mut bytes)?;
-    match (Embeddings::parse(&bytes), cut) {
-        (Ok(embeddings), _) => {
-            let used = embeddings.usage().into();
-            Ok(answered(Reply::Embeddings(Box::new(embeddings)), used))
-        }
-        (Err(_), Some(fault)) => Err(fault),
-        (Err(bad), None) => Ok(no_answer(reply, &bytes, lease.operation(), &bad, withheld)),
-    }
-}
-
-/// A success whose body is none: an error that came as a 200, or something that makes no sense.
-fn no_answer(
-    reply: transport::Reply,
-    body: &[u8],
-    operation: &Operation,
-    bad: &BadReply,
-    withheld: Withheld<'_>,
-) -> Attempted {
-    let transport::Reply { status, headers, .. } = reply;
-    let facts = ReplyFacts {
-        status,
-        headers: &headers,
-        body,
-        operation,
-        wall: clock::wall(),
-    };
-    let what = classify_unreadable(&facts, bad, withheld);
-    judged(what, Some(upstream(status, headers, body, withheld)))
-}
-
-/// A reply that is passed on as bytes.
-fn raw(
-    shared: &Shared,
-    job: &mut Job,
-    lease: &Lease,
-    mut reply: transport::Reply,
-    withheld: Withheld<'_>,
-) -> Result<Attempted, Fault> {
-    if says_stream(&reply.headers) {
-        return raw_stream(shared, job, lease, reply, withheld);
-    }
-    let body = reply.read_to_vec(MAX_BODY)?;
-    let html = reply
-        .headers
-        .get("content-type")
-        .is_some_and(|kind| kind.starts_with("text/html"));
-    let headers = withheld.told_headers(reply.headers);
-    if html {
-        let what = bad_reply(format!("{} with a web page", reply.status));
-        return Ok(judged(what, Some(upstream(reply.status, headers, &body, withheld))));
-    }
-    let mut stored = Stored::of(lease);
-    stored.body(&body);
-    stored.note(shared, lease);
-    if job.request.has_sink() {
-        let pieces = [
-            RawPiece::Head(reply.status, headers.clone()),
-            RawPiece::Bytes(body.clone()),
-        ];
-        for piece in pieces {
-            if let Some(ended) = pass_on(shared, job, piece) {
-                return Ok(ended);
-            }
-        }
-    }
-    let mut tail = Tail::of(lease.operation());
-    tail.push(&body);
-    let reply = RawReply::new(reply.status, headers, body);
-    Ok(answered(Reply::Raw(Box::new(reply)), tail.used()))
 }

@@ -68,4 +68,5 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod ties;
+mod whole;
 mod worker;

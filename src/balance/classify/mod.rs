@@ -25,14 +25,18 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
+use words::{Words, describe, head, redirect};
+
 use super::outcome::{Blame, Outcome, Scope, Throttle};
 use super::remedy;
 use super::retry_after::{exhausted_axis, header_delay, named_wait};
-use crate::api::error_object::{BODY_MAX, ErrorObject, clip, is_in_own_form, one_line};
+use crate::api::error_object::{BODY_MAX, ErrorObject, clip, is_in_own_form};
 use crate::api::withheld::Withheld;
 use crate::api::{Headers, Operation};
 use crate::error::BadReply;
 use crate::error::fault::{Fault, FaultKind, Phase};
+
+mod words;
 
 /// Longest reason in an outcome, in characters: it stands in ledgers, which are kept by the thousand.
 pub const REASON_MAX: usize = 300;
@@ -63,57 +67,6 @@ pub struct Judged {
     pub outcome: Outcome,
     /// The reason for whoever asked.
     pub told: String,
-}
-
-/// A reason in words, at most [`REASON_MAX`] characters each.
-struct Words {
-    recorded: String,
-    told: String,
-}
-
-impl Words {
-    /// What `describe` says of the error, for both.
-    fn of(error: &ErrorObject, withheld: Withheld<'_>, describe: impl Fn(&ErrorObject) -> String) -> Self {
-        let say = |error: &ErrorObject| clip(describe(error), REASON_MAX);
-        Words {
-            recorded: say(&error.changed(|text| withheld.recorded(text))),
-            told: say(&error.changed(|text| withheld.told(text))),
-        }
-    }
-
-    /// What broke off an attempt, for both.
-    fn of_fault(fault: &Fault, withheld: Withheld<'_>) -> Self {
-        let words = fault.to_string();
-        Words {
-            recorded: one_line(&withheld.recorded(&words), REASON_MAX),
-            told: one_line(&withheld.told(&words), REASON_MAX),
-        }
-    }
-
-    /// What is no more than what may be recorded.
-    fn harmless(reason: &str) -> Self {
-        let recorded = one_line(reason, REASON_MAX);
-        Words {
-            told: recorded.clone(),
-            recorded,
-        }
-    }
-
-    /// Both changed.
-    fn map(self, change: impl Fn(String) -> String) -> Self {
-        Words {
-            recorded: change(self.recorded),
-            told: change(self.told),
-        }
-    }
-
-    /// The outcome for this reason.
-    fn judged(self, outcome: impl FnOnce(String) -> Outcome) -> Judged {
-        Judged {
-            outcome: outcome(self.recorded),
-            told: self.told,
-        }
-    }
 }
 
 /// What a reply means that is not a 2xx with the body that was asked for; who reads a good body judges it himself.
@@ -409,58 +362,6 @@ pub(crate) fn classify_token_refusal(
     words
         .map(|reason| remedy::after(reason, remedy, REASON_MAX))
         .judged(outcome)
-}
-
-/// `429 RateLimitReached: Your requests to …`, or `head` where the code says no more than `status`; with the type and the
-/// parameter at fault where they are told: `400 unsupported_value (invalid_request_error, temperature): …`.
-fn describe(head: &str, status: u16, error: &ErrorObject) -> String {
-    let code = error.code.as_deref().or(error.kind.as_deref());
-    let code = code.filter(|code| code.parse() != Ok(status));
-    let mut text = match (code, status) {
-        (None, _) => head.to_owned(),
-        (Some(code), 0) => format!("{head}: {code}"),
-        (Some(code), _) => format!("{status} {code}"),
-    };
-    let kind = error.kind.as_deref().filter(|kind| Some(*kind) != code);
-    let details: Vec<_> = [kind, error.param.as_deref()].into_iter().flatten().collect();
-    // Gateways title their pages with the status.
-    let says_more = !error.message.is_empty() && error.message != text;
-    if !details.is_empty() {
-        text += &format!(" ({})", details.join(", "));
-    }
-    if says_more {
-        text += ": ";
-        text += &error.message;
-    }
-    text
-}
-
-/// Status and its name: `502 Bad Gateway`.
-fn head(status: u16) -> String {
-    let name = ureq::http::StatusCode::from_u16(status)
-        .ok()
-        .and_then(|status| status.canonical_reason());
-    match name {
-        Some(name) => format!("{status} {name}"),
-        None => status.to_string(),
-    }
-}
-
-/// `302 Found to login.example.com`: the host alone, for path and query may hold anything. An empty `location` is none.
-fn redirect(status: u16, location: &str) -> String {
-    let head = head(status);
-    if location.is_empty() {
-        return head;
-    }
-    let host = location.split_once("//").map(|(_, rest)| {
-        let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
-        let authority = &rest[..end];
-        authority.rsplit_once('@').map_or(authority, |(_, host)| host)
-    });
-    match host.filter(|host| !host.is_empty()) {
-        Some(host) => format!("{head} to {}", one_line(host, REASON_MAX / 2)),
-        None => format!("{head} to another path"),
-    }
 }
 
 #[cfg(test)]
