@@ -1,7 +1,7 @@
 //! The figures of the project: what the engine costs and how quick it is, beside what could be had without it.
 //!
 //! ```text
-//! cargo bench --features internals --bench figures                    every figure, about ten minutes
+//! cargo bench --features internals --bench figures                    every figure, about twelve minutes
 //! cargo bench --features internals --bench figures -- backlog lock    some of them
 //! cargo bench --features internals --bench figures -- --quick         fewer rounds: a smoke test
 //! ```
@@ -35,6 +35,7 @@ mod lock;
 mod median;
 mod memory;
 mod ours;
+mod outage;
 mod picky;
 mod poison;
 #[path = "../shared/process.rs"]
@@ -52,6 +53,7 @@ const FIGURES: &[Figure] = &[
     ("crowd", crowd::run),
     ("fleet", fleet::run),
     ("poison", poison::run),
+    ("outage", outage::run),
     #[cfg(feature = "internals")]
     ("estimate", estimate::run),
     #[cfg(feature = "internals")]

@@ -1,8 +1,7 @@
-//! What prompts cost the others that no endpoint bears, or one does not; and endpoints that bear nothing.
+//! What prompts cost the others that no endpoint bears, or one does not.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,10 +13,10 @@ use crate::harness::{Effort, Goal, figure};
 use crate::ours;
 use crate::picky::{Meets, Picky};
 
-const ENDPOINTS: usize = 4;
-const CALLERS: usize = 16;
+pub(crate) const ENDPOINTS: usize = 4;
+pub(crate) const CALLERS: usize = 16;
 /// How long a good answer takes: sixteen callers get 660 a second.
-const LATENCY: Duration = Duration::from_millis(24);
+pub(crate) const LATENCY: Duration = Duration::from_millis(24);
 /// Stands in the prompts that are not borne.
 const WORD: &str = "POISON";
 
@@ -65,11 +64,6 @@ pub(crate) fn run(effort: Effort) {
     for (name, meets) in ANSWERS {
         one_deployment_of_four(name, meets);
     }
-    for (name, meets) in [("502", Meets::Page(502)), ("a reset", Meets::Reset)] {
-        one_of_four_dies(name, meets);
-    }
-    nobody_listens();
-    everything_fails(if effort.quick { 20 } else { 60 });
 }
 
 /// What `meets` the prompts with the word, and the others an answer.
@@ -80,7 +74,8 @@ fn unless_poisoned(meets: Meets) -> impl Fn(&[u8]) -> Meets + Send + Sync + 'sta
     }
 }
 
-fn start(urls: &[String], workers: usize) -> (Blaster, mpsc::Receiver<Event>) {
+/// A blaster of these endpoints, and what it tells.
+pub(crate) fn start(urls: &[String], workers: usize) -> (Blaster, mpsc::Receiver<Event>) {
     let (tell, told) = mpsc::channel();
     let builder = Blaster::builder()
         .config(ours::config(urls, workers))
@@ -88,7 +83,7 @@ fn start(urls: &[String], workers: usize) -> (Blaster, mpsc::Receiver<Event>) {
     (builder.build().expect("the configuration is good"), told)
 }
 
-fn urls(servers: &[Picky]) -> Vec<String> {
+pub(crate) fn urls(servers: &[Picky]) -> Vec<String> {
     servers.iter().map(|server| server.url.clone()).collect()
 }
 
@@ -152,10 +147,10 @@ fn attempts(error: &Error) -> usize {
     error.ledger().map_or(0, Ledger::len)
 }
 
-/// One job that the only deployment does not bear, before ten good ones.
+/// One job that the only deployment does not bear, before ten good ones, with one worker.
 fn one_job_of_a_sole_endpoint(name: &str, meets: Meets) {
     let server = Picky::start(unless_poisoned(meets));
-    let (blaster, _told) = start(&[server.url], CALLERS);
+    let (blaster, _told) = start(&[server.url], 1);
     // It has served.
     ours::drain(&blaster, 4);
     let begun = Instant::now();
@@ -205,118 +200,5 @@ fn one_deployment_of_four(name: &str, meets: Meets) {
     let least = 2000.0 / CALLERS as f64 * LATENCY.as_secs_f64();
     let name = format!("time ÷ least, one of four gives {name} to 1 in 20");
     figure(&name, took / least, "", Goal::AtMost(1.5), &detail);
-    blaster.close();
-}
-
-/// One of four endpoints dies amid work.
-fn one_of_four_dies(name: &str, meets: Meets) {
-    let dies = Instant::now() + Duration::from_secs(2);
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let mut servers = vec![Picky::start({
-        let asked = Arc::clone(&asked);
-        move |_| {
-            if Instant::now() < dies {
-                return Meets::Answer(LATENCY);
-            }
-            asked.lock().expect("nobody panics").push(Instant::now());
-            meets
-        }
-    })];
-    servers.extend((1..ENDPOINTS).map(|_| Picky::start(|_| Meets::Answer(LATENCY))));
-    let (blaster, told) = start(&urls(&servers), CALLERS);
-    let handles: Vec<_> = (0..15_000)
-        .map(|_| blaster.submit_chat_completion(ours::PROMPT).expect("there is room"))
-        .collect();
-    let ejected = loop {
-        let Ok(event) = told.recv_timeout(Duration::from_secs(60)) else {
-            break None;
-        };
-        if let Event::EndpointChanged {
-            condition: Condition::Ejected,
-            reason,
-            ..
-        } = event
-        {
-            break Some((Instant::now(), reason));
-        }
-    };
-    let (at, reason) = ejected.expect("it is ejected before the backlog is over");
-    let asked = asked
-        .lock()
-        .expect("nobody panics")
-        .iter()
-        .filter(|time| **time <= at)
-        .count();
-    let lost = handles.into_iter().filter_map(|handle| handle.wait().err()).count();
-    let detail = format!(
-        "{asked} requests met it, {lost} of 15000 jobs lost; {}",
-        reason.unwrap_or_default()
-    );
-    let name = format!("seconds until one of four that gives {name} to all is out");
-    figure(&name, (at - dies).as_secs_f64(), " s", Goal::AtMost(20.0), &detail);
-    blaster.close();
-}
-
-/// A backlog of a sole endpoint at which nobody listens.
-fn nobody_listens() {
-    let (blaster, _told) = start(&["http://127.0.0.1:1".to_owned()], CALLERS);
-    let begun = Instant::now();
-    let handles: Vec<_> = (0..200)
-        .map(|_| blaster.submit_chat_completion(ours::PROMPT).expect("there is room"))
-        .collect();
-    let errors: Vec<_> = handles.into_iter().filter_map(|handle| handle.wait().err()).collect();
-    let told = errors.iter().map(Error::to_string);
-    let told = told.filter(|told| told.contains("never reached")).count();
-    let detail = format!("{} of 200 failed, {told} with \"never reached\"", errors.len());
-    let name = "seconds until a backlog ends whose endpoint was never reached";
-    figure(name, begun.elapsed().as_secs_f64(), " s", Goal::AtMost(45.0), &detail);
-    blaster.close();
-}
-
-/// Everything answers 502 for so many seconds, under ten thousand jobs.
-fn everything_fails(seconds: u64) {
-    let from = Instant::now() + Duration::from_secs(2);
-    let until = from + Duration::from_secs(seconds);
-    let servers: Vec<_> = (0..ENDPOINTS)
-        .map(|_| {
-            Picky::start(move |_| {
-                let now = Instant::now();
-                if now >= from && now < until {
-                    Meets::Page(502)
-                } else {
-                    Meets::Answer(LATENCY)
-                }
-            })
-        })
-        .collect();
-    let (blaster, told) = start(&urls(&servers), CALLERS);
-    let handles: Vec<_> = (0..10_000)
-        .map(|_| blaster.submit_chat_completion(ours::PROMPT).expect("there is room"))
-        .collect();
-    let lost = handles.into_iter().filter_map(|handle| handle.wait().err()).count();
-    let ended = Instant::now();
-    let mut out = BTreeMap::new();
-    for event in told.try_iter() {
-        if let Event::EndpointChanged {
-            endpoint, condition, ..
-        } = event
-            && condition == Condition::Ejected
-        {
-            *out.entry(endpoint).or_insert(0) += 1;
-        }
-    }
-    let least = 10_000.0 / CALLERS as f64 * LATENCY.as_secs_f64() - 2.0;
-    let detail = format!(
-        "{lost} of 10000 jobs lost, all endpoints out: {}; the work left then takes {least:.1} s at least",
-        out.len() == ENDPOINTS
-    );
-    let name = format!("seconds from the end of {seconds} s of 502 to the last answer");
-    figure(
-        &name,
-        (ended - until).as_secs_f64(),
-        " s",
-        Goal::AtMost(least + 15.0),
-        &detail,
-    );
     blaster.close();
 }
