@@ -16,6 +16,7 @@
 use ureq::http::HeaderMap;
 
 use chunks::Chunks;
+#[cfg(feature = "entra")]
 pub(super) use head::CLIENT_HEADERS;
 use head::{Framing, Head};
 
