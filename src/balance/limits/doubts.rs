@@ -208,7 +208,7 @@ mod tests {
         let start = Instant::now();
         let at = Moment::of(start, start);
         let mut doubts = Doubts::default();
-        let mut lone = |doubts: &mut Doubts, number| {
+        let lone = |doubts: &mut Doubts, number| {
             doubts.heard(number, 3_000.0, at, true);
             doubts.refused(refused(at), number, number + 1, 0);
             matches!(doubts.find(), Some(Finding::Limit { .. }))
