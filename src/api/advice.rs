@@ -37,6 +37,12 @@ pub enum AdviceKind {
         /// What 99 % of their answers stay under.
         enough: u32,
     },
+    /// Another region or processing tier, more capacity, or less for others: a part of the requests is refused whatever is
+    /// sent.
+    RefusedByNoLimit {
+        /// So many of a hundred recent requests.
+        percent: u32,
+    },
     /// Another configuration of the deployment: it lacks what it was asked for.
     LacksOperation {
         /// What it lacks.
@@ -83,6 +89,13 @@ impl fmt::Display for AdviceKind {
             }
             AdviceKind::LowerLimit { limit, enough } => {
                 write!(f, "max_completion_tokens {limit}, 99 % of answers use under {enough}")
+            }
+            AdviceKind::RefusedByNoLimit { percent } => {
+                write!(
+                    f,
+                    "{percent} % of requests are refused though the quota has room: the service lacks capacity, or others use \
+                     the quota"
+                )
             }
             AdviceKind::LacksOperation { reason, .. } => f.write_str(reason),
         }

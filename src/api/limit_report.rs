@@ -49,6 +49,9 @@ pub struct LimitReport {
     pub full: Option<Duration>,
     /// Refusals (429) so far, for tokens, requests and capacity.
     pub refusals: u64,
+    /// Of a hundred recent requests so many were refused though the quota had room: the service lacks capacity, counts
+    /// imprecisely, or others share the quota. Such a refusal is waited for and teaches nothing. None below eight of them.
+    pub noise_percent: Option<u32>,
 }
 
 impl LimitReport {
@@ -88,6 +91,9 @@ impl fmt::Display for LimitReport {
         }
         if self.refusals > 0 {
             write!(f, ", refused {} times", self.refusals)?;
+        }
+        if let Some(percent) = self.noise_percent {
+            write!(f, ", {percent} % of requests refused by no limit")?;
         }
         Ok(())
     }
@@ -134,6 +140,7 @@ mod tests {
             blocked: None,
             full: None,
             refusals: 0,
+            noise_percent: None,
         }
     }
 
@@ -190,7 +197,7 @@ mod tests {
             serde_json::json!({
                 "quota_tpm": 120_000, "configured_tpm": 120_000, "contradicted_tpm": null, "form": "window",
                 "used_tokens": 45_000, "window_requests": null, "request_window_s": 10.0, "blocked_s": 2.5,
-                "full_s": null, "refusals": 0,
+                "full_s": null, "refusals": 0, "noise_percent": null,
             })
         );
     }

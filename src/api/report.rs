@@ -258,6 +258,7 @@ mod tests {
             blocked: None,
             full: None,
             refusals: 0,
+            noise_percent: None,
         }
     }
 

@@ -399,6 +399,18 @@ impl Quotas {
         group.map(|limit| (true, limit)).or(own.map(|limit| (false, limit)))
     }
 
+    /// How many of a hundred requests one of its limits refuses whatever is sent, where that is news.
+    pub(super) fn noise_news(&mut self, endpoint: EndpointId) -> Option<u32> {
+        let Places { own, group } = self.of[endpoint.index()];
+        let mut news = |place: Option<usize>| {
+            let index = place?;
+            let percent = self.limits[index].noise_news()?;
+            self.limits[index].noise_told(percent);
+            Some(percent)
+        };
+        news(own).max(news(group))
+    }
+
     /// Requests a second that are admitted at `endpoint` for as long as work lasts, each charged so many tokens: by its own
     /// limit, and by its group's, with the group's position.
     pub(super) fn pace(&self, endpoint: EndpointId, charge: f64) -> (f64, Option<(usize, f64)>) {

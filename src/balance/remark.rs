@@ -22,6 +22,8 @@ pub enum Remark {
     },
     /// Requests to an endpoint set a limit on answers that is far too high.
     Answers(EndpointId, LimitAdvice),
+    /// So many of a hundred requests to an endpoint are refused whatever is sent.
+    Noise(EndpointId, u32),
     /// A job has waited for so long, with others perhaps, and all that may serve it are out; here is why, and whether this
     /// machine seems to be offline.
     AllOut(Duration, Vec<Absent>, bool),

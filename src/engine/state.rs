@@ -53,7 +53,14 @@ impl EndpointState {
         let snapshot = self.shared.snapshot(self.id);
         // Percentiles and texts are made here, not under the lock.
         let limit = snapshot.estimator.limit_advice().filter(|_| !snapshot.is_provisioned);
-        let kinds = snapshot.lacks.into_iter().chain(limit.map(AdviceKind::from));
+        let limits = [&snapshot.limit, &snapshot.group_limit].into_iter().flatten();
+        let noise = limits.filter_map(|limit| limit.noise_percent).max();
+        let noise = noise.map(|percent| AdviceKind::RefusedByNoLimit { percent });
+        let kinds = snapshot
+            .lacks
+            .into_iter()
+            .chain(limit.map(AdviceKind::from))
+            .chain(noise);
         let advice: Vec<Advice> = kinds.map(|kind| Advice::of_endpoint(&snapshot.name, kind)).collect();
         EndpointReport {
             name: snapshot.name,

@@ -508,3 +508,37 @@ fn advice_names_more_workers_and_lower_limits_on_answers() {
             .any(|advice| matches!(advice.kind, AdviceKind::MoreWorkers { .. }))
     );
 }
+
+#[test]
+fn refusals_that_follow_nothing_that_was_sent_are_told_and_lower_no_limit() {
+    // Of ten requests one is refused for a moment, with nearly all of the quota left.
+    let kind = FaultKind::Throttle {
+        family: RefusalFamily::Provisioned,
+        retry_after: RetryAfter::Honest,
+        wait_ms: 20,
+    };
+    let noisy = SimFault::at((0..1_000).map(|round| 10 * round + 9), kind);
+    let fleet = fleet([terse("ptu").provisioned(600_000_000).fault(noisy)]);
+    let config = told(&fleet, |_, deployment| {
+        deployment.sku = Sku::Provisioned;
+        deployment.tpm_limit = Some(600_000_000);
+    });
+    let blaster = build(config.num_workers(32));
+    let results = wait_all(submit(&blaster, (0..600).map(|id| sized(id, 100))));
+    assert!(results.iter().all(Result::is_ok));
+    let report = state(&blaster, "ptu").report();
+    let limit = report.limit.clone().unwrap();
+    assert_eq!((limit.quota_tpm, limit.contradicted_tpm), (Some(600_000_000), None));
+    let percent = limit.noise_percent.unwrap();
+    assert!((5..=15).contains(&percent), "{report}");
+    let advised: Vec<AdviceKind> = blaster.advice().into_iter().map(|advice| advice.kind).collect();
+    assert!(
+        advised.contains(&AdviceKind::RefusedByNoLimit { percent }),
+        "{advised:?}"
+    );
+    let text = report.to_string();
+    assert!(
+        text.contains(&format!("{percent} % of requests refused by no limit")),
+        "{text}"
+    );
+}

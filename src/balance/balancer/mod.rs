@@ -285,7 +285,7 @@ impl Balancer {
         used.filter_map(capacity).collect()
     }
 
-    /// Whether some limit of an endpoint shows to be another than was told.
+    /// Whether some limit of an endpoint shows to be another than was told, or refuses whatever is sent.
     fn note_limits(&mut self, endpoint: EndpointId) {
         if let Some((is_groups, limit)) = self.quotas.contradicted(endpoint) {
             self.remarks.push(Remark::Contradicted {
@@ -293,6 +293,9 @@ impl Balancer {
                 is_groups,
                 limit,
             });
+        }
+        if let Some(percent) = self.quotas.noise_news(endpoint) {
+            self.remarks.push(Remark::Noise(endpoint, percent));
         }
     }
 

@@ -31,6 +31,12 @@ pub(super) struct Doubts {
     is_noisy: bool,
     /// The latest requests, the newest in the lowest bit: set where refused.
     latest: u16,
+    /// Of so many of the latest requests it is known whether they were admitted …
+    heard: u32,
+    /// … and so many were refused by noise.
+    noise: u32,
+    /// The share of those in percent that was told last.
+    told: u32,
 }
 
 /// A refusal that is not believed yet, and what became of those that were under way with it.
@@ -72,7 +78,29 @@ const CERTAIN: u32 = 2;
 /// With so many of the latest requests refused it is a limit, whatever was said before: half of them.
 const MANY: u32 = u16::BITS / 2;
 
+/// So many refusals by noise are worth a word.
+const WORTH_A_WORD: u32 = 8;
+/// With so many heard the counts are halved: the recent past counts.
+const MANY_HEARD: u32 = 1024;
+
 impl Doubts {
+    /// How many of a hundred recent requests were refused by noise, where that is worth a word.
+    pub(super) fn noise_percent(&self) -> Option<u32> {
+        let percent = (100 * self.noise).div_ceil(self.heard.max(1)).min(100);
+        (self.noise >= WORTH_A_WORD).then_some(percent)
+    }
+
+    /// The same where it is news: nothing was said before, or half as much.
+    pub(super) fn noise_news(&self) -> Option<u32> {
+        self.noise_percent()
+            .filter(|&percent| self.told == 0 || percent >= 2 * self.told)
+    }
+
+    /// This was told.
+    pub(super) fn noise_told(&mut self, percent: u32) {
+        self.told = percent;
+    }
+
     /// Whether witnesses are still to be heard.
     pub(super) fn is_open(&self) -> bool {
         self.case.is_some()
@@ -101,6 +129,11 @@ impl Doubts {
     /// A request of so many tokens was admitted, or refused for want of them.
     pub(super) fn heard(&mut self, number: u64, tokens: f64, sent: Moment, is_refused: bool) {
         self.latest = self.latest << 1 | u16::from(is_refused);
+        self.heard += 1;
+        if self.heard >= MANY_HEARD {
+            self.heard /= 2;
+            self.noise /= 2;
+        }
         if let Some(case) = &mut self.case {
             let (first, after) = (&case.first, sent - case.first.sent);
             let is_prompt = first.wait.is_none_or(|wait| after <= PROMPTLY * wait);
@@ -120,6 +153,7 @@ impl Doubts {
     /// Of two refusals that were taken for a limit one was none.
     fn contradicted(&mut self) {
         self.is_noisy = true;
+        self.noise += 1;
     }
 
     /// What the case has come to, once all its witnesses have been heard.
@@ -131,6 +165,9 @@ impl Doubts {
         } else {
             self.is_noisy && self.latest.count_ones() < MANY
         };
+        if self.is_noisy {
+            self.noise += 1 + case.refused;
+        }
         Some(if self.is_noisy {
             Finding::Noise {
                 is_certain: case.admitted >= CERTAIN,
@@ -219,5 +256,26 @@ mod tests {
         let limits: Vec<bool> = (17..28).map(|number| lone(&mut doubts, number)).collect();
         assert_eq!(limits.iter().position(|&is_limit| is_limit), Some(7), "{limits:?}");
         assert!(limits[7..].iter().all(|&is_limit| is_limit), "{limits:?}");
+    }
+
+    #[test]
+    fn the_share_of_noise_is_told_from_eight_on_and_again_when_it_has_doubled() {
+        let start = Instant::now();
+        let at = Moment::of(start, start);
+        let mut doubts = Doubts::default();
+        let mut said = Vec::new();
+        for number in 0..3_000 {
+            // One of twenty, later one of five.
+            let is_noise = number % if number < 2_000 { 20 } else { 5 } == 0;
+            doubts.heard(number, 3_000.0, at, is_noise);
+            if is_noise {
+                doubts.contradicted();
+            }
+            if let Some(percent) = doubts.noise_news() {
+                doubts.noise_told(percent);
+                said.push((number, percent));
+            }
+        }
+        assert_eq!(said, [(140, 6), (2_350, 12)]);
     }
 }

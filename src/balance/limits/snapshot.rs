@@ -32,6 +32,8 @@ pub struct LimitSnapshot {
     pub full_until: Option<Instant>,
     /// Refusals so far, of any kind.
     pub refusals: u64,
+    /// How many of a hundred recent requests were refused by nothing that was sent, where that is worth a word.
+    pub noise_percent: Option<u32>,
     /// What was told and what the service has shown instead.
     pub contradicted: Option<Contradiction>,
 }
@@ -85,8 +87,19 @@ impl Limit {
             full_until: gated_until.max(closed_until),
             blocked_until: (self.block > now).then(|| self.instant(self.block)),
             refusals: self.refusals,
+            noise_percent: self.doubts.noise_percent(),
             contradicted: self.contradiction(),
         }
+    }
+
+    /// How many of a hundred recent requests were refused by nothing that was sent, where that has not been said before.
+    pub fn noise_news(&self) -> Option<u32> {
+        self.doubts.noise_news()
+    }
+
+    /// It has been said.
+    pub fn noise_told(&mut self, percent: u32) {
+        self.doubts.noise_told(percent);
     }
 
     /// What was told and is not kept, if so.
@@ -137,6 +150,7 @@ impl LimitSnapshot {
             blocked: self.blocked_until.map(|until| until.saturating_duration_since(now)),
             full: self.full_until.map(|until| until.saturating_duration_since(now)),
             refusals: self.refusals,
+            noise_percent: self.noise_percent,
         }
     }
 }

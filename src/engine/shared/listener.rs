@@ -51,6 +51,11 @@ impl Shared {
                 of(endpoint).name,
                 AdviceKind::from(advice)
             ),
+            Remark::Noise(endpoint, percent) => log::info!(
+                "advice for endpoint {}: {}",
+                of(endpoint).name,
+                AdviceKind::RefusedByNoLimit { percent }
+            ),
             Remark::AllOut(waited, absent, is_offline) => event::log_all_out(waited, &absent, is_offline),
             Remark::Lacks(endpoint, reason) => log::warn!("endpoint {}: {reason}", of(endpoint).name),
             Remark::Workers(advice) => log::info!("advice: {}", AdviceKind::from(advice)),
