@@ -10,6 +10,7 @@ pub use crate::balance::classify::{
 pub use crate::balance::outcome::{Axis, Blame, Outcome, Scope, Throttle, Used};
 pub use crate::balance::retry_after::WAIT_MAX;
 pub use crate::balance::ring::Ring;
+pub use crate::balance::rules::Rule;
 pub use crate::balance::*;
 pub use crate::clock::{Clock, ManualClock, SystemClock};
 pub use crate::config::parse;

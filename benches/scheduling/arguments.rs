@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use azure_openai_blaster::internals::Rule;
 use azure_openai_blaster::sim::LimiterForm;
 
 use crate::case::{Case, FORMS, Run};
@@ -34,9 +35,11 @@ impl Arguments {
                 "--form" => forms.push(*one_of(word, words.next(), &FORMS, |form| form_name(*form))?),
                 "--fleet" => fleets.push(*one_of(word, words.next(), &Fleet::ALL, |fleet| fleet.name())?),
                 "--seeds" => seeds = range(words.next().unwrap_or_default())?,
+                "--without" => one_of(word, words.next(), &Rule::ALL, |(name, _)| name)?.1.switch_off(),
                 other => {
                     return Err(format!(
-                        "unknown option {other:?}; there are --quick, --seeds, --case, --form, --fleet and --story"
+                        "unknown option {other:?}; there are --quick, --seeds, --case, --form, --fleet, --without and \
+                         --story"
                     ));
                 }
             }

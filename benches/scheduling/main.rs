@@ -8,6 +8,7 @@
 //! cargo bench --features internals,sim --bench scheduling -- --quick          two seeds: a smoke test
 //! … -- --case told --case unknown --form window --fleet small3 --seeds 1-5    some of it
 //! … -- --case told --form window --fleet small3 --seeds 7 --story             one run, request by request
+//! … -- --case told --without test                                             without one of the rules of scheduling
 //! ```
 //!
 //! Each row of the table is a measure of a case: its goal for each fleet, and mean/worst of the seeds. Missing a goal

@@ -57,6 +57,7 @@ mod remedy;
 pub mod responses;
 pub mod retry_after;
 pub mod ring;
+pub mod rules;
 #[cfg(test)]
 mod scenario;
 mod set;

@@ -13,6 +13,7 @@
 use std::time::Instant;
 
 use crate::api::Priority;
+use crate::balance::rules::Rule;
 use crate::balance::{Balancer, JobState, Need, Opening, Role, Target};
 
 use super::job::Job;
@@ -73,7 +74,7 @@ pub(super) fn instead(
 ) -> Option<Preferred> {
     let (set, _) = lanes.need(oldest.cell.lane);
     let is_free = target.role == Role::Regular && oldest.request.affinity().is_none();
-    if !is_free || !balancer.is_mixed(set) || !may_pass(lanes, oldest) {
+    if !Rule::Matching.is_on() || !is_free || !balancer.is_mixed(set) || !may_pass(lanes, oldest) {
         return None;
     }
     lanes.index_by_class(oldest, AMONG_MIXED);
@@ -132,7 +133,7 @@ pub(super) fn meanwhile(
     now: Instant,
 ) -> Meanwhile {
     let mut at = None;
-    if !may_pass(lanes, oldest) {
+    if !Rule::Backfill.is_on() || !may_pass(lanes, oldest) {
         return Meanwhile::None { gap: None, at };
     }
     let mut largest = 0;

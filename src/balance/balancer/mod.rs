@@ -21,6 +21,7 @@ use super::outages::{Absent, Outages};
 use super::pace::Pace;
 use super::quotas::Quotas;
 use super::responses::Responses;
+use super::rules::Rule;
 use super::set::Sets;
 use super::tick::Ticks;
 use super::tiers::Tiers;
@@ -172,7 +173,7 @@ impl Balancer {
     /// Says whether a backlog is all that is left, and nothing more comes: then a slow endpoint is held back where the
     /// others finish without it before it would. True where one is held back no longer.
     pub fn nothing_more_comes(&mut self, rest: Option<Rest>, now: Instant) -> bool {
-        let Some(rest) = rest else {
+        let Some(rest) = rest.filter(|_| Rule::EndOfBacklog.is_on()) else {
             return self.end.release();
         };
         if !self.end.is_due(now) {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::balance::backoff;
 use crate::balance::outcome::Axis;
+use crate::balance::rules::Rule;
 
 /// From this refusal of a row on, the service's own wait has not been enough, and the back-off is added to it.
 const ESCALATE_FROM: u32 = 3;
@@ -44,7 +45,7 @@ impl Refusals {
     /// name theirs to the millisecond, by a level that is known.
     pub(super) fn rest(&self, named: Option<Duration>, axis: Axis) -> Duration {
         match named {
-            Some(named) if self.row < ESCALATE_FROM || axis == Axis::Throughput => named,
+            Some(named) if !Rule::Escalation.is_on() || self.row < ESCALATE_FROM || axis == Axis::Throughput => named,
             Some(named) => named + backoff::doubled(self.row - ESCALATE_FROM + 1),
             None => backoff::doubled(self.row),
         }

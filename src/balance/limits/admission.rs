@@ -8,6 +8,7 @@ use super::charge::{Admission, Charge, Mode};
 use super::limit::Limit;
 use super::moment::Moment;
 use super::sku::Sku;
+use crate::balance::rules::Rule;
 
 /// The last "not now", so that asking a closed limit again costs next to nothing. Forgotten with every event.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +120,7 @@ impl Limit {
 
     /// Whether a bucket is believed, and one request is to tell it from a window.
     pub fn is_test_due(&self) -> bool {
-        self.belief.form == Form::Bucket && self.belief.test_is_due
+        Rule::Test.is_on() && self.belief.form == Form::Bucket && self.belief.test_is_due
     }
 
     /// Whether the service is believed to count in windows whose boundary is known.
@@ -325,7 +326,8 @@ impl Limit {
 
     /// One job above the learnt quota of a window finds out whether there is more.
     fn may_raise(&self, charge: &Charge) -> bool {
-        self.belief.form == Form::Window
+        Rule::Raise.is_on()
+            && self.belief.form == Form::Window
             && !self.quota.is_trusted()
             && self.window.used() + charge.tokens < self.quota.ceiling()
             && !self.window.refused
@@ -335,7 +337,7 @@ impl Limit {
     /// How many may go above the learnt quota at once. What was told is likely to be granted again, and then all of it:
     /// towards that they become a quarter of those admitted in the present window; where nothing was told it is one.
     fn raises_at_once(&self) -> u64 {
-        let at_once = if self.quota.ceiling().is_finite() {
+        let at_once = if Rule::RaisesAtOnce.is_on() && self.quota.ceiling().is_finite() {
             (self.raises.admitted() / 4).min(self.tuning.seekers)
         } else {
             1

@@ -22,6 +22,7 @@
 use super::limit::Limit;
 use super::moment::Moment;
 use super::refusal::Refused;
+use crate::balance::rules::Rule;
 
 /// The open case, and what the latest ones came to.
 #[derive(Clone, Debug, Default)]
@@ -110,7 +111,7 @@ impl Doubts {
     pub(super) fn refused(&mut self, first: Refused, number: u64, end: u64, open: u32) {
         match &mut self.case {
             Some(case) => {
-                let is_comparable = COMPARABLE * first.tokens <= case.first.tokens;
+                let is_comparable = is_comparable(case.first.tokens, first.tokens);
                 case.refused += u32::from(number < case.end && is_comparable);
             }
             None => {
@@ -137,7 +138,7 @@ impl Doubts {
         if let Some(case) = &mut self.case {
             let (first, after) = (&case.first, sent - case.first.sent);
             let is_prompt = first.wait.is_none_or(|wait| after <= PROMPTLY * wait);
-            let is_comparable = tokens >= COMPARABLE * first.tokens;
+            let is_comparable = is_comparable(tokens, first.tokens);
             case.admitted += u32::from(!is_refused && is_prompt && is_comparable && case.is_witness(number));
         }
         self.left(number);
@@ -212,6 +213,11 @@ impl Limit {
         self.doubts.contradicted();
         self.take_back();
     }
+}
+
+/// Whether a request of so many tokens says something about a larger one.
+fn is_comparable(tokens: f64, larger: f64) -> bool {
+    !Rule::WitnessSize.is_on() || tokens >= COMPARABLE * larger
 }
 
 impl Case {

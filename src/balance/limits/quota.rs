@@ -2,6 +2,7 @@
 
 use super::moment::Moment;
 use super::sent_log::SentLog;
+use crate::balance::rules::Rule;
 
 /// The quota that is believed, between a floor and what was told.
 #[derive(Clone, Debug)]
@@ -151,7 +152,8 @@ impl Quota {
 
     /// When it may grow next, if nothing happens before.
     pub(super) fn grows_at(&self) -> Option<Moment> {
-        (self.is_known() && !self.trusted && self.tokens < self.ceiling).then(|| self.grown + STEP)
+        (Rule::Growth.is_on() && self.is_known() && !self.trusted && self.tokens < self.ceiling)
+            .then(|| self.grown + STEP)
     }
 
     /// A little more is tried, the longer nothing was refused the more.
@@ -203,7 +205,7 @@ impl Quota {
         // Waits are whole seconds, rounded up: the time between may be one less.
         let rate = drained / (apart - ROUNDING);
         let least = sent.least_rate(earlier.sent, earlier.tokens, ROUNDING - earlier.wait, is_open);
-        if least > rate {
+        if Rule::Contradiction.is_on() && least > rate {
             self.full = Some(full);
             return false;
         }

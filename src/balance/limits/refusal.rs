@@ -38,6 +38,7 @@ use super::moment::Moment;
 use super::quota::FullBucket;
 use super::sku::Sku;
 use super::window::Boundary;
+use crate::balance::rules::Rule;
 
 /// What was refused, as the rules look at it.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +110,8 @@ impl Limit {
             Exhausted::Tokens | Exhausted::Capacity => self.length,
         };
         let is_too_long = refused.wait.is_some_and(|wait| wait > longest);
-        let is_doubtful = refused.mode != Mode::Test && refused.wait.is_none_or(|wait| wait <= SHORT);
+        let is_doubtful =
+            Rule::Doubts.is_on() && refused.mode != Mode::Test && refused.wait.is_none_or(|wait| wait <= SHORT);
         match exhausted {
             Exhausted::Tokens => self.doubts.heard(reservation.number, refused.tokens, written, true),
             Exhausted::Requests | Exhausted::Capacity => self.doubts.left(reservation.number),
@@ -336,7 +338,7 @@ impl Limit {
         let same_clock = self.window.agrees(named, self.length);
         let much_used = self.window.used() >= MUCH * self.quota.tokens();
         let is_proven = self.belief.evidence >= self.tuning.proof && same_clock && much_used;
-        if wait <= LATE && self.has_just_opened(refused) {
+        if wait <= LATE && Rule::ClockShift.is_on() && self.has_just_opened(refused) {
             self.shift_clock(refused, named);
         } else if !refused.fits_bucket && !is_proven && wait <= self.longest_bucket_wait(refused, false) {
             self.believe_bucket(refused, wait);
@@ -366,6 +368,9 @@ impl Limit {
 
     /// The rest of a burst that found its window full: what it admitted is the quota.
     fn rest_of_burst_refused(&mut self, refused: &Refused) {
+        if !Rule::RestOfBurst.is_on() {
+            return;
+        }
         if self.belief.form == Form::Log {
             self.rest_of_burst_refused_by_log(refused);
             return;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::moment::Moment;
+use crate::balance::rules::Rule;
 
 /// Paces requests so that no window of the service, wherever it begins, holds more than the limit.
 #[derive(Clone, Debug)]
@@ -234,7 +235,7 @@ impl RequestPacer {
             self.limit = (STEP_DOWN * self.limit).floor().max(1.0);
         }
         if is_fresh || self.growth.is_none() {
-            self.growth = Some(Growth { last: now, steps: 0 });
+            self.growth = Rule::RequestGrowth.is_on().then_some(Growth { last: now, steps: 0 });
             self.pause = LONGEST_PAUSE.min(2.0 * self.pause);
         }
     }

@@ -13,6 +13,7 @@ use super::charge::Charge;
 use super::limit::Limit;
 use super::moment::Moment;
 use super::refusal::Refused;
+use crate::balance::rules::Rule;
 
 /// Seconds by which a named wait may exceed, in whole seconds, what is left until a send is old enough …
 const LATER: f64 = 1.25;
@@ -63,7 +64,7 @@ impl Limit {
 
     /// When one job above the learnt quota may find out whether there is more; never while what was told is trusted.
     fn raises_log_at(&self, charge: &Charge, now: Moment) -> Option<Moment> {
-        if self.quota.is_trusted() {
+        if self.quota.is_trusted() || !Rule::Raise.is_on() {
             return None;
         }
         let most = self.quota.ceiling().min(MOST * self.quota.tokens());
@@ -101,7 +102,7 @@ impl Limit {
     /// What is believed does not explain a refusal. Where a log does, it is believed from now on: at once where limits were
     /// told, by the second refusal in a row where they were not.
     pub(super) fn believes_log(&mut self, refused: &Refused, wait: f64) -> bool {
-        if !self.is_log_like(refused, wait) {
+        if !Rule::SlidingLog.is_on() || !self.is_log_like(refused, wait) {
             self.belief.votes_for_log = 0;
             return false;
         }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::Mode;
 use super::moment::Moment;
+use crate::balance::rules::Rule;
 
 /// Sends that are neither answered nor refused, nor silent for long enough, and how much of that is risked at once.
 #[derive(Clone, Debug)]
@@ -137,7 +138,7 @@ impl Unconfirmed {
 
     /// Whether so many tokens more may be risked.
     pub(super) fn may_risk(&self, tokens: f64) -> bool {
-        self.tokens <= 0.0 || self.tokens + tokens <= self.allowance
+        !Rule::Allowance.is_on() || self.tokens <= 0.0 || self.tokens + tokens <= self.allowance
     }
 
     /// Whether there is a bound to what may be risked.
