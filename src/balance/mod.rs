@@ -32,7 +32,6 @@ pub use verdict::{GiveUp, Verdict};
 
 pub mod advice;
 pub mod affinity;
-pub mod backlog;
 pub mod backoff;
 pub mod balancer;
 mod change;

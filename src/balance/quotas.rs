@@ -351,24 +351,6 @@ impl Quotas {
         }
     }
 
-    /// Tokens a minute that are granted for certain; none where a limit is unknown or contradicted.
-    pub(super) fn granted(&self, endpoint: EndpointId) -> Option<f64> {
-        let Places { own, group } = self.of[endpoint.index()];
-        let quotas = own.into_iter().chain(group).map(|index| self.limits[index].granted());
-        let quotas: Option<Vec<f64>> = quotas.collect();
-        quotas?.into_iter().min_by(f64::total_cmp)
-    }
-
-    /// Tokens that would be admitted within so much time, where requests are charged `mean` tokens.
-    pub(super) fn admits_within(&self, endpoint: EndpointId, time: Duration, mean: f64, now: Instant) -> f64 {
-        let Places { own, group } = self.of[endpoint.index()];
-        let within = own
-            .into_iter()
-            .chain(group)
-            .map(|index| self.limits[index].admits_within(time, mean, now));
-        within.min_by(f64::total_cmp).unwrap_or(0.0)
-    }
-
     /// What refusals have taught of the endpoint's limits is forgotten.
     pub(super) fn begin_anew(&mut self, endpoint: EndpointId, now: Instant) {
         let Places { own, group } = self.of[endpoint.index()];

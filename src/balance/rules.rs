@@ -24,8 +24,6 @@ pub enum Rule {
     Test,
     /// One request above a learnt quota finds out whether there is more.
     Raise,
-    /// Several of those at once, towards a quota that was told.
-    RaisesAtOnce,
     /// A lowered quota of a bucket grows again little by little.
     Growth,
     /// So does a lowered limit on requests.
@@ -40,8 +38,6 @@ pub enum Rule {
     Backfill,
     /// Provisioned deployments take the jobs that reserve much and use little.
     Matching,
-    /// The last jobs of a backlog are kept from slow deployments.
-    EndOfBacklog,
 }
 
 #[cfg(feature = "internals")]
@@ -49,7 +45,7 @@ static OFF: AtomicU32 = AtomicU32::new(0);
 
 impl Rule {
     /// Every rule, with the name that the bench knows it by.
-    pub const ALL: [(&'static str, Rule); 16] = [
+    pub const ALL: [(&'static str, Rule); 14] = [
         ("sliding-log", Rule::SlidingLog),
         ("doubts", Rule::Doubts),
         ("witness-size", Rule::WitnessSize),
@@ -57,7 +53,6 @@ impl Rule {
         ("escalation", Rule::Escalation),
         ("test", Rule::Test),
         ("raise", Rule::Raise),
-        ("raises-at-once", Rule::RaisesAtOnce),
         ("growth", Rule::Growth),
         ("request-growth", Rule::RequestGrowth),
         ("clock-shift", Rule::ClockShift),
@@ -65,7 +60,6 @@ impl Rule {
         ("allowance", Rule::Allowance),
         ("backfill", Rule::Backfill),
         ("matching", Rule::Matching),
-        ("end-of-backlog", Rule::EndOfBacklog),
     ];
 
     /// Whether it is kept to.

@@ -143,11 +143,6 @@ impl Decisions {
         self.rest(Some(settled), actions)
     }
 
-    /// No more jobs come: slow endpoints may be held back at the end.
-    pub fn nothing_more_comes(&mut self) {
-        self.core.nothing_more_comes();
-    }
-
     /// When the timer is to call [`Decisions::wake`] although nothing else happens.
     pub fn next_wake(&self) -> Option<Instant> {
         self.core.next_wake()

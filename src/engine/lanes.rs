@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::api::{Operation, Priority};
-use crate::balance::backlog::Rest;
 use crate::balance::{JobSize, SetId};
 
 #[cfg(test)]
@@ -35,8 +34,6 @@ pub(crate) struct Lanes {
     by_key: HashMap<(SetId, Operation), LaneId>,
     /// Jobs waiting, by class.
     waiting: [usize; 3],
-    /// Their sizes, in tokens.
-    tokens: u64,
     /// Turns so far, and of each class, over all lanes.
     turns: Turns,
 }
@@ -285,29 +282,13 @@ impl Lanes {
     pub(crate) fn put_back(&mut self, job: Box<Job>) {
         let class = job.cell.priority.index();
         self.waiting[class] += 1;
-        self.tokens += u64::from(job.request.size.total());
         self.lanes[job.cell.lane.0 as usize].queues[class].insert(job);
     }
 
     /// A job has been taken out of its queue.
     fn left(&mut self, job: Box<Job>) -> Box<Job> {
         self.waiting[job.cell.priority.index()] -= 1;
-        self.tokens -= u64::from(job.request.size.total());
         job
-    }
-
-    /// The set and the tokens of all that waits, where all of it is for one set.
-    pub(crate) fn rest(&self) -> Option<Rest> {
-        let mut sets = self.occupied_lanes().map(|lane| lane.set);
-        let set = sets.next()?;
-        sets.all(|other| other == set).then_some(Rest {
-            set,
-            tokens: self.tokens,
-        })
-    }
-
-    fn occupied_lanes(&self) -> impl Iterator<Item = &Lane> {
-        self.lanes.iter().filter(|lane| lane.is_occupied())
     }
 
     /// Prepares a look at the oldest `among` jobs of the queue from which `oldest` was taken, by their sizes.
@@ -375,7 +356,6 @@ impl Lanes {
     #[allow(clippy::vec_box)] // they are boxed from beginning to end
     pub(crate) fn drain(&mut self) -> Vec<Box<Job>> {
         self.waiting = [0; 3];
-        self.tokens = 0;
         let queues = self.lanes.iter_mut().flat_map(|lane| &mut lane.queues);
         queues.flat_map(Queue::drain).collect()
     }

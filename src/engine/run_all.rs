@@ -17,8 +17,6 @@ pub struct RunAll<I> {
     under_way: JobSet<usize, ChatCompletion>,
     /// Most requests submitted and not taken.
     window: usize,
-    /// The iterator has ended, and the engine knows it.
-    is_complete: bool,
 }
 
 impl<I> RunAll<I> {
@@ -41,7 +39,6 @@ where
             requests: requests.fuse().enumerate(),
             under_way: JobSet::new(),
             window: window.max(1),
-            is_complete: false,
         }
     }
 
@@ -67,9 +64,6 @@ where
         }
         while self.under_way.len() < self.window {
             let Some((index, request)) = self.requests.next() else {
-                if !std::mem::replace(&mut self.is_complete, true) {
-                    self.blaster.nothing_more_comes();
-                }
                 break;
             };
             match self.blaster.submit(request) {

@@ -73,7 +73,6 @@ impl Client {
     pub(crate) fn enqueue(&mut self, number: usize, job: &Job, now: Duration) {
         self.jobs.push(number);
         self.decisions.enqueue(self.set, entrant(job), None, self.epoch + now);
-        self.decisions.nothing_more_comes();
     }
 
     /// A job comes.

@@ -13,7 +13,6 @@ pub use pick::{Need, Opening, Pick, Target, Unavailable};
 
 use super::advice::{Advisor, Capacity, WorkerAdvice};
 use super::affinity::{Affinity, Candidate};
-use super::backlog::{EndOfBacklog, Finisher, Rest};
 use super::endpoint::Endpoint;
 use super::estimator::Estimator;
 use super::grade::Grade;
@@ -21,7 +20,6 @@ use super::outages::{Absent, Outages};
 use super::pace::Pace;
 use super::quotas::Quotas;
 use super::responses::Responses;
-use super::rules::Rule;
 use super::set::Sets;
 use super::tick::Ticks;
 use super::tiers::Tiers;
@@ -52,7 +50,6 @@ pub struct Balancer {
     lone: Vec<Option<(u64, i64)>>,
     /// By endpoint: how long answers take.
     paces: Vec<Pace>,
-    end: EndOfBacklog,
     tiers: Tiers,
     affinity: Affinity,
     responses: Responses,
@@ -83,7 +80,6 @@ impl Balancer {
             estimators: specs.iter().map(|spec| Estimator::new(spec.default_limit)).collect(),
             lone: vec![None; specs.len()],
             paces: vec![Pace::default(); specs.len()],
-            end: EndOfBacklog::default(),
             tiers: Tiers::new(&specs),
             affinity: Affinity::default(),
             responses: Responses::default(),
@@ -168,43 +164,6 @@ impl Balancer {
     pub fn set_workers(&mut self, workers: u32) {
         self.settings.workers = workers;
         self.share_workers();
-    }
-
-    /// Says whether a backlog is all that is left, and nothing more comes: then a slow endpoint is held back where the
-    /// others finish without it before it would. True where one is held back no longer.
-    pub fn nothing_more_comes(&mut self, rest: Option<Rest>, now: Instant) -> bool {
-        let Some(rest) = rest.filter(|_| Rule::EndOfBacklog.is_on()) else {
-            return self.end.release();
-        };
-        if !self.end.is_due(now) {
-            return false;
-        }
-        let long = self.end.long_answer();
-        let finisher = |&endpoint: &EndpointId| {
-            let index = endpoint.index();
-            let takes = self.paces[index].seconds_for(long)?;
-            let quota = self.quotas.granted(endpoint)?;
-            let is_well = self.endpoints[index].is_well(now);
-            is_well.then_some(Finisher { endpoint, takes, quota })
-        };
-        let members = self.sets.members(rest.set);
-        let finishers: Vec<Finisher> = members.iter().filter_map(finisher).collect();
-        let all_known = finishers.len() == members.len();
-        let (quotas, paces, endpoints) = (&self.quotas, &self.paces, &self.endpoints);
-        let (mean, output) = (self.end.mean_charge(), self.end.mean_output());
-        let admits = |endpoint: EndpointId, seconds: f64| {
-            let index = endpoint.index();
-            let rounds = paces[index].seconds_for(output).map_or(0.0, |takes| seconds / takes);
-            let by_places = f64::from(endpoints.cap(index)) * rounds * mean;
-            let by_quota = quotas.admits_within(endpoint, Duration::from_secs_f64(seconds), mean, now);
-            by_quota.min(by_places)
-        };
-        self.end.look(
-            rest.tokens as f64,
-            if all_known { finishers } else { Vec::new() },
-            admits,
-            now,
-        )
     }
 
     /// Whether this machine seems to be offline: there are two hosts at least, and all that was sent to any has failed on the
@@ -385,7 +344,6 @@ impl Balancer {
             &self.quotas,
             &self.estimators,
             &self.tiers,
-            &self.end,
             &self.grades,
             self.has_gaps,
         )

@@ -120,7 +120,6 @@ impl Balancer {
                 let took = now.saturating_duration_since(lease.at);
                 self.paces[index].learn(took, *used);
                 let standing = estimator.standing(&lease.size, *used);
-                self.end.learn(used.output.map_or(charged_output, f64::from), standing);
                 estimator.learn(&lease.size, *used);
                 self.quotas.charges_change(id);
                 self.note_load(attempt, standing);

@@ -117,7 +117,6 @@ impl Balancer {
         let is_late = |at: Instant| need.deadline.is_some_and(|deadline| deadline < at);
         let (ticks, tick) = (self.ticks, self.ticks.tick(now));
         let deadline = need.deadline.map_or(Tick::NEVER, |deadline| ticks.tick(deadline));
-        let is_held_back = need.deadline.is_none() && self.end.holds_any();
         let is_untried = need.job.is_untried();
         let mut earliest = Tick::NEVER;
         let slowest = Slowest::default();
@@ -128,7 +127,6 @@ impl Balancer {
             // The usual case while jobs wait for quota, found out without the rest: this loop is most of what the
             // engine's lock is held for.
             if let Some(AtEase { silent_at, knocks_at }) = at_ease
-                && !is_held_back
                 && is_untried
                 && let Some(closing) = self.quotas.closed(member, need.size, tick)
                 && closing.until <= deadline
@@ -152,8 +150,7 @@ impl Balancer {
                 found.settles |= said.may_go_on;
                 said.readiness
             };
-            let is_held = is_held_back && self.end.holds(member, now).is_some();
-            let waits_not_for_quota = is_held || matches!(readiness, Readiness::At(_));
+            let waits_not_for_quota = matches!(readiness, Readiness::At(_));
             let mut grade = Grade::AWAY;
             if let Readiness::Now(Role::Regular | Role::Trial) = readiness {
                 let allowed = self.allows(member, need, now);
@@ -232,15 +229,8 @@ impl Balancer {
     /// it counts in windows.
     #[inline]
     fn allows(&mut self, member: EndpointId, need: &Need<'_>, now: Instant) -> Allowed {
-        // Whose time may end meanwhile is better served slowly than not at all.
-        let held = self.end.holds(member, now).filter(|_| need.deadline.is_none());
-        let allowed = match held {
-            Some(until) => Allowed::At(until),
-            None => {
-                let charge = || self.estimators[member.index()].charge(&need.size);
-                self.quotas.allow(member, need.size, charge, now)
-            }
-        };
+        let charge = || self.estimators[member.index()].charge(&need.size);
+        let allowed = self.quotas.allow(member, need.size, charge, now);
         self.has_gaps |= matches!(allowed, Allowed::At(_)) && self.quotas.is_in_windows(member);
         allowed
     }

@@ -252,15 +252,6 @@ impl Endpoint {
         self.state.until()
     }
 
-    /// Whether work can be left to it: nothing but its quota keeps it from being given some.
-    pub(super) fn is_well(&self, now: Instant) -> bool {
-        self.state.is_well()
-            && self.unsigned.is_none()
-            && self.ramp.is_none()
-            && !self.silence.is_on(now)
-            && !self.rests_by_hand(now)
-    }
-
     /// What it is now, as news.
     pub(super) fn change(&self, name: &Arc<str>) -> Change {
         Change {

@@ -1,6 +1,6 @@
 //! May a request go now, and if not, when?
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::belief::Form;
 use super::bucket::{Vessel, needed};
@@ -175,49 +175,6 @@ impl Limit {
         Some(used.min(self.sent.tokens()) / self.quota.tokens())
     }
 
-    /// Tokens that would be admitted within so much time, where requests are charged `mean` tokens: whether a backlog's
-    /// end needs other deployments too. Nothing is promised while the quota is unknown.
-    pub fn admits_within(&self, time: Duration, mean: f64, now: Instant) -> f64 {
-        if !self.quota.is_known() {
-            return 0.0;
-        }
-        let now = self.moment(now);
-        let seconds = time.as_secs_f64();
-        let is_blocked = self.block > now;
-        let boundary = match (self.sku, self.belief.form, self.window.boundary()) {
-            (Sku::Standard, Form::Window, Some(boundary)) => boundary,
-            _ => {
-                let vessel = self.vessel();
-                let left = (vessel.capacity - self.bucket.level()).max(0.0);
-                return if is_blocked {
-                    vessel.rate * (seconds - (self.block - now)).max(0.0)
-                } else {
-                    left + vessel.rate * seconds
-                };
-            }
-        };
-        let quota = self.quota.tokens();
-        let left = if is_blocked {
-            0.0
-        } else {
-            (quota - self.window.used()).max(0.0)
-        };
-        let left = self
-            .requests
-            .within(seconds, now)
-            .map_or(left, |requests| left.min(requests * mean));
-        let past = (now + seconds) - boundary.reset;
-        if past < 0.0 {
-            return left;
-        }
-        let spans_begun = 1.0 + (past % self.length / self.requests.span()).floor();
-        let begun = self
-            .requests
-            .limit()
-            .map_or(quota, |limit| quota.min(limit * mean * spans_begun));
-        left + begun + quota * (past / self.length).floor()
-    }
-
     /// When anything may go: the service's word, and the pace of requests.
     pub(super) fn gate(&self, now: Moment) -> Moment {
         let requests = self.requests.ready_at(self.is_work_waiting, now);
@@ -301,8 +258,7 @@ impl Limit {
             self.may_test(charge).then_some(Mode::Test)
         };
         match finds_out {
-            Some(Mode::Raise) if trials < self.raises_at_once() => return Ok(Mode::Raise),
-            Some(Mode::Test) if trials == 0 => return Ok(Mode::Test),
+            Some(mode) if trials == 0 => return Ok(mode),
             _ => {}
         }
         let believed = match by_window {
@@ -332,17 +288,6 @@ impl Limit {
             && self.window.used() + charge.tokens < self.quota.ceiling()
             && !self.window.refused
             && self.raises.is_due()
-    }
-
-    /// How many may go above the learnt quota at once. What was told is likely to be granted again, and then all of it:
-    /// towards that they become a quarter of those admitted in the present window; where nothing was told it is one.
-    fn raises_at_once(&self) -> u64 {
-        let at_once = if Rule::RaisesAtOnce.is_on() && self.quota.ceiling().is_finite() {
-            (self.raises.admitted() / 4).min(self.tuning.seekers)
-        } else {
-            1
-        };
-        at_once.max(1).into()
     }
 
     /// One job that a bucket would refuse and a window admit tells which it is.

@@ -436,11 +436,7 @@ impl Limit {
         }
         match send.mode {
             Mode::Sure => {}
-            Mode::Trial => self.belief.confirm(),
-            Mode::Raise => {
-                self.belief.confirm();
-                self.raises.confirm();
-            }
+            Mode::Trial | Mode::Raise => self.belief.confirm(),
             // No bucket admits that: the quota was renewed at some moment, so there are windows. When do they begin?
             Mode::Test if self.belief.form == Form::Bucket => {
                 self.belief.change(Form::Window, 2);

@@ -11,8 +11,6 @@ pub(super) struct Raises {
     left_out: u32,
     /// Tokens that the window held at the last refusal.
     total: f64,
-    /// Admitted in the present window, since one was refused.
-    admitted: u32,
     /// Sliding log: not before this moment.
     due: Moment,
     /// Seconds to wait after the last refusal.
@@ -34,7 +32,6 @@ impl Raises {
             steady: 0,
             left_out: 0,
             total: 0.0,
-            admitted: 0,
             due: Moment::LONG_AGO,
             pause: PAUSE,
         }
@@ -52,25 +49,11 @@ impl Raises {
 
     /// So many windows have passed.
     pub(super) fn skip(&mut self, windows: u32) {
-        if windows > 0 {
-            self.admitted = 0;
-        }
         self.left_out = self.left_out.saturating_sub(windows);
-    }
-
-    /// One was admitted.
-    pub(super) fn confirm(&mut self) {
-        self.admitted = self.admitted.saturating_add(1);
-    }
-
-    /// How many were admitted in the present window, since one was refused.
-    pub(super) fn admitted(&self) -> u32 {
-        self.admitted
     }
 
     /// One was refused by a window that held so much.
     pub(super) fn refused(&mut self, total: f64) {
-        self.admitted = 0;
         let is_same = total < LARGER * self.total;
         self.steady = if is_same { LEFT_OUT.min(self.steady + 1) } else { 0 };
         self.left_out = self.steady;

@@ -204,7 +204,7 @@ impl RequestPacer {
         send + (self.span + self.jitter)
     }
 
-    fn counted(&self) -> usize {
+    pub(super) fn counted(&self) -> usize {
         self.sends.len() - self.past
     }
 
@@ -283,15 +283,6 @@ impl RequestPacer {
         self.limit = self.told_for(self.span);
         self.growth = None;
         true
-    }
-
-    /// How many may go within so many seconds; none where there is no limit.
-    pub(super) fn within(&self, seconds: f64, now: Moment) -> Option<f64> {
-        let limit = self.limit()?;
-        let counted = self.sends.range(self.past..);
-        let leaving = counted.filter(|&&send| send + self.span <= now + seconds).count() as f64;
-        let left = (limit - self.counted() as f64).max(0.0);
-        Some(left + leaving + limit * (seconds / self.span).floor())
     }
 }
 

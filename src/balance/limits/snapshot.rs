@@ -48,12 +48,6 @@ pub struct Contradiction {
 }
 
 impl Limit {
-    /// Tokens a minute that are granted for certain: told, and not contradicted.
-    pub fn granted(&self) -> Option<f64> {
-        let quota = self.quota.tokens();
-        (quota.is_finite() && self.quota.is_trusted()).then(|| quota * 60.0 / self.length)
-    }
-
     /// A copy of what is believed, for reports.
     pub fn snapshot(&self, now: Instant) -> LimitSnapshot {
         let closed_until = self.closed(now).map(|closed| closed.until());

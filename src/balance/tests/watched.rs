@@ -10,7 +10,6 @@ use proptest::prelude::*;
 
 use crate::api::{Operation, Told};
 use crate::balance::affinity::AffinityKey;
-use crate::balance::backlog::Rest;
 use crate::balance::limits::{LimitSpec, Sku};
 use crate::balance::outcome::{Blame, Outcome, Used};
 use crate::balance::scenario::*;
@@ -56,7 +55,6 @@ enum Step {
     SignedIn(EndpointId, u64, SignedIn),
     CoolDown(EndpointId, Duration),
     Workers(u32),
-    NothingMore(Option<u64>),
     Report(EndpointId),
 }
 
@@ -141,7 +139,6 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (endpoint(), 0u64..200, signed_in()).prop_map(|(endpoint, number, to)| Step::SignedIn(endpoint, number, to)),
         1 => (endpoint(), 0u64..20_000).prop_map(|(endpoint, ms)| Step::CoolDown(endpoint, Duration::from_millis(ms))),
         1 => (1u32..30).prop_map(Step::Workers),
-        1 => prop::option::of(0u64..10_000).prop_map(Step::NothingMore),
         2 => endpoint().prop_map(Step::Report),
     ]
 }
@@ -367,10 +364,6 @@ impl Twins {
                 self.both(|balancer, _| balancer.cool_down(endpoint, now + time));
             }
             Step::Workers(workers) => drop(self.both(|balancer, _| balancer.set_workers(workers))),
-            Step::NothingMore(tokens) => {
-                let rest = tokens.map(|tokens| Rest { set, tokens });
-                self.both(|balancer, _| balancer.nothing_more_comes(rest, now));
-            }
             Step::Report(endpoint) => drop(self.both(|balancer, _| balancer.snapshot(endpoint, now))),
             Step::Retry(_) | Step::Head(..) | Step::Settle(..) | Step::Connecting(_) | Step::Connected(..) => {}
         }

@@ -207,12 +207,6 @@ impl Blaster {
         RunAll::new(self.clone(), requests.into_iter(), 2 * workers)
     }
 
-    /// The caller has no more to submit: at the end of what waits, a slow deployment is held back where the others finish
-    /// without it before it would.
-    pub(super) fn nothing_more_comes(&self) {
-        self.shared.act(|core, _, _| core.nothing_more_comes());
-    }
-
     /// Sends a chat as a stream and returns its pieces as they come.
     ///
     /// # Errors

@@ -56,8 +56,6 @@ pub(crate) struct Core {
     lanes_wake: Option<Instant>,
     /// The last round ended with a lane that has to wait, before it had looked at all of them.
     is_broken_off: bool,
-    /// Who submits has said that nothing more comes.
-    nothing_more: bool,
     /// Why nobody could serve the jobs that ended last for that; further ones share it.
     last_why: Option<Unavailable>,
     /// Jobs that have ended, by how.
@@ -106,7 +104,6 @@ impl Core {
             epoch: Epoch::new(start),
             lanes_wake: None,
             is_broken_off: false,
-            nothing_more: false,
             last_why: None,
             ended: Ended::default(),
         }
@@ -161,7 +158,6 @@ impl Core {
     ) -> Arc<JobCell> {
         let id = self.next_id;
         self.next_id += 1;
-        self.nothing_more = false;
         let lane = self.lanes.lane(set, operation);
         self.lanes.enter(lane);
         let deadline = deadline.map(|at| self.epoch.moment(at));
@@ -184,15 +180,6 @@ impl Core {
             self.deadlines
                 .remove(&(deadline, job.id(), job.cell.lane, job.cell.priority));
         }
-    }
-
-    /// The caller who submits has no more, unless somebody submits again.
-    pub(crate) fn nothing_more_comes(&mut self) {
-        self.nothing_more = true;
-    }
-
-    fn is_complete(&self) -> bool {
-        self.nothing_more || self.phase == Phase::Draining
     }
 
     /// A worker has nothing to do.

@@ -88,10 +88,6 @@ impl Core {
         }
         let moment = self.epoch.moment(now);
         self.wake_scheduled(moment);
-        let rest = if self.is_complete() { self.lanes.rest() } else { None };
-        if self.balancer.nothing_more_comes(rest, now) {
-            self.unblock();
-        }
         let mut aside = Vec::new();
         let mut aside_of = BTreeMap::new();
         while self.idle > 0 {

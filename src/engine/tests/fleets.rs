@@ -53,7 +53,6 @@ pub(super) enum Step {
     Disable(usize),
     Enable(usize),
     CoolDown(usize, Duration),
-    NothingMore,
 }
 
 /// A job to be submitted.
@@ -211,7 +210,6 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => which().prop_map(Step::Disable),
         2 => which().prop_map(Step::Enable),
         1 => (which(), millis(20_000)).prop_map(|(which, time)| Step::CoolDown(which, time)),
-        1 => Just(Step::NothingMore),
     ]
 }
 
@@ -378,10 +376,6 @@ impl Play {
             Step::CoolDown(which, time) => {
                 let endpoint = EndpointId::at(which % self.endpoints);
                 self.bench.core.balancer.cool_down(endpoint, now + *time);
-                self.act();
-            }
-            Step::NothingMore => {
-                self.bench.core.nothing_more_comes();
                 self.act();
             }
         }

@@ -225,29 +225,6 @@ fn above_a_learnt_quota_one_job_is_tried() {
 }
 
 #[test]
-fn towards_what_was_told_more_are_tried_at_once_the_more_were_admitted() {
-    let raised_at_once = |tpm: Option<u64>| {
-        let mut s = Scenario::new(&LimitSpec { tpm, ..STANDARD });
-        s.believes_window(59.0, 60.0, 16);
-        s.limit.quota.distrust();
-        s.limit.quota.learn(30_000.0);
-        s.admitted(9, 3_000.0, 0.0);
-        let mut at_once = Vec::new();
-        for round in 1..=15 {
-            // Silence has confirmed those of the second before.
-            let (sent, _) = s.burst(3_000.0, f64::from(round));
-            assert!(sent.iter().all(|reservation| reservation.mode() == Mode::Raise));
-            at_once.push(sent.len());
-        }
-        at_once
-    };
-    // A quarter of those admitted, one at least and four at most.
-    let rising = [1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 4];
-    assert_eq!(raised_at_once(Some(300_000)), rising);
-    assert_eq!(raised_at_once(None), [1; 15], "where nothing was told");
-}
-
-#[test]
 fn a_test_is_one_job_that_only_a_window_admits() {
     let mut s = Scenario::new(&STANDARD);
     s.admitted(19, 3_000.0, 0.0);
@@ -322,24 +299,6 @@ fn a_window_of_another_length_has_its_share_of_the_minute() {
     let snapshot = s.limit.snapshot(s.instant(0.0));
     assert_eq!((snapshot.quota, snapshot.configured), (Some(60_000.0), Some(60_000.0)));
     assert_eq!(s.limit.used_share(s.instant(0.0)), Some(0.9));
-}
-
-#[test]
-fn what_can_be_admitted_within_a_time_follows_the_believed_model() {
-    let s = Scenario::new(&STANDARD);
-    let within = |s: &Scenario, seconds| {
-        s.limit
-            .admits_within(Duration::from_secs(seconds), 1_000.0, s.instant(0.0))
-    };
-    assert_eq!(within(&s, 10), 59_940.0 + 10_000.0);
-    let mut s = Scenario::new(&STANDARD);
-    s.believes_window(29.0, 30.0, 16);
-    s.admitted(10, 3_000.0, 0.0);
-    assert_eq!(
-        [within(&s, 10), within(&s, 30), within(&s, 95)],
-        [30_000.0, 90_000.0, 150_000.0]
-    );
-    assert_eq!(within(&Scenario::new(&UNKNOWN), 60), 0.0);
 }
 
 #[test]

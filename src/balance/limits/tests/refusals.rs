@@ -222,11 +222,11 @@ fn of_raises_that_are_refused_together_one_counts() {
     s.limit.quota.distrust();
     s.limit.quota.learn(300_000.0);
     s.admitted(99, 3_000.0, 0.5);
-    // Eight that are admitted one by one let two go at once; both are refused.
-    s.admitted(8, 3_000.0, 1.0);
-    let (raised, _) = s.burst(3_000.0, 2.0);
-    assert_eq!(raised.len(), 2);
-    for reservation in raised {
+    // One whose refusal comes late, after silence has let the next go.
+    let late = s.send(3_000.0, 1.0);
+    let next = s.send(3_000.0, 1.5);
+    assert_eq!((late.mode(), next.mode()), (Mode::Raise, Mode::Raise));
+    for reservation in [late, next] {
         s.refuse(reservation, 58.0, 2.05);
     }
     assert!(
