@@ -112,7 +112,8 @@ impl Head {
     }
 }
 
-/// The same head with the headers alone that the client goes by, and all headers, but those of a coding that it undoes.
+/// The same head with the headers alone that the client goes by, and all headers, but those of a coding that it undoes. Never
+/// longer than what it replaces, whose lines may end in line feeds alone, and before which blank lines may stand.
 fn shortened_head(parsed: &httparse::Response<'_, '_>, bytes: &[u8], odd_gzip: bool) -> (Vec<u8>, HeaderMap) {
     const KEPT: [HeaderName; 4] = [
         header::CONTENT_LENGTH,
@@ -120,6 +121,8 @@ fn shortened_head(parsed: &httparse::Response<'_, '_>, bytes: &[u8], odd_gzip: b
         header::CONNECTION,
         header::CONTENT_ENCODING,
     ];
+    let begin = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
+    let bytes = &bytes[begin.unwrap_or(0)..];
     let first = bytes.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     let mut short = bytes[..first].to_vec();
     let mut headers = HeaderMap::new();
@@ -142,11 +145,11 @@ fn shortened_head(parsed: &httparse::Response<'_, '_>, bytes: &[u8], odd_gzip: b
             short.extend_from_slice(name.as_str().as_bytes());
             short.push(b':');
             short.extend_from_slice(value);
-            short.extend_from_slice(b"\r\n");
+            short.extend_from_slice(b"\n");
         }
         headers.append(name, value);
     }
-    short.extend_from_slice(b"\r\n");
+    short.extend_from_slice(b"\n");
     if headers.iter().any(|(name, value)| is_gzip(name, value.as_bytes())) {
         headers.remove(header::CONTENT_ENCODING);
         headers.remove(header::CONTENT_LENGTH);

@@ -177,7 +177,7 @@ fn a_large_head_is_given_short_and_kept_whole() {
         let (out, headers) = given(&[reply.as_bytes()]).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "HTTP/1.1 429 Too Many\r\ncontent-length:2\r\nconnection:close\r\n\r\nno"
+            "HTTP/1.1 429 Too Many\r\ncontent-length:2\nconnection:close\n\nno"
         );
         let headers = headers.unwrap();
         assert_eq!(headers["retry-after"], "7");
@@ -191,15 +191,29 @@ fn a_large_head_is_given_short_and_kept_whole() {
 }
 
 #[test]
+fn a_head_that_is_given_short_is_never_longer_than_it_was() {
+    let rows = [
+        "HTTP/1.1 200 OK\nContent-Encoding:GZIP\nContent-Length:2\nConnection:close\n\nno",
+        "\r\n\nHTTP/1.1 200 OK\r\nContent-Encoding:GZIP\r\nContent-Length:2\nConnection:close\r\n\nno",
+    ];
+    for reply in rows {
+        let (out, headers) = given(&[reply.as_bytes()]).unwrap();
+        let out = String::from_utf8(out).unwrap().replace('\r', "");
+        assert_eq!(
+            out,
+            "HTTP/1.1 200 OK\ncontent-encoding:gzip\ncontent-length:2\nconnection:close\n\nno"
+        );
+        assert_eq!(headers.unwrap()["connection"], "close");
+    }
+}
+
+#[test]
 fn gzip_is_gzip_however_it_is_written() {
     for coding in ["GZIP", "Gzip", "x-gzip", "X-GZIP"] {
         let reply = format!("HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\ncontent-length: 2\r\nx: y\r\n\r\n");
         let (out, headers) = given(&[reply.as_bytes()]).unwrap();
         let out = String::from_utf8(out).unwrap();
-        assert_eq!(
-            out,
-            "HTTP/1.1 200 OK\r\ncontent-encoding:gzip\r\ncontent-length:2\r\n\r\n"
-        );
+        assert_eq!(out, "HTTP/1.1 200 OK\r\ncontent-encoding:gzip\ncontent-length:2\n\n");
         assert_eq!(
             headers.unwrap().keys().collect::<Vec<_>>(),
             ["x"],
