@@ -18,7 +18,7 @@ use crate::transport::{self, Body, Call, Limits, REFUSAL_TIME};
 
 use super::attempted::{Attempted, BODY_KEPT, Cause, failed, judged, problem, upstream};
 use super::event::Event;
-use super::job::{Job, ReplyKind};
+use super::job::{Carried, Job, ReplyKind};
 use super::shared::Shared;
 use super::signing;
 use super::streamed::{CHUNK, chat_stream};
@@ -83,13 +83,13 @@ pub(crate) fn run(
     let token = pass.iter().map(|pass| pass.held.secret.expose().to_owned());
     let mut mask = endpoint.mask.and(secrets.chain(token));
     // A gateway in front of several deployments may repeat what the job's earlier calls carried.
-    for earlier in job.ledger().attempts() {
-        let earlier = shared
-            .endpoints
-            .iter()
-            .find(|endpoint| endpoint.name == earlier.endpoint);
-        if let Some(earlier) = earlier.filter(|earlier| earlier.name != endpoint.name) {
-            mask = Cow::Owned(mask.into_owned().with(&earlier.mask));
+    for earlier in job.carried() {
+        if earlier.endpoint != lease.endpoint() {
+            mask = Cow::Owned(mask.into_owned().with(&shared.endpoints[earlier.endpoint.index()].mask));
+        }
+        let token = earlier.token.iter().map(|token| token.expose());
+        if let Cow::Owned(both) = mask.and(token) {
+            mask = Cow::Owned(both);
         }
     }
     let withheld = Withheld::new(&mask, &buffers.body);
@@ -154,7 +154,14 @@ pub(crate) fn run(
                 attempt: attempt.clone(),
             });
             lease.tried(true);
+            let has_failed = attempt.problem.is_some();
             job.ledger().push(attempt);
+            if has_failed {
+                job.note_carried(Carried {
+                    endpoint: lease.endpoint(),
+                    token: pass.as_ref().map(|pass| Arc::clone(&pass.held.secret)),
+                });
+            }
             if let Err(what) = told {
                 return Attempted {
                     outcome: Outcome::Abandoned,

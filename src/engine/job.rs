@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::api::{ChatCompletion, Embeddings, Headers, Ledger, Priority, RawReply, RequestBody};
+use crate::api::{ChatCompletion, Embeddings, Headers, Ledger, Priority, RawReply, RequestBody, Secret};
 use crate::balance::affinity::AffinityKey;
-use crate::balance::{JobSize, JobState};
+use crate::balance::{EndpointId, JobSize, JobState};
 use crate::error::{Error, Trail, Upstream};
 use crate::transport::{Gate, Method};
 
@@ -188,6 +188,22 @@ struct Past {
     handed_out: bool,
     /// A connection that was made for it, or had begun to answer, was cut.
     was_cut: bool,
+    /// What its calls carried, each once.
+    carried: Vec<Carried>,
+}
+
+/// Whose secrets a call carried, and the token that it was signed with, if it was.
+#[derive(Clone, Debug)]
+pub(crate) struct Carried {
+    pub(crate) endpoint: EndpointId,
+    pub(crate) token: Option<Arc<Secret>>,
+}
+
+impl PartialEq for Carried {
+    fn eq(&self, other: &Self) -> bool {
+        let token = |carried: &Self| carried.token.as_ref().map(Arc::as_ptr);
+        self.endpoint == other.endpoint && token(self) == token(other)
+    }
 }
 
 impl Job {
@@ -227,6 +243,7 @@ impl Job {
                 ended: submitted,
                 handed_out: false,
                 was_cut: false,
+                carried: Vec::new(),
             })
         })
     }
@@ -257,6 +274,21 @@ impl Job {
 
     pub(crate) fn note_cut(&mut self) {
         self.past().was_cut = true;
+    }
+
+    /// What its calls have carried so far.
+    pub(crate) fn carried(&self) -> &[Carried] {
+        self.past.as_ref().map_or(&[], |past| &past.carried)
+    }
+
+    /// A call has left that carried this.
+    pub(crate) fn note_carried(&mut self, carried: Carried) {
+        let past = self.past();
+        if !past.carried.contains(&carried) {
+            // Nearly always it stays the only one.
+            past.carried.reserve_exact(1);
+            past.carried.push(carried);
+        }
     }
 
     /// An attempt has ended without an answer.

@@ -24,6 +24,7 @@ use shown::{listen, show, show_blaster, show_error, show_upstream, shown, take};
 
 #[path = "../it/canned.rs"]
 mod canned;
+mod earlier;
 mod echo;
 mod echoes;
 mod prompts;
