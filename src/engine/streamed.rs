@@ -228,16 +228,30 @@ pub(super) fn raw_stream(
     if is_held {
         return Ok(judged(cut_short("the stream ended before any content"), None));
     }
+    if *events.stage() == Stage::Content && !is_delimited(&headers) && tail.lacks_end() {
+        let mut attempted = judged(
+            cut_short("the connection was closed before the end of the stream"),
+            None,
+        );
+        if job.handed_out() {
+            attempted.cause = Some(Cause::Broken(None));
+        }
+        return Ok(attempted);
+    }
     // With a reader nothing is left of it.
     let reply = RawReply::new(status, headers, held);
     Ok(answered(Reply::Raw(Box::new(reply)), tail.used()))
 }
 
-/// Whether a body says by itself where it ends, so that a cut is told from its end.
-fn is_delimited(headers: &Headers) -> bool {
-    ["transfer-encoding", "content-length"]
-        .iter()
-        .any(|name| headers.get(name).is_some())
+/// Whether a body says by itself where it ends, so that a cut is told from its end. Of the transfer codings only chunks do;
+/// anything else ends with the connection.
+pub(super) fn is_delimited(headers: &Headers) -> bool {
+    let mut codings = headers.iter().filter(|(name, _)| *name == "transfer-encoding");
+    let is_chunked = |(_, coding): (&str, &str)| {
+        let mut codings = coding.split(',');
+        codings.any(|coding| coding.trim().eq_ignore_ascii_case("chunked"))
+    };
+    headers.get("content-length").is_some() || codings.any(is_chunked)
 }
 
 /// Hands a piece to the stream's reader. Some where the attempt ends with that.

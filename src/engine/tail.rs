@@ -37,6 +37,18 @@ impl Tail {
         self.bytes.extend_from_slice(last);
     }
 
+    /// Whether nothing in it tells that an answer has come to its end, although the operation is one whose answers do: some
+    /// services end a stream of chats without `[DONE]`.
+    pub(crate) fn lacks_end(&self) -> bool {
+        const KEY: &[u8] = br#""finish_reason""#;
+        // Quotes within texts are escaped.
+        let tells = memchr::memmem::find_iter(&self.bytes, KEY).any(|at| {
+            let value = self.bytes[at + KEY.len()..].trim_ascii_start().strip_prefix(b":");
+            value.is_some_and(|value| value.trim_ascii_start().starts_with(b"\""))
+        });
+        self.wanted && !tells
+    }
+
     /// What was used, as the last usage tells it.
     pub(crate) fn used(&self) -> Used {
         Usage::last_of(&self.bytes).into()

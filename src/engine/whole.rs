@@ -3,7 +3,7 @@
 use crate::api::withheld::Withheld;
 use crate::api::{ChatCompletion, Embeddings, Operation, RawReply};
 use crate::balance::Lease;
-use crate::balance::classify::{ReplyFacts, bad_reply, classify_unreadable};
+use crate::balance::classify::{ReplyFacts, bad_reply, classify_unreadable, cut_short};
 use crate::clock;
 use crate::error::BadReply;
 use crate::error::fault::{Fault, FaultKind, TimeoutKind};
@@ -15,7 +15,7 @@ use super::job::{Job, Reply};
 use super::shared::Shared;
 use super::sink::RawPiece;
 use super::stored::Stored;
-use super::streamed::{hand_out, pass_on, raw_stream};
+use super::streamed::{hand_out, is_delimited, pass_on, raw_stream};
 use super::tail::Tail;
 
 pub(super) fn chat_whole(
@@ -94,6 +94,13 @@ fn no_answer(
     judged(what, Some(upstream(status, headers, body, withheld)))
 }
 
+/// Whether a body begins as JSON and ends before that does.
+fn is_cut_json(body: &[u8]) -> bool {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
+    matches!(body.first(), Some(b'{' | b'['))
+        && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err_and(|error| error.is_eof())
+}
+
 /// A reply that is passed on as bytes.
 pub(super) fn raw(
     shared: &Shared,
@@ -106,6 +113,10 @@ pub(super) fn raw(
         return raw_stream(shared, job, lease, reply, withheld);
     }
     let body = reply.read_to_vec(MAX_BODY)?;
+    if !is_delimited(&reply.headers) && is_cut_json(&body) {
+        let what = cut_short("the connection was closed before the end of the JSON");
+        return Ok(judged(what, None));
+    }
     let html = reply
         .headers
         .get("content-type")

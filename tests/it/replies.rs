@@ -339,6 +339,66 @@ fn a_raw_stream_that_nobody_reads_as_it_comes_is_tried_again_where_it_is_cut() {
     assert_eq!(server.connections(), 2);
 }
 
+/// Heads after which a body ends with its connection: others know no chunks, or are no chunks.
+const UNFRAMED: [&str; 3] = [
+    "HTTP/1.1 200 OK",
+    "HTTP/1.1 200 OK\r\ntransfer-encoding: identity",
+    "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked",
+];
+
+#[test]
+fn a_raw_reply_that_ends_with_its_connection_is_whole_where_its_content_says_so() {
+    const STREAM: &str = "content-type: text/event-stream";
+    const OTHER: &str = "content-type: application/json";
+    let (half, rest) = WHOLE.split_at(40);
+    let stream = [HEY, STOP].concat();
+    let done = [HEY, DONE].concat();
+    let response = [PIECE, COMPLETED].concat();
+    let rows = [
+        ("chat", OTHER, half, WHOLE, 2),
+        ("chat", OTHER, WHOLE, WHOLE, 1),
+        ("chat", OTHER, rest, rest, 1),
+        ("chat", STREAM, HEY, &done, 2),
+        ("chat", STREAM, &stream, &stream, 1),
+        ("chat", STREAM, &done, &done, 1),
+        ("response", STREAM, PIECE, &response, 2),
+        ("response", STREAM, &response, &response, 1),
+        ("other", STREAM, HEY, HEY, 1),
+    ];
+    for head in UNFRAMED {
+        for (operation, kind, first, then, requests) in rows {
+            let reply = move |body: &str| format!("{head}\r\n{kind}\r\n\r\n{body}");
+            let (first, second) = (reply(first), reply(then));
+            let server = Conversing::start(move |mut talk| {
+                talk.send(if talk.number == 0 { &first } else { &second });
+                false
+            });
+            let blaster = client(&[&server], |_| {});
+            let operation = match operation {
+                "chat" => Operation::ChatCompletions,
+                "response" => Operation::Responses,
+                other => Operation::other(other).unwrap(),
+            };
+            let raw = RawRequest::post(operation.clone(), r#"{"stream":true}"#);
+            let reply = wait(blaster.submit_raw(raw).unwrap()).unwrap();
+            let found = (reply.text().unwrap(), reply.ledger().len());
+            assert_eq!(found, (then, requests), "{head:?} {operation}");
+        }
+        // What has been handed out cannot be asked for again.
+        let server = Conversing::start(move |mut talk| {
+            talk.send(&format!("{head}\r\n{STREAM}\r\n\r\n{HEY}"));
+            false
+        });
+        let blaster = client(&[&server], |_| {});
+        let stream = blaster.stream_raw(RawRequest::post(Operation::ChatCompletions, r#"{"stream":true}"#));
+        let pieces: Vec<_> = stream.unwrap().collect();
+        assert!(
+            pieces[0].is_ok() && pieces.last().unwrap().is_err(),
+            "{head:?} {pieces:?}"
+        );
+    }
+}
+
 #[test]
 fn one_choice_of_two_is_an_answer_after_a_clean_end_and_a_cut_is_tried_again() {
     const OTHER_ROLE: &str = "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\"},\"index\":1}]}\n\n";
@@ -350,8 +410,8 @@ fn one_choice_of_two_is_an_answer_after_a_clean_end_and_a_cut_is_tried_again() {
         Chunked,
         /// The connection is closed without it.
         Cut,
-        /// The connection is closed, which is the only end that such a body has.
-        Closed,
+        /// The connection is closed, which is the only end that a body with such a head has.
+        Closed(&'static str),
         /// Nothing more comes.
         Open,
     }
@@ -360,9 +420,11 @@ fn one_choice_of_two_is_an_answer_after_a_clean_end_and_a_cut_is_tried_again() {
         (&[ROLE, HEY, STOP, DONE], End::Chunked, 1, 1),
         (&[ROLE, HEY, STOP, DONE], End::Open, 1, 1),
         (&[ROLE, HEY, STOP, DONE], End::Cut, 1, 1),
-        (&[ROLE, HEY, STOP, DONE], End::Closed, 1, 1),
+        (&[ROLE, HEY, STOP, DONE], End::Closed(UNFRAMED[0]), 1, 1),
         (&[ROLE, HEY, STOP], End::Cut, 2, 2),
-        (&[ROLE, HEY, STOP], End::Closed, 2, 2),
+        (&[ROLE, HEY, STOP], End::Closed(UNFRAMED[0]), 2, 2),
+        (&[ROLE, HEY, STOP], End::Closed(UNFRAMED[1]), 2, 2),
+        (&[ROLE, HEY, STOP], End::Closed(UNFRAMED[2]), 2, 2),
         (&[ROLE, OTHER_ROLE, HEY, STOP], End::Chunked, 2, 2),
         (&[ROLE, OTHER_ROLE, HEY, STOP, DONE], End::Open, 2, 2),
         (&[ROLE, HEY, DONE], End::Chunked, 2, 2),
@@ -372,15 +434,18 @@ fn one_choice_of_two_is_an_answer_after_a_clean_end_and_a_cut_is_tried_again() {
                 talk.chunked(SSE, &[ROLE, OTHER_ROLE, HEY, OTHER, STOP]);
                 return talk.chunk("");
             }
-            if matches!(end, End::Closed) {
-                talk.send(&format!("HTTP/1.1 {SSE}\r\n\r\n{}", frames.concat()));
+            if let End::Closed(head) = end {
+                talk.send(&format!(
+                    "{head}\r\ncontent-type: text/event-stream\r\n\r\n{}",
+                    frames.concat()
+                ));
                 return false;
             }
             talk.chunked(SSE, frames);
             match end {
                 End::Chunked => return talk.chunk(""),
                 End::Open => talk.until_left(),
-                End::Cut | End::Closed => {}
+                End::Cut | End::Closed(_) => {}
             }
             false
         });

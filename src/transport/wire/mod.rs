@@ -387,9 +387,14 @@ impl Transport for UreqTransport {
             true => current.admitted(clock::now()),
             false => current.refused(clock::now()),
         }
+        let mut headers = current.take_headers().unwrap_or(head.headers);
+        if head.version == http::Version::HTTP_10 {
+            // It knows no chunks: the body comes as it stands, up to the end of the connection.
+            headers.remove(http::header::TRANSFER_ENCODING);
+        }
         Ok(Reply {
             status: head.status.as_u16(),
-            headers: Headers::from(current.take_headers().unwrap_or(head.headers)),
+            headers: Headers::from(headers),
             body: Body::of(ReplyBody {
                 reader: body.into_reader(),
                 call: current,
