@@ -18,6 +18,8 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 const HALF: usize = 3;
 /// Most bytes that can wait: a character lacks its last byte, and each of the others has become a half.
 const MOST: usize = 3 * HALF;
+/// Bytes of the longest character.
+const LONGEST_CHAR: usize = 4;
 
 /// JSON as text: each byte that is no UTF-8 as the escape of a half, see above.
 pub(crate) fn escaped(json: &[u8]) -> Cow<'_, str> {
@@ -186,26 +188,28 @@ fn read_halves(halves: &[u16], last: bool, text: &mut String) -> usize {
             }
             [0xD800..=0xDBFF] if last => return 1,
             [0xDC80..=0xDCFF, ..] => {
-                let bytes: Vec<u8> = rest
-                    .iter()
-                    .map_while(|half| matches!(half, 0xDC80..=0xDCFF).then_some(*half as u8))
-                    .collect();
-                match std::str::from_utf8(&bytes) {
+                // One character at a time, however long the run.
+                let mut bytes = [0; LONGEST_CHAR];
+                let run = rest.iter().map_while(|half| matches!(half, 0xDC80..=0xDCFF).then_some(*half as u8));
+                let count = bytes.iter_mut().zip(run).map(|(byte, next)| *byte = next).count();
+                let bytes = &bytes[..count];
+                match std::str::from_utf8(bytes) {
                     Ok(whole) => {
                         text.push_str(whole);
-                        bytes.len()
+                        count
                     }
-                    Err(error) => {
+                    Err(error) if error.valid_up_to() > 0 => {
                         let valid = error.valid_up_to();
                         text.push_str(&String::from_utf8_lossy(&bytes[..valid]));
-                        match error.error_len() {
-                            None if last && bytes.len() == rest.len() => return bytes.len() - valid,
-                            length => {
-                                text.push('\u{fffd}');
-                                valid + length.unwrap_or(bytes.len() - valid)
-                            }
-                        }
+                        valid
                     }
+                    Err(error) => match error.error_len() {
+                        None if last && count == rest.len() => return count,
+                        length => {
+                            text.push('\u{fffd}');
+                            length.unwrap_or(count)
+                        }
+                    },
                 }
             }
             _ => {
@@ -294,6 +298,17 @@ mod tests {
             assert_eq!(settled(json), expected);
             assert_eq!(matches!(settled(json), Cow::Borrowed(_)), json == expected);
         }
+    }
+
+    #[test]
+    fn a_long_run_of_broken_bytes_costs_a_look_at_each() {
+        // By the square of its length it would take an hour.
+        let run = [0xFF; 1_000_000];
+        assert_eq!(joined(&[&run]), "\u{fffd}".repeat(run.len()));
+        let halves = r"\udcff".repeat(200_000);
+        assert_eq!(joined(&[halves.as_bytes()]), "\u{fffd}".repeat(200_000));
+        let whole = b"\xC3\xB6\xFF".repeat(100_000);
+        assert_eq!(joined(&[&whole]), "ö\u{fffd}".repeat(100_000));
     }
 
     proptest! {
