@@ -332,6 +332,37 @@ fn a_part_of_a_record_is_seen_before_the_next_request_goes_out() {
 }
 
 #[test]
+fn half_a_record_that_comes_while_a_connection_lies_idle_costs_the_connection() {
+    for cut in [1, 4, 5, 6, 150] {
+        let (has_answer, waits_for_answer) = std::sync::mpsc::channel::<()>();
+        let (is_sent, waits_for_record) = std::sync::mpsc::channel::<()>();
+        let waits_for_answer = Mutex::new(waits_for_answer);
+        let service = Service::start(true, move |mut hand| {
+            let who = hand.asked().unwrap();
+            hand.send(&[&reply(&who, 300)]);
+            if who == "first" {
+                waits_for_answer.lock().recv().unwrap();
+                let mut way = hand.way.lock();
+                let stray = way.sealed(&[&reply("stray", 300)]);
+                way.send(&stray[..cut]);
+                is_sent.send(()).unwrap();
+                drop(way);
+                // On this one nobody asks any more; who does gets the rest of the stray.
+                if hand.asked().is_some() {
+                    hand.way.lock().send(&stray[cut..]);
+                }
+            }
+        });
+        let transport = service.transport();
+        assert_eq!(asks(&transport, "first").unwrap().trim_end_matches('-'), "first");
+        has_answer.send(()).unwrap();
+        waits_for_record.recv().unwrap();
+        assert_eq!(asks(&transport, "second").unwrap().trim_end_matches('-'), "second", "{cut}");
+        assert_eq!(service.accepted(), 2, "{cut} bytes of a record");
+    }
+}
+
+#[test]
 fn a_service_that_says_more_than_it_is_asked_is_given_a_connection_for_each_request() {
     for over_tls in [false, true] {
         for (rest, connections) in [
