@@ -19,7 +19,12 @@ const WRITTEN: usize = LONGEST;
 const LOOKED_AT: usize = 4 * WRITTEN;
 const TOLD_BY: usize = 2;
 
-/// Calls `on` with each place in `text` where `secret` is written, or [`SHORTEST`] bytes of it.
+/// Bytes that may be folded for each byte of a text, and for any text. Others need a few.
+const FOLDED: usize = 2 * LOOKED_AT;
+const FOLDED_ALWAYS: usize = 1 << 20;
+
+/// Calls `on` with each place in `text` where `secret` is written, or [`SHORTEST`] bytes of it. Of a text that is made to be
+/// folded again and again it is the rest.
 pub(super) fn find(text: &[u8], secret: &[u8], mut on: impl FnMut(Range<usize>)) {
     if secret.is_empty() || secret.len() > LONGEST_SECRET {
         return;
@@ -31,12 +36,17 @@ pub(super) fn find(text: &[u8], secret: &[u8], mut on: impl FnMut(Range<usize>))
         .collect();
     let reaches_out = secret.iter().rev().take(LONGEST).any(|byte| may_begin(*byte));
     let (mut start, mut marked_to) = (0, 0);
+    let mut left = FOLDED_ALWAYS + FOLDED * text.len();
     while start < text.len() {
         if may_begin(text[start]) {
             marked_to = start + LONGEST;
         }
         let is_due = reaches_out || start <= marked_to && marked_to > 0;
-        match is_due.then(|| end_of(text, start, &parts, enough)).flatten() {
+        let found = is_due.then(|| end_of(text, start, &parts, enough, &mut left)).flatten();
+        if left == 0 {
+            return on(start..text.len());
+        }
+        match found {
             Some(end) => {
                 on(start..end);
                 start = end;
@@ -46,22 +56,27 @@ pub(super) fn find(text: &[u8], secret: &[u8], mut on: impl FnMut(Range<usize>))
     }
 }
 
-/// Where one of the parts ends that is written at `start`, whole or far enough.
-fn end_of(text: &[u8], start: usize, parts: &[Vec<u8>], enough: usize) -> Option<usize> {
+/// Where one of the parts ends that is written at `start`, whole or far enough. No more than `left` bytes are folded for it.
+fn end_of(text: &[u8], start: usize, parts: &[Vec<u8>], enough: usize, left: &mut usize) -> Option<usize> {
+    let mut folded = |bytes: &[u8]| {
+        *left = left.saturating_sub(bytes.len());
+        // Whatever is found then, the rest is hidden.
+        Folded::of(if *left == 0 { &[] } else { bytes })
+    };
     // Most places are told by their first bytes.
-    let first = Folded::of(&text[start..text.len().min(start + LOOKED_AT)]).bytes;
+    let first = folded(&text[start..text.len().min(start + LOOKED_AT)]).bytes;
     let first = &first[..first.len().min(TOLD_BY)];
     if !parts.iter().any(|part| part.starts_with(first)) {
         return None;
     }
     let piece = &text[start..text.len().min(start + LONGEST_SECRET * WRITTEN)];
-    let folded = Folded::of(piece);
+    let whole = folded(piece);
     let in_common = |bytes: &[u8], part: &[u8]| std::iter::zip(bytes, part).take_while(|(a, b)| a == b).count();
     parts.iter().find_map(|part| {
         let enough = part.len().min(enough);
-        let common = in_common(&folded.bytes, part);
+        let common = in_common(&whole.bytes, part);
         if common >= enough {
-            return Some(start + folded.place(0..common).end);
+            return Some(start + whole.place(0..common).end);
         }
         // Its last bytes may have become part of what follows, from one on that begins an escape.
         let tail = part.len().saturating_sub(LONGEST);
@@ -70,12 +85,15 @@ fn end_of(text: &[u8], start: usize, parts: &[Vec<u8>], enough: usize) -> Option
         if common < before || common == 0 {
             return None;
         }
-        let from = if before == 0 { 0 } else { folded.place(0..before).end };
+        let from = if before == 0 { 0 } else { whole.place(0..before).end };
         let to = piece.len().min(from + (part.len() - before) * WRITTEN);
-        (from..to).find_map(|end| {
-            let cut = Folded::of(&piece[from..=end]);
-            (before + in_common(&cut.bytes, &part[before..]) >= enough).then_some(start + end + 1)
-        })
+        for end in from..to {
+            let cut = folded(&piece[from..=end]);
+            if before + in_common(&cut.bytes, &part[before..]) >= enough {
+                return Some(start + end + 1);
+            }
+        }
+        None
     })
 }
 
@@ -103,6 +121,30 @@ mod tests {
                 written.starts_with(found) && found.len() + 4 >= written.len(),
                 "{found} of {written}"
             );
+        }
+    }
+
+    #[test]
+    fn a_text_made_to_be_looked_through_again_and_again_is_hidden_instead() {
+        // It would take an hour: each place looks like the secret's beginning, and an escape may begin with its last bytes.
+        for (secret, piece) in [
+            (r"\zzzzzzzz", r"\zy"),
+            ("zzzzzzzz%&", "z"),
+            (r"a\zzzzzzzzzzzzzzzzzz", r"a\zy"),
+            ("%z%z%z%z%z%z%z%z", "%z%z%y"),
+        ] {
+            let text = piece.repeat(8 * 1024 / piece.len());
+            let mut found = Vec::new();
+            find(text.as_bytes(), secret.as_bytes(), |range| found.push(range));
+            let text = format!("nothing {text} {secret}!");
+            let mut hidden = vec![false; text.len()];
+            find(text.as_bytes(), secret.as_bytes(), |range| hidden[range].fill(true));
+            let at = text.find(secret).unwrap();
+            assert!(
+                hidden[at..at + secret.len() - 1].iter().all(|hidden| *hidden),
+                "{secret}"
+            );
+            assert!(!hidden[..7].contains(&true));
         }
     }
 
