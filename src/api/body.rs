@@ -283,8 +283,9 @@ impl Marks {
 
     fn note(&mut self, key: &str, json: &str) {
         match key {
-            // `null` and what is no number count as the default; the service will say so if it disagrees.
-            "n" => self.choices = json.parse().unwrap_or(1).max(1),
+            // `null` and what is no number count as the default; the service will say so if it disagrees. It may be written
+            // as `2.0`.
+            "n" => self.choices = json.parse().map_or(1, |number: f64| number as u16).max(1), // saturates
             "stream" => self.stream = json == "true",
             "stream_options" => self.usage = UsageMark::Given,
             "temperature" => self.temperature = true,
@@ -397,6 +398,25 @@ mod tests {
         let (body, _) = read(&CHAT, r#"{"model":"m","a":1}"#);
         assert_eq!(rendered(&body, None, Defaults::default()), r#"{"a":1}"#);
         assert_eq!(rendered(&read(&CHAT, "{}").0, None, Defaults::default()), "{}");
+    }
+
+    #[test]
+    fn the_number_of_choices_is_read_however_it_is_written() {
+        for (json, choices) in [
+            ("3", 3),
+            ("3.0", 3),
+            ("3e0", 3),
+            ("0.3e1", 3),
+            ("null", 1),
+            ("0", 1),
+            ("-2", 1),
+            ("\"2\"", 1),
+            ("1e99", u32::from(u16::MAX)),
+        ] {
+            let body = format!(r#"{{"messages":[],"n":{json}}}"#);
+            let (body, _) = RequestBody::from_json(&Operation::ChatCompletions, body.as_bytes()).unwrap();
+            assert_eq!(body.choices(), choices, "{json}");
+        }
     }
 
     #[test]
