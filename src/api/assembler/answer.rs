@@ -28,13 +28,13 @@ impl Answer {
     ) -> Result<Option<Usage>, OverBudget> {
         let usage = self.head.fill(&frame, keeping)?;
         let mut raw = None;
-        for choice in frame.choices.into_iter().flatten() {
-            let index = choice.index.unwrap_or(0);
+        for (place, choice) in (0..).zip(frame.choices.into_iter().flatten()) {
+            let index = choice.index.unwrap_or(place);
             if !self.choices.contains_key(&index) {
                 keeping.budget.take_entry::<u32, Draft>(self.choices.len())?;
                 keeping.budget.take(write::CHOICE)?;
             }
-            let new = self.choices.entry(index).or_default().add(choice, keeping)?;
+            let new = self.choices.entry(index).or_default().add(index, choice, keeping)?;
             if let Some(mut delta) = new {
                 if keeping.tells {
                     delta.raw = Arc::clone(raw.get_or_insert_with(|| Arc::from(&*settled(frame.json))));

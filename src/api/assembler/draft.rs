@@ -19,6 +19,8 @@ use crate::api::{
 
 /// Counts for each frame of a choice, so that no stream is endless. Real answers stay far below the limit.
 const FRAME: usize = 32;
+/// Calls among which the one of a piece's id is looked for, so that no stream is looked through for each of its pieces.
+const LATEST_CALLS: usize = 128;
 
 /// A choice so far.
 #[derive(Debug, Default)]
@@ -66,12 +68,17 @@ pub(super) struct Logprobs {
 }
 
 impl Draft {
-    /// Adds what a frame brings. Returns what of it is new to a reader, unless nothing is; its `raw` is left empty, and
+    /// Adds what a frame brings of the choice `index`, which is this one. Returns what of it is new to a reader, unless nothing is; its `raw` is left empty, and
     /// its texts are, where there is no reader.
-    pub(super) fn add(&mut self, choice: FrameChoice<'_>, keeping: Keeping<'_>) -> Result<Option<Delta>, OverBudget> {
+    pub(super) fn add(
+        &mut self,
+        index: u32,
+        choice: FrameChoice<'_>,
+        keeping: Keeping<'_>,
+    ) -> Result<Option<Delta>, OverBudget> {
         keeping.budget.take(FRAME)?;
         let mut delta = Delta {
-            choice: choice.index.unwrap_or(0),
+            choice: index,
             role: None,
             content: None,
             refusal: None,
@@ -271,13 +278,16 @@ impl Draft {
             let id = piece.id.as_deref().unwrap_or_default();
             !call.id.is_empty() && !id.is_empty() && call.id != id && !call.name.is_empty()
         };
-        if !(begins && self.tool_calls.get(&number).is_some_and(another)) {
+        if !self.tool_calls.get(&number).is_some_and(another) {
             return Ok(number);
         }
-        let next = self
-            .tool_calls
-            .last_key_value()
-            .map_or(0, |(last, _)| last.saturating_add(1));
+        if let Some(known) = self.call_of_id(piece.id.as_deref(), self.moved_calls.contains_key(&index)) {
+            return Ok(known);
+        }
+        if !begins {
+            return Ok(number);
+        }
+        let next = self.next_number();
         if !self.moved_calls.contains_key(&index) {
             keeping.budget.take_entry::<u32, u32>(self.moved_calls.len())?;
         }
@@ -285,13 +295,30 @@ impl Draft {
         Ok(next)
     }
 
-    /// The index of a piece that names none, as some gateways send: a new id begins a new call.
+    /// The number of a piece's call that names no index, as some gateways send: a new id begins a new call.
     fn guess_call(&self, id: Option<&str>) -> u32 {
         let last = self.tool_calls.get(&self.last_call);
         match (last, id) {
-            (Some(call), Some(id)) if call.id != id => self.last_call.saturating_add(1),
+            (Some(call), Some(id)) if call.id != id => {
+                let known = self.call_of_id(Some(id), true);
+                known.unwrap_or_else(|| self.next_number())
+            }
             _ => self.last_call,
         }
+    }
+
+    /// The call that goes by this id, where `may_be` and it is one of the latest.
+    fn call_of_id(&self, id: Option<&str>, may_be: bool) -> Option<u32> {
+        let id = id.filter(|id| may_be && !id.is_empty())?;
+        let latest = self.tool_calls.iter().rev().take(LATEST_CALLS);
+        let mut latest = latest.filter(|(_, call)| call.id == id);
+        latest.next().map(|(number, _)| *number)
+    }
+
+    /// A number that no call has.
+    fn next_number(&self) -> u32 {
+        let last = self.tool_calls.last_key_value();
+        last.map_or(0, |(last, _)| last.saturating_add(1))
     }
 
     /// The choice, with what of its message may be sent back.

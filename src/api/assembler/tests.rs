@@ -589,3 +589,55 @@ fn calls_that_all_say_index_0_are_told_apart_by_their_ids() {
         ["a f {} "]
     );
 }
+
+#[test]
+fn a_piece_that_names_its_call_belongs_to_that_one_whichever_came_last() {
+    for index in ["", r#""index":0,"#] {
+        let piece = |id: &str, name: &str, arguments: &str| {
+            let name = if name.is_empty() {
+                String::new()
+            } else {
+                format!(r#""name":"{name}","#)
+            };
+            delta(&format!(
+                r#"{{"tool_calls":[{{{index}"id":"{id}","function":{{{name}"arguments":"{arguments}"}}}}]}}"#
+            ))
+        };
+        let frames = [
+            piece("a", "f", "["),
+            piece("b", "g", "{"),
+            piece("a", "", "1"),
+            piece("b", "g", "}"),
+            piece("a", "f", "]"),
+            piece("c", "h", "3"),
+        ];
+        let frames: Vec<&str> = frames.iter().map(String::as_str).chain([STOP]).collect();
+        let run = one(&frames);
+        let calls = run.completion().tool_calls();
+        let expected = [
+            ToolCall::function("a", "f", "[1]"),
+            ToolCall::function("b", "g", "{}"),
+            ToolCall::function("c", "h", "3"),
+        ];
+        assert_eq!(calls, expected, "{index}");
+    }
+    // A new one without an index takes no place that another one has.
+    let frames = [
+        delta(r#"{"tool_calls":[{"index":1,"id":"b","function":{"name":"g","arguments":"2"}}]}"#),
+        delta(r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"1"}}]}"#),
+        delta(r#"{"tool_calls":[{"id":"c","function":{"name":"h","arguments":"3"}}]}"#),
+    ];
+    let frames: Vec<&str> = frames.iter().map(String::as_str).chain([STOP]).collect();
+    let run = one(&frames);
+    let calls = run.completion().tool_calls().iter().map(ToolCall::arguments);
+    assert_eq!(calls.collect::<Vec<_>>(), ["1", "2", "3"]);
+}
+
+#[test]
+fn choices_of_one_frame_without_an_index_are_two() {
+    let frame = r#"{"choices":[{"delta":{"content":"one"},"finish_reason":"stop"},{"delta":{"content":"two"},"finish_reason":"stop"}]}"#;
+    let run = run(Assembler::new(2), &[frame]);
+    assert_eq!((run.text(0), run.text(1)), ("one".to_owned(), "two".to_owned()));
+    let texts = run.completion().choices.iter().map(|choice| choice.message.text());
+    assert_eq!(texts.collect::<Vec<_>>(), [Some("one"), Some("two")]);
+}

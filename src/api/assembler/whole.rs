@@ -66,7 +66,7 @@ fn read(json: &str, budget: &Budget) -> Result<ChatCompletion, String> {
         budget
             .take_element::<Choice>(made.len())
             .map_err(|excess| excess.to_string())?;
-        draft.add(choice, keeping).map_err(|excess| excess.to_string())?;
+        draft.add(index, choice, keeping).map_err(|excess| excess.to_string())?;
         made.push(draft.into_choice(index));
     }
     made.sort_by_key(|choice: &Choice| choice.index);
