@@ -190,7 +190,9 @@ fn read_halves(halves: &[u16], last: bool, text: &mut String) -> usize {
             [0xDC80..=0xDCFF, ..] => {
                 // One character at a time, however long the run.
                 let mut bytes = [0; LONGEST_CHAR];
-                let run = rest.iter().map_while(|half| matches!(half, 0xDC80..=0xDCFF).then_some(*half as u8));
+                let run = rest
+                    .iter()
+                    .map_while(|half| matches!(half, 0xDC80..=0xDCFF).then_some(*half as u8));
                 let count = bytes.iter_mut().zip(run).map(|(byte, next)| *byte = next).count();
                 let bytes = &bytes[..count];
                 match std::str::from_utf8(bytes) {

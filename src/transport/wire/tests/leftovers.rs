@@ -357,7 +357,11 @@ fn half_a_record_that_comes_while_a_connection_lies_idle_costs_the_connection() 
         assert_eq!(asks(&transport, "first").unwrap().trim_end_matches('-'), "first");
         has_answer.send(()).unwrap();
         waits_for_record.recv().unwrap();
-        assert_eq!(asks(&transport, "second").unwrap().trim_end_matches('-'), "second", "{cut}");
+        assert_eq!(
+            asks(&transport, "second").unwrap().trim_end_matches('-'),
+            "second",
+            "{cut}"
+        );
         assert_eq!(service.accepted(), 2, "{cut} bytes of a record");
     }
 }
