@@ -274,15 +274,25 @@ fn read(
 
 /// Whether its type says that it is a stream.
 pub(super) fn says_stream(headers: &Headers) -> bool {
-    headers
-        .get("content-type")
-        .is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"))
+    is_of_type(headers, "text/event-stream")
+}
+
+/// Whether it is said to be of this media type, whose letter case does not count (RFC 9110 §8.3.1).
+pub(super) fn is_of_type(headers: &Headers, media_type: &str) -> bool {
+    let kind = headers.get("content-type").unwrap_or_default().trim_start().as_bytes();
+    kind.get(..media_type.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(media_type.as_bytes()))
+}
+
+/// Whether a body that begins like this, with six bytes at least if it has so many, is a stream of events.
+pub(super) fn begins_events(start: &[u8]) -> bool {
+    const FIELDS: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];
+    FIELDS.iter().any(|field| start.starts_with(field))
 }
 
 /// Whether the reply to a chat is a stream. Its type does not decide it: gateways send streams as JSON or as text, and
 /// refusals and whole answers as streams. Neither can be taken for the other.
 fn is_chat_stream(reply: &mut transport::Reply) -> Result<bool, Fault> {
-    const FIELDS: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];
     let says_stream = says_stream(&reply.headers);
     reply.body.awaits_content();
     let start = reply.body.begins_with(1).map_err(|error| Body::fault(&error))?;
@@ -292,7 +302,7 @@ fn is_chat_stream(reply: &mut transport::Reply) -> Result<bool, Fault> {
         Some(_) if says_stream => true,
         Some(_) => {
             let start = reply.body.begins_with(6).map_err(|error| Body::fault(&error))?;
-            FIELDS.iter().any(|field| start.starts_with(field))
+            begins_events(start)
         }
     };
     if !is_stream {

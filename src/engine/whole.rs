@@ -9,7 +9,7 @@ use crate::error::BadReply;
 use crate::error::fault::{Fault, FaultKind, TimeoutKind};
 use crate::transport::{self, MAX_BODY};
 
-use super::attempt::says_stream;
+use super::attempt::{begins_events, is_of_type, says_stream};
 use super::attempted::{Attempted, answered, judged, upstream};
 use super::job::{Job, Reply};
 use super::shared::Shared;
@@ -94,11 +94,29 @@ fn no_answer(
     judged(what, Some(upstream(status, headers, body, withheld)))
 }
 
-/// Whether a body begins as JSON and ends before that does.
-fn is_cut_json(body: &[u8]) -> bool {
+/// Whether a body begins as JSON, or as a stream of events, and ends before that does.
+fn is_cut(body: &[u8], tail: &Tail) -> bool {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
-    matches!(body.first(), Some(b'{' | b'['))
-        && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err_and(|error| error.is_eof())
+    match body.first() {
+        Some(b'{' | b'[' | b'"') => {
+            serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err_and(|error| error.is_eof())
+        }
+        _ => begins_events(body) && tail.lacks_end() && !holds_last_event(body),
+    }
+}
+
+/// Whether a stream holds an event that others do not follow: `[DONE]`, or the last one of a response.
+fn holds_last_event(body: &[u8]) -> bool {
+    // In texts the quotes and the line end would be escaped.
+    const LAST: [&[u8]; 6] = [
+        b"\ndata: [DONE]",
+        b"\ndata:[DONE]",
+        br#""response.completed""#,
+        br#""response.incomplete""#,
+        br#""response.failed""#,
+        br#""response.cancelled""#,
+    ];
+    LAST.iter().any(|last| memchr::memmem::find(body, last).is_some())
 }
 
 /// A reply that is passed on as bytes.
@@ -113,14 +131,13 @@ pub(super) fn raw(
         return raw_stream(shared, job, lease, reply, withheld);
     }
     let body = reply.read_to_vec(MAX_BODY)?;
-    if !is_delimited(&reply.headers) && is_cut_json(&body) {
-        let what = cut_short("the connection was closed before the end of the JSON");
+    let mut tail = Tail::of(lease.operation());
+    tail.push(&body);
+    if !is_delimited(&reply.headers) && is_cut(&body, &tail) {
+        let what = cut_short("the connection was closed before the end of the reply");
         return Ok(judged(what, None));
     }
-    let html = reply
-        .headers
-        .get("content-type")
-        .is_some_and(|kind| kind.starts_with("text/html"));
+    let html = is_of_type(&reply.headers, "text/html");
     let headers = withheld.told_headers(reply.headers);
     if html {
         let what = bad_reply(format!("{} with a web page", reply.status));
@@ -140,8 +157,6 @@ pub(super) fn raw(
             }
         }
     }
-    let mut tail = Tail::of(lease.operation());
-    tail.push(&body);
     let reply = RawReply::new(reply.status, headers, body);
     Ok(answered(Reply::Raw(Box::new(reply)), tail.used()))
 }

@@ -339,6 +339,18 @@ fn a_raw_stream_that_nobody_reads_as_it_comes_is_tried_again_where_it_is_cut() {
     assert_eq!(server.connections(), 2);
 }
 
+#[test]
+fn a_web_page_is_no_raw_reply_in_whichever_case_its_type_is_written() {
+    let server = Conversing::start(|mut talk| {
+        talk.send("HTTP/1.1 200 OK\r\ncontent-type: Text/HTML\r\ncontent-length: 6\r\n\r\n<html>");
+        true
+    });
+    let blaster = client(&[&server], |_| {});
+    let raw = RawRequest::post(Operation::ChatCompletions, "{}");
+    let error = wait(blaster.submit_raw(raw).unwrap()).unwrap_err();
+    assert!(error.to_string().contains("web page"), "{error}");
+}
+
 /// Heads after which a body ends with its connection: others know no chunks, or are no chunks.
 const UNFRAMED: [&str; 3] = [
     "HTTP/1.1 200 OK",
@@ -350,6 +362,7 @@ const UNFRAMED: [&str; 3] = [
 fn a_raw_reply_that_ends_with_its_connection_is_whole_where_its_content_says_so() {
     const STREAM: &str = "content-type: text/event-stream";
     const OTHER: &str = "content-type: application/json";
+    const CAPITALS: &str = "content-type: Text/Event-Stream; charset=UTF-8";
     let (half, rest) = WHOLE.split_at(40);
     let stream = [HEY, STOP].concat();
     let done = [HEY, DONE].concat();
@@ -364,6 +377,14 @@ fn a_raw_reply_that_ends_with_its_connection_is_whole_where_its_content_says_so(
         ("response", STREAM, PIECE, &response, 2),
         ("response", STREAM, &response, &response, 1),
         ("other", STREAM, HEY, HEY, 1),
+        ("chat", OTHER, HEY, &done, 2),
+        ("chat", OTHER, &stream, &stream, 1),
+        ("chat", OTHER, &done, &done, 1),
+        ("response", OTHER, PIECE, &response, 2),
+        ("response", OTHER, &response, &response, 1),
+        ("other", OTHER, HEY, HEY, 1),
+        ("other", OTHER, "\"half", "\"whole\"", 2),
+        ("chat", CAPITALS, HEY, &done, 2),
     ];
     for head in UNFRAMED {
         for (operation, kind, first, then, requests) in rows {
