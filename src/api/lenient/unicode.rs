@@ -18,16 +18,25 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 const HALF: usize = 3;
 /// Most bytes that can wait: a character lacks its last byte, and each of the others has become a half.
 const MOST: usize = 3 * HALF;
+/// Bytes of an escape, and how many escapes may add to any JSON.
+const ESCAPE: usize = 6;
+const MOST_ESCAPED: usize = 1024;
 /// Bytes of the longest character.
 const LONGEST_CHAR: usize = 4;
 
-/// JSON as text: each byte that is no UTF-8 as the escape of a half, see above.
+/// JSON as text: each byte that is no UTF-8 as the escape of a half, see above. Where they are so many that it would become
+/// more than twice as long, no character is cut, but all are broken: then they are U+FFFD at once.
 pub(crate) fn escaped(json: &[u8]) -> Cow<'_, str> {
     // By far the faster of the two, and nearly always right.
     if let Ok(text) = std::str::from_utf8(json) {
         return Cow::Borrowed(text);
     }
-    let mut text = String::with_capacity(json.len() + 64);
+    let broken: usize = json.utf8_chunks().map(|chunk| chunk.invalid().len()).sum();
+    let added = broken * (ESCAPE - 1);
+    if added > json.len() + MOST_ESCAPED {
+        return String::from_utf8_lossy(json);
+    }
+    let mut text = String::with_capacity(json.len() + added);
     for chunk in json.utf8_chunks() {
         text.push_str(chunk.valid());
         for byte in chunk.invalid() {
@@ -299,6 +308,17 @@ mod tests {
         ] {
             assert_eq!(settled(json), expected);
             assert_eq!(matches!(settled(json), Cow::Borrowed(_)), json == expected);
+        }
+    }
+
+    #[test]
+    fn what_is_broken_all_over_takes_three_bytes_for_each() {
+        for (json, longest) in [(vec![0xFF; 100_000], 300_000), (b"abcdefg\xFF".repeat(10_000), 160_000)] {
+            let text = escaped(&json);
+            assert!(text.len() <= longest, "{} of {}", text.len(), json.len());
+            let string = format!("\"{text}\"");
+            let read: Wtf8<'_> = serde_json::from_str(&string).unwrap();
+            assert_eq!(read.into_text(), String::from_utf8_lossy(&json));
         }
     }
 
