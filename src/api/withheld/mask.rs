@@ -137,7 +137,12 @@ impl Mask {
         for secret in &self.secrets {
             find(&plain, &secret.plain, |place| places.push(place));
         }
-        if !text.iter().all(|byte| reads_as_it_stands(*byte)) {
+        if text.iter().all(|byte| reads_as_it_stands(*byte)) {
+            // A secret that travels in an escaped form may be repeated in its plain one.
+            for secret in self.secrets.iter().filter(|secret| secret.folded != secret.plain) {
+                find(&plain, &secret.folded, |place| places.push(place));
+            }
+        } else {
             let folded = Folded::of(text);
             for secret in &self.secrets {
                 find(&folded.bytes, &secret.folded, |range| places.push(folded.place(range)));
@@ -276,6 +281,25 @@ mod tests {
         );
         let mask = Mask::of(["nabcdefgh"]);
         assert_eq!(mask.hide(r"C:\nabcdefgh"), r"C:\(hidden)");
+    }
+
+    #[test]
+    fn a_secret_that_travels_escaped_is_hidden_as_it_reads_in_a_text_without_spaces() {
+        for (secret, reads) in [
+            ("Abc%7Edef%2Fghi%3Djkl", "Abc~def/ghi=jkl"),
+            ("sig%3Da%2Fb", "sig=a/b"),
+            (r"ab\/cd\/ef\u0041gh", "ab/cd/efAgh"),
+            ("p&amp;w&quot;x-1234", "P&W\"X-1234"),
+        ] {
+            let mask = Mask::of([secret]);
+            for text in [format!("{{\"e\":\"{reads}\"}}"), reads.to_owned()] {
+                assert!(
+                    !mask.hide(&text).contains(reads),
+                    "{secret} in {text}: {}",
+                    mask.hide(&text)
+                );
+            }
+        }
     }
 
     #[test]
