@@ -204,3 +204,43 @@ fn an_error_that_repeats_the_answer_before_it_is_not_recorded() {
     let leaks = leaks(ANSWER);
     assert!(leaks.is_empty(), "{}", leaks.join("\n"));
 }
+
+#[test]
+fn an_answer_under_a_status_that_refuses_is_for_whoever_asked_alone() {
+    const ANSWER: &str = "The swelling will go down; keep the leg up for a week.";
+    let _turn = listen(false);
+    let message = serde_json::json!({"role": "assistant", "content": ANSWER});
+    let whole = serde_json::json!({"choices": [{"index": 0, "message": message}]}).to_string();
+    let response = serde_json::json!({"output": [{"content": [{"type": "output_text", "text": ANSWER}]}]}).to_string();
+    let chunk = serde_json::json!({"choices": [{"index": 0, "delta": {"content": ANSWER}}]});
+    let bodies = [
+        whole[..whole.len() - 2].to_owned(),
+        serde_json::json!({ "error": { "message": &whole } }).to_string(),
+        serde_json::json!({ "message": message }).to_string(),
+        format!("data: {chunk}\n\n"),
+        whole,
+        response,
+    ];
+    let statuses = [
+        "400 Bad Request",
+        "404 Not Found",
+        "429 Too Many",
+        "500 Error",
+        "600 Odd",
+    ];
+    let replies = statuses.iter().flat_map(|status| {
+        bodies
+            .iter()
+            .map(move |body| format!("HTTP/1.1 {status}\r\nconnection: close\r\n\r\n{body}").into_bytes())
+    });
+    let blaster = blaster(replies.collect());
+    for number in 0..statuses.len() * bodies.len() {
+        let timeout = std::time::Duration::from_millis(300);
+        let chat = ChatRequest::from("x").model(number.to_string()).timeout(timeout);
+        let error = blaster.chat(chat).unwrap_err();
+        show_error("for whoever asked", &error);
+    }
+    show_blaster("the report", &blaster);
+    let leaks = leaks(ANSWER);
+    assert!(leaks.is_empty(), "{}", leaks.join("\n"));
+}

@@ -25,7 +25,7 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use words::{Words, describe, head, redirect};
+use words::{Words, describe, head, holds_answer, redirect};
 
 use super::outcome::{Blame, Outcome, Scope, Throttle};
 use super::remedy;
@@ -103,6 +103,11 @@ pub fn classify(facts: &ReplyFacts<'_>, withheld: Withheld<'_>) -> Judged {
         }
         _ => {
             let error = ErrorObject::parse(facts.body);
+            // What has no form of an error is told as it stands, and may be an answer all the same.
+            let withheld = match holds_answer(&error.message) {
+                true => withheld.beside_an_answer(),
+                false => withheld,
+            };
             let words = Words::of(&error, withheld, |error| describe(&head(status), status, error));
             let mut judged = judge(status, &error, facts.headers, facts.wall, words);
             if let Outcome::Refused { own, .. }

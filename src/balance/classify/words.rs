@@ -57,6 +57,31 @@ impl Words {
     }
 }
 
+/// Whether a text holds JSON in which an answer may stand, of this API or of one like it: by the keys before it, also where the
+/// JSON is a text of its own, or cut.
+pub(super) fn holds_answer(text: &str) -> bool {
+    const KEYS: [&str; 7] = [
+        "choices",
+        "candidates",
+        "content",
+        "delta",
+        "message",
+        "output",
+        "output_text",
+    ];
+    let is_key = |quote: usize| {
+        let rest = &text[quote + 1..];
+        let name = KEYS.iter().find_map(|key| {
+            let rest = rest.strip_prefix(key)?;
+            let rest = rest.trim_start_matches('\\').strip_prefix('"')?;
+            Some((*key, rest.trim_start().strip_prefix(':')?.trim_start()))
+        });
+        // A message that is a text is an error's.
+        name.is_some_and(|(key, value)| key != "message" || value.starts_with('{'))
+    };
+    text.match_indices('"').any(|(quote, _)| is_key(quote))
+}
+
 /// `429 RateLimitReached: Your requests to …`, or `head` where the code says no more than `status`; with the type and the
 /// parameter at fault where they are told: `400 unsupported_value (invalid_request_error, temperature): …`.
 pub(super) fn describe(head: &str, status: u16, error: &ErrorObject) -> String {
@@ -106,5 +131,31 @@ pub(super) fn redirect(status: u16, location: &str) -> String {
     match host.filter(|host| !host.is_empty()) {
         Some(host) => format!("{head} to {}", one_line(host, REASON_MAX / 2)),
         None => format!("{head} to another path"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_known_by_its_keys_and_an_error_is_none() {
+        for (text, expected) in [
+            (r#"{"choices":[{"message":{"content":"Hi"#, true),
+            (r#"{"id":"r","output" : [{"type":"message""#, true),
+            (r#"data: {"type":"response.output_text.delta","delta":"Hi"}"#, true),
+            (r#"upstream said {\"choices\":[{\"text\":\"Hi\"}]}"#, true),
+            (r#"{"message": {"role":"assistant"}}"#, true),
+            (r#"{"candidates":[]}"#, true),
+            (r#"{"title":"Not Found","status":404,"message":"no such route"}"#, false),
+            (
+                r#"Invalid value: "output". Supported values are: "content", "choices"."#,
+                false,
+            ),
+            (r#"messages[0].content: "delta"#, false),
+            ("", false),
+        ] {
+            assert_eq!(holds_answer(text), expected, "{text}");
+        }
     }
 }
