@@ -344,6 +344,9 @@ fn half_a_record_that_comes_while_a_connection_lies_idle_costs_the_connection() 
                 waits_for_answer.lock().recv().unwrap();
                 let mut way = hand.way.lock();
                 let stray = way.sealed(&[&reply("stray", 300)]);
+                // At once, and not when the reply before is confirmed, which the next request does.
+                let (Way::Plain(stream) | Way::Tls(_, stream)) = &*way;
+                stream.set_nodelay(true).unwrap();
                 way.send(&stray[..cut]);
                 is_sent.send(()).unwrap();
                 drop(way);
