@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::assembler::read_whole;
 use super::{ChatMessage, Content, Delta, FinishReason, Ledger, NoText, ToolCall, ToolCallDelta, Usage};
-use crate::error::{BadReply, json_fault};
+use crate::error::{BadReply, Error, json_fault};
 
 /// What a chat model answered, and how the answer was come by.
 ///
@@ -146,17 +146,44 @@ impl ChatCompletion {
             .map_err(|error| BadReply::new(format!("the answer: {}", json_fault(&error)), text.as_bytes()))
     }
 
-    /// Text of the first choice, taken; empty where there is none.
-    pub(crate) fn into_text(mut self) -> String {
-        match self
-            .choices
-            .first_mut()
-            .and_then(|choice| choice.message.content.take())
-        {
-            Some(Content::Text(text)) => text,
-            Some(parts) => parts.as_text().unwrap_or_default().to_owned(),
-            None => String::new(),
+    /// The text of the first choice alone; an error where it holds none that can be used. What
+    /// [`Blaster::chat_completion`](crate::Blaster::chat_completion) returns, for answers that come whole, as those of
+    /// [`Blaster::run_all`](crate::Blaster::run_all) do. A text that was cut at its limit of tokens is one.
+    ///
+    /// ```
+    /// use azure_openai_blaster::ErrorKind;
+    /// use azure_openai_blaster::api::ChatCompletion;
+    ///
+    /// let body = r#"{"choices": [{"message": {"role": "assistant", "content": "Hello!"}}]}"#;
+    /// assert_eq!(ChatCompletion::parse(body.as_bytes())?.into_text()?, "Hello!");
+    ///
+    /// let filtered = r#"{"choices": [{"finish_reason": "content_filter", "message": {"role": "assistant"}}]}"#;
+    /// let error = ChatCompletion::parse(filtered.as_bytes())?.into_text().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::NoText);
+    /// assert_eq!(error.to_string(), "the answer holds no text: the content filter blocked the answer");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NoText`] with the whole answer and the reason, as [`no_text`](Self::no_text) gives it.
+    pub fn into_text(mut self) -> crate::error::Result<String> {
+        if let Some(why) = self.no_text() {
+            return Err(Error::NoText {
+                why: why.to_string(),
+                completion: Box::new(self),
+            });
         }
+        Ok(
+            match self
+                .choices
+                .first_mut()
+                .and_then(|choice| choice.message.content.take())
+            {
+                Some(Content::Text(text)) => text,
+                Some(parts) => parts.as_text().unwrap_or_default().to_owned(),
+                None => String::new(),
+            },
+        )
     }
 
     /// The answer as the pieces of a stream, one for each choice: a service may answer whole although a stream

@@ -21,13 +21,7 @@ pub(super) fn chat(reply: Reply) -> Result<ChatCompletion> {
 
 pub(super) fn text(reply: Reply) -> Result<String> {
     let completion = chat(reply)?;
-    if let Some(why) = completion.no_text() {
-        return Err(Error::NoText {
-            why: why.to_string(),
-            completion: Box::new(completion),
-        });
-    }
-    if completion.finish_reason() == Some(&FinishReason::Length) {
+    if completion.no_text().is_none() && completion.finish_reason() == Some(&FinishReason::Length) {
         // Its own id is a part of the answer; the request's is what support asks for.
         let attempt = completion.ledger().last();
         let endpoint = attempt.map_or("unknown", |attempt| &attempt.endpoint);
@@ -37,7 +31,7 @@ pub(super) fn text(reply: Reply) -> Result<String> {
             id.unwrap_or("unknown")
         );
     }
-    Ok(completion.into_text())
+    completion.into_text()
 }
 
 pub(super) fn raw(reply: Reply) -> Result<RawReply> {
