@@ -1,24 +1,69 @@
 //! What can go wrong, and what to do about it.
+//!
+//! A call, a handle and a stream end with an [`Error`]; a request that is not accepted comes back in a [`SubmitError`],
+//! which `?` turns into an [`Error`]. What to do, by [kind](Error::kind):
+//!
+//! | kind | what to do |
+//! |---|---|
+//! | `Config`, `Setup`, `Start` | nothing was started: change what the message names |
+//! | `Request`, `UnknownModel`, `TooLarge` | nothing was sent: change the request, or the configuration (a request that is not known to be `TooLarge` from the start may have been sent) |
+//! | `Refused` | change the request: no deployment would take it |
+//! | `NoText` | look at the answer inside: tool calls, a refusal, a filtered or an empty message |
+//! | `Exhausted`, `ServerErrors`, `Timeout`, `TooLate`, `StreamBroken`, `QueueFull` | submit again later: [`Error::is_retryable`] is true |
+//! | `NoEndpoint` | where [`Error::is_retryable`] is true, submit again later; else change what each deployment's reason names |
+//! | `Cancelled`, `ShutDown` | the program itself ended the job |
+//! | `WouldDeadlock`, `Taken`, `Panicked` | correct the program |
+//!
+//! ```
+//! use azure_openai_blaster::testing::{Scripted, ScriptedReply};
+//! use azure_openai_blaster::{Blaster, ErrorKind};
+//!
+//! // A service that refuses every request for what it holds.
+//! let service = Scripted::new(|_| ScriptedReply::status(400).body("the prompt is too long"));
+//! let blaster = Blaster::builder().transport(service).build()?;
+//! let mut later = Vec::new();
+//! for (position, result) in blaster.run_all(["one", "two"]) {
+//!     match result {
+//!         Ok(_) => unreachable!("every request is refused"),
+//!         Err(error) if error.is_retryable() => later.push(position),
+//!         Err(error) => {
+//!             assert_eq!(error.kind(), ErrorKind::Refused);
+//!             eprintln!("{position}: {error}"); // the reason
+//!             if let Some(ledger) = error.ledger() {
+//!                 eprintln!("{ledger}"); // one line for each attempt
+//!             }
+//!         }
+//!     }
+//! }
+//! assert!(later.is_empty());
+//! # Ok::<(), azure_openai_blaster::Error>(())
+//! ```
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::{ChatCompletion, Headers, Ledger};
+use crate::api::{ChatCompletion, Ledger};
 
 pub use config::{ConfigError, Problem};
+pub use kind::ErrorKind;
 pub use reply::BadReply;
 pub(crate) use reply::json_fault;
 pub use request::RequestError;
 pub use stream::{Incomplete, StreamProblem};
 pub use submit::SubmitError;
+pub use trail::Trail;
+pub use upstream::Upstream;
 
 mod config;
 pub mod fault;
+mod kind;
 mod reply;
 mod request;
 mod stream;
 mod submit;
+mod trail;
+mod upstream;
 
 /// Result of this crate's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -182,124 +227,7 @@ pub enum Error {
     },
 }
 
-/// The kinds of [`Error`], without what they hold: each means what the variant of the same name does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[allow(missing_docs)] // each is explained at the variant of the same name
-pub enum ErrorKind {
-    Config,
-    Request,
-    UnknownModel,
-    Refused,
-    Exhausted,
-    ServerErrors,
-    NoEndpoint,
-    Timeout,
-    TooLate,
-    TooLarge,
-    NoText,
-    StreamBroken,
-    Cancelled,
-    ShutDown,
-    QueueFull,
-    WouldDeadlock,
-    Panicked,
-    Taken,
-    Start,
-    Setup,
-}
-
-/// What was tried for a job, and what the service said last.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Trail {
-    /// Each request that left the machine.
-    pub ledger: Ledger,
-    /// The service's last reply that was no success.
-    pub upstream: Option<Upstream>,
-    /// The last problem, in words: those of the service where it said anything, which may repeat what was asked.
-    pub reason: String,
-    /// Failed attempts that counted against `max_job_retry`.
-    pub failures: u32,
-}
-
-/// A reply as it was received, but for the secrets that its call carried (key, token, a proxy's password, secret
-/// headers): where the service repeats one, `(hidden)` stands in its place.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct Upstream {
-    /// HTTP status.
-    pub status: u16,
-    /// HTTP headers.
-    pub headers: Headers,
-    /// The body, at most its first 64 KiB; of a stream the event that ended it. Of a job that ended while it waited again,
-    /// because its time was over or it was cancelled, the first 2 KiB, and the first headers to as much.
-    pub body: Vec<u8>,
-}
-
-/// Most bytes of a body, and of headers, that a waiting job keeps.
-const BRIEF: usize = 2 * 1024;
-
-impl Upstream {
-    pub(crate) fn new(status: u16, headers: Headers, body: Vec<u8>) -> Self {
-        Upstream { status, headers, body }
-    }
-
-    /// What is kept of it while its job waits, which many may do.
-    pub(crate) fn brief(&self) -> Self {
-        Upstream {
-            status: self.status,
-            headers: self.headers.first(BRIEF),
-            body: self.body[..self.body.len().min(BRIEF)].to_vec(),
-        }
-    }
-
-    /// The body as text, bad UTF-8 replaced.
-    #[must_use]
-    pub fn text(&self) -> std::borrow::Cow<'_, str> {
-        String::from_utf8_lossy(&self.body)
-    }
-}
-
-impl fmt::Debug for Upstream {
-    /// Without the body's text: it may be an answer, or repeat a prompt, and errors are logged in this form.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upstream")
-            .field("status", &self.status)
-            .field("headers", &self.headers)
-            .field("body", &format_args!("({} bytes)", self.body.len()))
-            .finish()
-    }
-}
-
 impl Error {
-    /// Which kind it is.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Error::Config(_) => ErrorKind::Config,
-            Error::Request(_) => ErrorKind::Request,
-            Error::UnknownModel { .. } => ErrorKind::UnknownModel,
-            Error::Refused(_) => ErrorKind::Refused,
-            Error::Exhausted(_) => ErrorKind::Exhausted,
-            Error::ServerErrors(_) => ErrorKind::ServerErrors,
-            Error::NoEndpoint { .. } => ErrorKind::NoEndpoint,
-            Error::Timeout { .. } => ErrorKind::Timeout,
-            Error::TooLate { .. } => ErrorKind::TooLate,
-            Error::TooLarge { .. } => ErrorKind::TooLarge,
-            Error::NoText { .. } => ErrorKind::NoText,
-            Error::StreamBroken { .. } => ErrorKind::StreamBroken,
-            Error::Cancelled(_) => ErrorKind::Cancelled,
-            Error::ShutDown { .. } => ErrorKind::ShutDown,
-            Error::QueueFull => ErrorKind::QueueFull,
-            Error::WouldDeadlock => ErrorKind::WouldDeadlock,
-            Error::Panicked { .. } => ErrorKind::Panicked,
-            Error::Taken => ErrorKind::Taken,
-            Error::Start(_) => ErrorKind::Start,
-            Error::Setup { .. } => ErrorKind::Setup,
-        }
-    }
-
     /// What was tried; none where the error came before there was a job.
     #[must_use]
     pub fn ledger(&self) -> Option<&Ledger> {
