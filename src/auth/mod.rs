@@ -5,12 +5,28 @@
 //! token is fetched before it is needed, on a thread of its source's own: a deployment without one is not ready, and no
 //! worker ever waits for it.
 //!
-//! # Inside, in reading order
-//! 1. [`token`](AccessToken), `claims`: a token, how long it lives, and what it says of itself
-//! 2. `cache`: when a source is asked for a token; pure
-//! 3. `sign_in`: what a deployment concludes from a token that the service refused; pure
-//! 4. `tokens`: all sources and deployments together, as one value that a test can lead through hours in a moment; pure
-//! 5. `keeper`: the threads around it
+//! ```
+//! use azure_openai_blaster::auth::EntraCredential;
+//! use azure_openai_blaster::{Auth, BlasterConfig, DeploymentConfig};
+//!
+//! // `"api_key": "managed"` and `"client_id": "…"` in a configuration file.
+//! let east = DeploymentConfig::new("east", "https://east.openai.azure.com", "gpt-4o")
+//!     .auth(Auth::entra(EntraCredential::Managed))
+//!     .client_id("00000000-0000-0000-0000-000000000000");
+//! assert!(BlasterConfig::new([east]).validate().is_ok());
+//! ```
+//!
+//! [`Blaster::credentials`](crate::Blaster::credentials) reports on each source: its token, or why there is none.
+//!
+//! `docs/credentials.md` in the repository says what each credential needs and where it works. A source of tokens of your own
+//! implements [`TokenProvider`].
+
+// Inside, in reading order:
+// 1. `token`, `claims`: a token, how long it lives, and what it says of itself
+// 2. `cache`: when a source is asked for a token; pure
+// 3. `sign_in`: what a deployment concludes from a token that the service refused; pure
+// 4. `tokens`: all sources and deployments together, as one value that a test can lead through hours in a moment; pure
+// 5. `keeper`: the threads around it
 
 pub use claims::Claims;
 pub use error::TokenError;

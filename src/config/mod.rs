@@ -3,14 +3,12 @@
 #![doc = include_str!("../../docs/CONFIG.md")]
 // The tables say what errors say, where a URL stands without marks.
 #![allow(rustdoc::bare_urls)]
-//!
-//! ## Inside
-//!
-//! Reading a file takes two steps, after `source` has made plain JSON of it. `file` sees what was written: known keys, each with its place in the text.
-//! `meaning` makes of it what is meant, a [`BlasterConfig`] of typed values with the environment filled in, and
-//! `rules` holds it against what is allowed, as [`BlasterConfig::validate`] does for one made by calls. After that
-//! nothing needs checking again. All three complain instead of giving up, so that one error tells everything. The
-//! tables above are printed from `keys`, which the reader goes by too.
+
+// Inside: reading a file takes two steps, after `source` has made plain JSON of it. `file` sees what was written: known keys,
+// each with its place in the text. `meaning` makes of it what is meant, a `BlasterConfig` of typed values with the environment
+// filled in, and `rules` holds it against what is allowed, as `BlasterConfig::validate` does for one made by calls. After that
+// nothing needs checking again. All three complain instead of giving up, so that one error tells everything. The tables of
+// docs/CONFIG.md are printed from `keys`, which the reader goes by too.
 
 pub use auth::Auth;
 pub use blaster::BlasterConfig;
