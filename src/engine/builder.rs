@@ -1,40 +1,27 @@
 //! How a blaster is put together.
 
 use std::fmt;
-use std::io;
 use std::path::Path;
-use std::sync::{Arc, mpsc};
-use std::thread;
+use std::sync::Arc;
 
-use parking_lot::Mutex;
-
-use crate::api::RequestDefaults;
-use crate::api::withheld::{Mask, secrets_of_header};
-use crate::auth::{self, Keeper};
-use crate::balance::limits::LimitSpec;
-use crate::balance::{BalanceSettings, Balancer, EndpointSpec, HealthSettings};
-use crate::clock;
-use crate::config::{Auth, BlasterConfig, DeploymentConfig, Kind, QuotaGroup, Sku, defaults};
-use crate::error::{Error, Result};
-use crate::transport::target::host_of;
 #[cfg(feature = "entra")]
-use crate::transport::wire::private::PrivateClient;
-use crate::transport::wire::{EndpointWire, WireError, WireSettings};
-use crate::transport::{self, Target, Transport, UreqTransport};
+use crate::auth;
+use crate::balance::{BalanceSettings, Balancer, HealthSettings};
+use crate::clock;
+use crate::config::{Auth, BlasterConfig, DeploymentConfig};
+use crate::error::{Error, Result};
+use crate::transport::Transport;
 
 use super::blaster::Blaster;
+use super::configured::{group, info, keeper, spec, wire};
 use super::connections::Connections;
 use super::core::Core;
 use super::event::{Event, Hook};
-use super::local_limits::{room_for_workers, warn_of_few_files};
+use super::local_limits::warn_of_few_files;
+use super::pool;
 use super::setup::SetupReport;
-use super::shared::{EndpointInfo, Shared, Timeouts};
+use super::shared::{Shared, Timeouts};
 use super::signing::SignIns;
-use super::sources;
-use super::worker;
-
-/// Held while a pool is started: of two that were started at once each would count on the room that the other takes.
-static STARTING: Mutex<()> = Mutex::new(());
 
 /// Puts a [`Blaster`] together: a configuration, and what no file can say.
 ///
@@ -44,7 +31,7 @@ static STARTING: Mutex<()> = Mutex::new(());
 /// use azure_openai_blaster::{Auth, Blaster, BlasterConfig, DeploymentConfig, Event};
 ///
 /// let deployment = |name: &str| {
-///     DeploymentConfig::new(name, format!("https://{name}.openai.azure.com"), "gpt-4o").auth(Auth::key("not-a-real-key"))
+///     DeploymentConfig::new(name, format!("https://{name}.openai.azure.com"), "gpt-4o").auth(Auth::api_key("not-a-real-key"))
 /// };
 /// let config = BlasterConfig::new([deployment("my-resource-sweden"), deployment("my-resource-france").weight(2)])
 ///     .job_timeout(Duration::from_secs(600));
@@ -78,7 +65,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Takes the configuration from a JSON file; see `docs/CONFIG.md`.
+    /// Takes the configuration from a file, JSON or YAML; see `docs/CONFIG.md`.
     ///
     /// # Errors
     /// [`Error::Config`] with everything that is wrong with it.
@@ -263,7 +250,7 @@ impl Builder {
         if let Some(keeper) = &shared.keeper {
             keeper.start(SignIns::of(&shared)).map_err(Error::Start)?;
         }
-        let started = start(&shared, workers)?;
+        let started = pool::start(&shared, workers)?;
         if needs_files {
             warn_of_few_files(started);
         }
@@ -287,222 +274,8 @@ impl Builder {
     }
 }
 
-/// Starts the timer and the workers, as many of `wanted` as this machine has room for, and says how many. All of them run by
-/// then, and what they take is taken.
-fn start(shared: &Arc<Shared>, wanted: usize) -> Result<usize> {
-    let _starting = STARTING.lock();
-    let room = room_for_workers(wanted);
-    if let Some(bound) = room.bound {
-        let words = format!(
-            "this machine has room for {} of {wanted} worker threads: {bound}",
-            room.workers
-        );
-        if room.workers == 0 {
-            return Err(Error::Start(io::Error::new(io::ErrorKind::OutOfMemory, words)));
-        }
-        log::warn!("{words}, or lower num_workers");
-    }
-    let timer = Arc::clone(shared);
-    spawn("blaster-timer".to_owned(), move || timer.run_timer()).map_err(Error::Start)?;
-    let (begins, begun) = mpsc::channel::<()>();
-    let mut started = 0;
-    while started < room.workers {
-        let (worker, begins) = (Arc::clone(shared), begins.clone());
-        // Counted before it runs, so that whoever looks sees the whole pool.
-        shared.with_core(|core| core.workers += 1);
-        let spawned = spawn(format!("blaster-{started}"), move || {
-            drop(begins);
-            worker::run(&worker);
-        });
-        if let Err(error) = spawned {
-            shared.with_core(|core| core.worker_left());
-            if started == 0 {
-                return Err(Error::Start(error));
-            }
-            log::warn!("only {started} of {wanted} worker threads could be started: {error}");
-            break;
-        }
-        started += 1;
-    }
-    if started < wanted {
-        shared.with_core(|core| core.balancer.set_workers(started as u32));
-    }
-    drop(begins);
-    // Nothing is ever sent: it ends when the last of them has let go of its end.
-    let _ = begun.recv();
-    Ok(started)
-}
-
-fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-    // Nobody joins: a thread ends by itself when the blaster is closed, and closing never waits for a socket.
-    thread::Builder::new()
-        .name(name)
-        .stack_size(worker::STACK)
-        .spawn(body)
-        .map(drop)
-}
-
 fn scripted() -> DeploymentConfig {
     DeploymentConfig::new("scripted", "http://localhost", "scripted").auth(Auth::None)
-}
-
-fn spec(deployment: &DeploymentConfig, config: &BlasterConfig) -> EndpointSpec {
-    let group = deployment
-        .quota_group
-        .as_ref()
-        .and_then(|name| config.quota_groups.iter().position(|group| group.name == *name));
-    // A member of a group that states no limit of its own has none: what it meets is the group's.
-    let [quota_window, request_window] = match group {
-        Some(index) => config.quota_groups[index].windows_of(deployment),
-        None => [deployment.quota_window, deployment.request_window],
-    };
-    let has_own = group.is_none() || deployment.tpm_limit.is_some() || deployment.rpm_limit.is_some();
-    EndpointSpec {
-        tier: deployment.priority,
-        limit: has_own.then(|| LimitSpec {
-            sku: deployment.sku,
-            tpm: deployment.tpm_limit.map(u64::from),
-            rpm: deployment.rpm_limit.map(u64::from),
-            quota_window,
-            request_window,
-        }),
-        group,
-        default_limit: deployment.max_completion_tokens,
-        name: deployment.name.as_str().into(),
-        host: host_of(&deployment.endpoint).unwrap_or_default().into(),
-        weight: deployment.weight,
-        serves: deployment
-            .served_models()
-            .iter()
-            .map(|model| model.as_str().into())
-            .collect(),
-        max_in_flight: deployment
-            .max_in_flight
-            .map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
-        unavailable: deployment.auth.unavailable(),
-    }
-}
-
-fn group(group: &QuotaGroup) -> LimitSpec {
-    LimitSpec {
-        sku: Sku::Standard,
-        tpm: group.tpm_limit.map(u64::from),
-        rpm: group.rpm_limit.map(u64::from),
-        quota_window: group.quota_window.unwrap_or(defaults::QUOTA_WINDOW),
-        request_window: group.request_window.unwrap_or(defaults::REQUEST_WINDOW),
-    }
-}
-
-fn info(deployment: &DeploymentConfig, proxys: &[String]) -> EndpointInfo {
-    EndpointInfo {
-        name: deployment.name.as_str().into(),
-        model: deployment.model.as_str().into(),
-        group: deployment.quota_group.as_deref().map(Into::into),
-        defaults: RequestDefaults {
-            temperature: deployment.temperature,
-            max_completion_tokens: deployment.max_completion_tokens,
-            send_stream_options: deployment.send_stream_options,
-        },
-        timeout: deployment.timeout,
-        mask: mask(deployment, proxys),
-    }
-}
-
-/// What each call to the deployment carries that must not show, a proxy's secrets among it.
-fn mask(deployment: &DeploymentConfig, proxys: &[String]) -> Mask {
-    let key = match &deployment.auth {
-        Auth::Key(key) => Some(key.expose().to_owned()),
-        // A token is hidden by whoever sends it.
-        Auth::Entra(_) | Auth::Custom(_) | Auth::None => None,
-    };
-    let headers = deployment.headers.iter();
-    let headers = headers.flat_map(|(name, value)| secrets_of_header(name, value.expose()));
-    Mask::of(key.into_iter().chain(headers).chain(proxys.iter().cloned()))
-}
-
-/// The transport over HTTP to the configured deployments.
-fn wire(config: &BlasterConfig, workers: usize) -> Result<UreqTransport> {
-    let setup = |deployment: &DeploymentConfig, problem: String| Error::Setup {
-        message: format!("deployment {:?}: {problem}", deployment.name),
-        source: None,
-    };
-    let endpoints = config.deployments.iter().map(|deployment| {
-        let url = Target::new(
-            deployment.kind,
-            &deployment.endpoint,
-            &deployment.model,
-            &deployment.api_version,
-        )
-        .map_err(|problem| setup(deployment, problem))?;
-        let mut headers = crate::api::Headers::new();
-        for (name, value) in &deployment.headers {
-            headers
-                .insert_secret(name, value.expose())
-                .map_err(|problem| setup(deployment, problem))?;
-        }
-        Ok(EndpointWire {
-            name: deployment.name.as_str().into(),
-            url,
-            auth: auth(deployment),
-            headers,
-            max_connections: deployment.max_in_flight.unwrap_or(workers).min(workers),
-        })
-    });
-    UreqTransport::new(endpoints.collect::<Result<_>>()?, &settings(config)).map_err(not_set_up)
-}
-
-fn not_set_up(error: WireError) -> Error {
-    Error::Setup {
-        message: error.to_string(),
-        source: error.into_cause(),
-    }
-}
-
-fn settings(config: &BlasterConfig) -> WireSettings {
-    WireSettings {
-        proxy: config.proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
-        ca_file: config.ca_file.clone(),
-        ..WireSettings::default()
-    }
-}
-
-/// The sources of tokens, where a deployment needs one.
-#[cfg(feature = "entra")]
-fn keeper(
-    config: &BlasterConfig,
-    variables: Option<auth::entra::Variables>,
-    limits: auth::entra::EntraLimits,
-) -> Result<Option<Arc<Keeper>>> {
-    use auth::entra::{EntraSettings, EntraSource};
-    if !config.deployments.iter().any(sources::signs_in) {
-        return Ok(None);
-    }
-    let client = PrivateClient::new(&settings(config)).map_err(not_set_up)?;
-    let entra = Arc::new(EntraSettings {
-        variables: variables.unwrap_or_else(|| Arc::new(|name: &str| std::env::var(name).ok())),
-        client: Arc::new(client),
-        limits,
-    });
-    let (plan, sources) = sources::of(config, |identity| {
-        Box::new(EntraSource::new(identity, Arc::clone(&entra)))
-    });
-    Ok(Some(Keeper::new(plan, sources)))
-}
-
-/// The sources of tokens, where a deployment needs one. Of Entra ID this build has none, and such deployments are disabled.
-#[cfg(not(feature = "entra"))]
-fn keeper(config: &BlasterConfig) -> Option<Arc<Keeper>> {
-    let (plan, sources) = sources::of(config, |identity| Box::new(auth::Lacking::of(identity)));
-    (!sources.is_empty()).then(|| Keeper::new(plan, sources))
-}
-
-fn auth(deployment: &DeploymentConfig) -> transport::Auth {
-    match (&deployment.auth, deployment.kind) {
-        (Auth::Key(key), Kind::OpenAi) => transport::Auth::Bearer(key.clone()),
-        (Auth::Key(key), Kind::Azure) => transport::Auth::Key(key.clone()),
-        (Auth::Entra(_) | Auth::Custom(_), _) => transport::Auth::Token,
-        (Auth::None, _) => transport::Auth::None,
-    }
 }
 
 impl fmt::Debug for Builder {

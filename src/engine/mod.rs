@@ -30,6 +30,7 @@ mod blaster;
 mod builder;
 mod by_id;
 mod by_size;
+mod configured;
 mod connections;
 mod core;
 #[cfg(feature = "internals")]
@@ -46,6 +47,7 @@ mod local_limits;
 mod model;
 mod moment;
 mod news;
+mod pool;
 mod queue;
 mod raw_events;
 mod raw_look;
