@@ -36,7 +36,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let blaster = Blaster::builder()
         .config(config)
         // Stands in for the services: "sweden" has lost its key.
-        .transport(Scripted::answering("Because others wait too.").script("sweden", [ScriptedReply::status(401)]))
+        .transport(
+            Scripted::answering("Because others wait too.")
+                .script("sweden", [ScriptedReply::status(401), ScriptedReply::status(401)]),
+        )
         .on_event(move |event| match event {
             Event::AttemptEnded { .. } => {
                 counted.fetch_add(1, Ordering::Relaxed);
