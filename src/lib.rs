@@ -2,7 +2,7 @@
 //!
 //! A [`Blaster`] owns a queue, a pool of worker threads and the deployments of its configuration. Each request goes to
 //! the deployment whose turn it is by weight, of those that are ready at that moment; one that is throttled, fails or
-//! is set up wrongly is passed over until it is well again. Waiting for quota costs a job none of its attempts. Every
+//! is set up wrongly is passed over until it answers again. Waiting for quota costs a job none of its attempts. Every
 //! job that was accepted ends exactly once: with its answer, or with a typed [`Error`] that tells what was tried.
 //!
 //! The library is made of threads and has no async runtime in it; its handles are futures all the same.
@@ -52,7 +52,10 @@
 //! | to go on meanwhile | [`Blaster::submit_chat_completion`], [`Blaster::submit`]: a [`JobHandle`] to wait for, look at, await or cancel |
 //! | not to wait for room in the queue | [`Blaster::try_submit`], [`Blaster::submit_timeout`] |
 //! | many answers as they finish | [`JobSet`] for jobs under keys, [`Blaster::run_all`] for an iterator of any length |
+//! | the text alone of a whole answer, or why there is none | [`ChatCompletion::into_text`] |
+//! | to know what failed, what was tried, what the service said | [`Error::kind`], [`Error::ledger`], [`Error::upstream`]; the module [`error`] says what to do about each kind |
 //! | to try again later what failed | [`Error::is_retryable`] |
+//! | to show progress | [`Blaster::waiting`], [`Blaster::in_flight`], the [`report`](EndpointState::report) of each deployment |
 //! | an answer as JSON, read into a type | [`ChatRequest::response_format`], [`ChatCompletion::text_json`] |
 //! | the model to call functions | [`ChatRequest::tools`], [`ChatCompletion::tool_calls`] |
 //! | requests from a file of JSON lines | [`ChatRequest`] is `Deserialize` |
@@ -81,7 +84,7 @@
 //! | connection refused, no such host, TLS, for half a minute, where nothing ever went there | disabled as "never reached", probed every 5 s; where that is so of all of two or more hosts, this machine is offline, and they stay ejected | goes on to the next; [`Error::NoEndpoint`] where all are disabled; offline it waits |
 //! | 401 for a token | waits for a new one; disabled where that is refused too | goes again, at no cost |
 //! | 401, 403, 404 of the deployment, a Retry-After beyond `cooldown_max_s` | disabled with the reason, probed every 60 s | goes on to the next; [`Error::NoEndpoint`] where all are disabled, which says what to change |
-//! | a denial (401, 403, …) that is not in the service's words, a redirect | disabled where it has not served before; else as for a 5xx, though without a rest, and disabled after as many in a row | tried elsewhere; after three [`Error::ServerErrors`] |
+//! | a denial (401, 403, …) that is not in the service's words, a redirect | disabled where it has not served before, though the next job is sent there once more where no other deployment is left; else as for a 5xx, though without a rest, and disabled after as many in a row | tried elsewhere; after three [`Error::ServerErrors`] |
 //! | 404, 405: nothing at the path, as where the base URL is wrong | the operation is left out and tried every 60 s. One that has served nothing yet is [`Misconfigured`](api::Condition::Misconfigured), and its [advice](EndpointReport::advice) says what to change. Where the operation has served before it takes `auto_disable_threshold` jobs in a row; where a page says so and no other deployment is there, two | as for a deployment that is disabled |
 //! | 400, 413, 422, content filter | unharmed | ends as [`Error::Refused`]; where a page says so, and not the service's JSON, when another deployment refuses it too |
 //! | 500, or a success that makes no sense | blamed once the job succeeds elsewhere | asked of up to three deployments (a sole one twice), then [`Error::ServerErrors`] |
@@ -104,11 +107,11 @@
 //! longest answer; until then it waits, and others pass it. Limits that were told wrong, or not at all, are learnt from the
 //! service's refusals, and a [report](EndpointReport::limit) shows what is believed beside what was configured. A job that
 //! cannot be admitted within its timeout ends at once as [`Error::TooLate`], one larger than every quota as
-//! [`Error::TooLarge`]; one that is so by a guess, for what a picture, sound or a file comes to, is sent alone to find out. `docs/limits.md` in the repository tells how the service counts.
+//! [`Error::TooLarge`]; one that holds a picture, sound or a file, whose size in tokens is a guess, is sent alone to find out. `docs/limits.md` in the repository tells how the service counts.
 //!
 //! # Modules, in reading order
 //!
-//! 1. [`api`]: what is sent and what comes back
+//! 1. [`api`]: requests, answers and reports
 //! 2. [`config`]: the deployments and the settings of the pool, from JSON or by calls; every key with its default
 //! 3. [`error`]: what can go wrong, and what to do about it; [`auth`]: tokens in place of keys
 //! 4. [`testing`]: a service that answers from a script, for tests of your own

@@ -12,7 +12,22 @@ use super::Operation;
 ///
 /// The number of [attempts](Ledger::attempts) is the number of requests that left the machine for this job,
 /// always. What failed before a byte was written (connection refused, name not resolved) is kept
-/// [apart](Ledger::not_sent).
+/// [apart](Ledger::not_sent). An answer has its ledger (`completion.ledger()`), and so has an error
+/// ([`Error::ledger`](crate::Error::ledger)). `Display` gives one line for each attempt.
+///
+/// ```
+/// use azure_openai_blaster::Blaster;
+/// use azure_openai_blaster::testing::{Scripted, ScriptedReply};
+///
+/// // The first call is answered 503, the next ones "yes".
+/// let service = Scripted::answering("yes").script("scripted", [ScriptedReply::status(503)]);
+/// let blaster = Blaster::builder().transport(service).build()?;
+/// let completion = blaster.chat("Is it up?")?;
+/// println!("{}", completion.ledger()); // +0.000s scripted chat/completions (0.001s) 503: …
+/// let statuses: Vec<_> = completion.ledger().attempts().iter().map(|attempt| attempt.status).collect();
+/// assert_eq!(statuses, [Some(503), Some(200)]);
+/// # Ok::<(), azure_openai_blaster::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Ledger {
     attempts: Vec<Attempt>,

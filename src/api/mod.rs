@@ -1,4 +1,4 @@
-//! Words: what is sent to the service and what comes back.
+//! Requests, answers and reports: the types of what is sent to the service and of what comes back.
 //!
 //! # Reading order
 //! 1. [`ChatMessage`]: one turn of a conversation, with its [`Content`] and its [`ToolCall`]s

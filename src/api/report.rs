@@ -48,7 +48,28 @@ impl fmt::Display for Condition {
     }
 }
 
-/// A snapshot of one endpoint. Holds no secret.
+/// A snapshot of one deployment: its condition, counts, latencies and limits. Holds no secret.
+///
+/// [`EndpointState::report`](crate::EndpointState::report) makes one. Its `Display` is one line for people, which
+/// `docs/limits.md` in the repository explains; `Serialize` has the same figures for monitoring, with times in seconds
+/// (`left_s`, `latency_p50_s`, …).
+///
+/// ```
+/// use azure_openai_blaster::Blaster;
+/// use azure_openai_blaster::testing::Scripted;
+///
+/// let blaster = Blaster::builder().transport(Scripted::answering("yes")).build()?;
+/// for (_, result) in blaster.run_all(["one?", "two?", "three?"]) {
+///     result?;
+/// }
+/// for state in blaster.states() {
+///     let report = state.report();
+///     println!("{report}"); // scripted: ready; 0 of 64 in flight; sent 3, answered 3, throttled 0, failed 0; …
+///     assert_eq!((report.totals.sent, report.totals.succeeded), (3, 3));
+///     assert!(report.advice.is_empty(), "nothing to do better");
+/// }
+/// # Ok::<(), azure_openai_blaster::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct EndpointReport {
@@ -58,24 +79,24 @@ pub struct EndpointReport {
     pub model: Arc<str>,
     /// Whether it is given work.
     pub condition: Condition,
-    /// Why it is not given work: also where it is ready and has fallen silent, or lacks an operation.
+    /// Why it is not given work, or not all work: also told of one that is ready and has fallen silent, or lacks an operation.
     pub reason: Option<String>,
     /// Time until it is given work, or tried, again; none where it is ready or only `enable()` brings it back.
     #[serde(rename = "left_s", serialize_with = "seconds::optional")]
     pub left: Option<Duration>,
     /// Requests under way.
     pub in_flight: u32,
-    /// Most requests under way at once.
+    /// Most requests that it is given at once: the configured `max_in_flight`, or what its weight comes to.
     pub max_in_flight: u32,
     /// `weight` of the deployment.
     pub weight: u32,
     /// `priority` of the deployment: its tier, of which lower ones come first.
     pub tier: u32,
-    /// Its part of the weights of all deployments, 0 to 1.
+    /// Its `weight` as a part of the weights of all deployments, 0 to 1; not the part of the requests that it has got.
     pub share: f64,
     /// What its requests came to.
     pub totals: Totals,
-    /// Failures in a row.
+    /// Failures in a row that count against `auto_disable_threshold`; 0 after a success.
     pub failure_streak: u32,
     /// Half of the recent answers took no longer than this, from sending to their end.
     #[serde(rename = "latency_p50_s", serialize_with = "seconds::optional")]
@@ -91,9 +112,10 @@ pub struct EndpointReport {
     pub group_limit: Option<LimitReport>,
     /// How far the estimates of prompts were off; none before the first answer.
     pub prompt_error: Option<PromptError>,
-    /// What would make better use of it.
+    /// What to change in the configuration or in the requests; empty where there is nothing.
     pub advice: Vec<Advice>,
-    /// The newest errors, oldest first, at most eight.
+    /// Texts of the newest errors, oldest first, at most eight. Of the service's message only what does not stand in the
+    /// request too.
     pub errors: Vec<String>,
 }
 

@@ -5,7 +5,17 @@ use serde::{Serialize, Serializer};
 use crate::api::Secret;
 use crate::auth::{CustomProvider, EntraCredential, TokenProvider};
 
-/// A deployment's `api_key`.
+/// How a deployment is signed in to: what its `api_key` says in a configuration file.
+///
+/// ```
+/// use azure_openai_blaster::Auth;
+/// use azure_openai_blaster::auth::EntraCredential;
+///
+/// let key = Auth::api_key(std::env::var("AZURE_OPENAI_API_KEY").unwrap_or_default());
+/// let login = Auth::entra(EntraCredential::Az); // the login of `az login`
+/// let none = Auth::None; // a gateway that adds its own
+/// # let _ = (key, login, none);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Auth {

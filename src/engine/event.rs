@@ -8,8 +8,34 @@ use crate::api::{Attempt, Condition};
 use crate::balance::{Absent, Change};
 use crate::error::ErrorKind;
 
-/// Something that happened. Holds no secret, and nothing of what was asked or answered: of a service's message only what
-/// does not stand in the request too.
+/// Something that happened in a blaster, as [`Builder::on_event`](crate::Builder::on_event) is told of it.
+///
+/// Each is told once, on the thread on which it happens; events of different threads come at the same time. Of one job its
+/// attempts come in their order, and its end after them. Holds no secret, and nothing of what was asked or answered: of a
+/// service's message only what does not stand in the request too.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+///
+/// use azure_openai_blaster::testing::Scripted;
+/// use azure_openai_blaster::{Blaster, Event};
+///
+/// let (answered, failed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+/// let counts = (Arc::clone(&answered), Arc::clone(&failed));
+/// let blaster = Blaster::builder()
+///     .transport(Scripted::answering("yes"))
+///     .on_event(move |event| match event {
+///         Event::JobEnded { error: None, .. } => drop(counts.0.fetch_add(1, Ordering::Relaxed)),
+///         Event::JobEnded { error: Some(_), .. } => drop(counts.1.fetch_add(1, Ordering::Relaxed)),
+///         Event::EndpointChanged { endpoint, condition, .. } => eprintln!("{endpoint} is {condition}"),
+///         _ => {} // more kinds may come with new versions
+///     })
+///     .build()?;
+/// blaster.chat_text("Does it count?")?;
+/// assert_eq!((answered.load(Ordering::Relaxed), failed.load(Ordering::Relaxed)), (1, 0));
+/// # Ok::<(), azure_openai_blaster::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {

@@ -6,7 +6,8 @@
 //! | kind | what to do |
 //! |---|---|
 //! | `Config`, `Setup`, `Start` | nothing was started: change what the message names |
-//! | `Request`, `UnknownModel`, `TooLarge` | nothing was sent: change the request, or the configuration (a request that is not known to be `TooLarge` from the start may have been sent) |
+//! | `Request`, `UnknownModel` | nothing was sent: change the request, or the configuration |
+//! | `TooLarge` | shorten the prompt or lower its `max_completion_tokens`: no deployment's quota is large enough |
 //! | `Refused` | change the request: no deployment would take it |
 //! | `NoText` | look at the answer inside: tool calls, a refusal, a filtered or an empty message |
 //! | `Exhausted`, `ServerErrors`, `Timeout`, `TooLate`, `StreamBroken`, `QueueFull` | submit again later: [`Error::is_retryable`] is true |

@@ -2,7 +2,48 @@
 //!
 //! Two implementations come with the library: HTTP over ureq, which every blaster uses unless told otherwise, and
 //! [`testing::Scripted`](crate::testing::Scripted) in memory. For one of your own implement [`Transport`] and hand it
-//! to [`Builder::transport`](crate::Builder::transport); what goes wrong below HTTP is told as a [`Fault`].
+//! to [`Builder::transport`](crate::Builder::transport); what goes wrong below HTTP is told as a [`Fault`]. A transport that
+//! hands calls on to another one, and notes them:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::sync::atomic::{AtomicUsize, Ordering};
+//!
+//! use azure_openai_blaster::Blaster;
+//! use azure_openai_blaster::error::fault::Fault;
+//! use azure_openai_blaster::testing::Scripted;
+//! use azure_openai_blaster::transport::{Call, Observer, Reply, Transport};
+//!
+//! struct Counted<T> {
+//!     inner: T,
+//!     bytes: Arc<AtomicUsize>,
+//! }
+//!
+//! impl<T: Transport> Transport for Counted<T> {
+//!     fn send(&self, call: &Call<'_>) -> Result<Reply, Fault> {
+//!         self.bytes.fetch_add(call.body.len(), Ordering::Relaxed);
+//!         self.inner.send(call) // waits until the head is there, or `call.limits` or `call.gate` ends the wait
+//!     }
+//!
+//!     fn bind(&self, names: &[Arc<str>]) {
+//!         self.inner.bind(names);
+//!     }
+//!
+//!     fn observe(&self, observer: Arc<dyn Observer>) {
+//!         self.inner.observe(observer);
+//!     }
+//! }
+//!
+//! let bytes = Arc::new(AtomicUsize::new(0));
+//! let transport = Counted { inner: Scripted::answering("yes"), bytes: Arc::clone(&bytes) };
+//! let blaster = Blaster::builder().transport(transport).build()?;
+//! assert_eq!(blaster.chat_text("Does it count?")?, "yes");
+//! assert!(bytes.load(Ordering::Relaxed) > 0);
+//! # Ok::<(), azure_openai_blaster::Error>(())
+//! ```
+//!
+//! One that sends by itself makes a [`Reply`] of a status, [`Headers`] and a [`Body`] over anything that reads, and ends its
+//! waits by [`Call::limits`]; [`Gate::watch`] lets it be cancelled.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -38,7 +79,7 @@ pub(crate) mod wire;
 /// times.
 pub const MAX_BODY: usize = 64 * 1024 * 1024;
 
-/// Longest time for the body of a reply that is no success, from its head on: what the head says is worth more than
+/// 5 s, the longest time for the body of a reply that is no success, from its head on: what the head says is worth more than
 /// the words, and is not kept waiting for them.
 pub const REFUSAL_TIME: Duration = Duration::from_secs(5);
 
@@ -226,7 +267,7 @@ impl fmt::Debug for Body {
 }
 
 impl Body {
-    /// A body read from `source`, whose errors should be made by [`Fault`] → `io::Error::other`.
+    /// A body read from `source`. An error of it that should be told as a [`Fault`] is `io::Error::other(fault)`.
     pub fn new(source: impl Read + Send + 'static) -> Self {
         Self::of(Plain {
             inner: source,

@@ -159,7 +159,8 @@ impl StreamOptions {
     }
 }
 
-/// Where the answer is to stop: one text or several (the service takes up to 4).
+/// Where the answer is to stop: one text or several (the service takes up to 4). Made from a `&str`, a `String`, an array or a
+/// `Vec` of them, as [`ChatRequest::stop`](super::ChatRequest::stop) takes it: `.stop("END")`, `.stop(["END", "\n\n"])`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stop(Vec<String>);
 
