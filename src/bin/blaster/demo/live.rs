@@ -95,7 +95,10 @@ impl Live {
 impl View for Live {
     fn tell(&mut self, what: &str) {
         self.follow_width();
-        self.screen.say(what);
+        // A line that is broken by the terminal is hard to tell from two.
+        for line in what.lines() {
+            self.screen.say(&words::brief(line, self.width));
+        }
         if !self.rows.is_empty() && self.gap.is_none() {
             let gap = ProgressBar::no_length().with_style(style(HEAD));
             let gap = self.screen.bars().insert(0, gap);

@@ -16,7 +16,7 @@ use azure_openai_blaster::{Blaster, BlasterConfig};
 use crate::Failure;
 use crate::exit_code::ExitCode;
 use crate::interrupt::Interrupt;
-use crate::output::print;
+use crate::output::{self, print};
 use crate::screen::Screen;
 use ending::Ending;
 use live::Live;
@@ -98,7 +98,7 @@ pub(crate) fn run(arguments: &Arguments, screen: &Screen) -> Result<ExitCode, Fa
         .play(view.as_mut(), &interrupt, |turn| story::perform(&fleet, turn))
         .map_err(|error| Failure::of("changing the fleet", &error))?;
     drop(view);
-    print(&run.summary(ending).to_string())?;
+    print(&run.summary(ending, output::width()).to_string())?;
     Ok(match ending {
         Ending::Interrupted => ExitCode::Interrupted,
         Ending::Done if run.all_well() => ExitCode::Success,

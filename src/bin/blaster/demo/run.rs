@@ -133,7 +133,7 @@ impl<'a> Run<'a> {
     }
 
     /// What is told at the end.
-    pub(super) fn summary(&self, ending: Ending) -> Summary<'_> {
+    pub(super) fn summary(&self, ending: Ending, width: usize) -> Summary<'_> {
         let states = self.blaster.states();
         let rows = states.iter().map(|state| {
             let name = state.name();
@@ -146,6 +146,7 @@ impl<'a> Run<'a> {
             record: &self.record,
             downfall: &self.downfall,
             rows: rows.collect(),
+            width,
         }
     }
 

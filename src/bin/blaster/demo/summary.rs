@@ -24,6 +24,8 @@ pub(super) struct Summary<'a> {
     pub(super) record: &'a Record,
     pub(super) downfall: &'a Downfall,
     pub(super) rows: Vec<Row>,
+    /// Columns that there are to show it in.
+    pub(super) width: usize,
 }
 
 /// How an endpoint fared.
@@ -38,6 +40,44 @@ pub(super) struct Row {
     p50: Option<Duration>,
     p99: Option<Duration>,
 }
+
+/// A figure of each endpoint.
+struct Column {
+    title: &'static str,
+    /// With the gap before it.
+    width: usize,
+    /// Narrow terminals show it, too.
+    always: bool,
+    /// Of the row, and of what all of them have answered.
+    figure: fn(&Row, u64) -> String,
+}
+
+impl Column {
+    const fn new(title: &'static str, width: usize, always: bool, figure: fn(&Row, u64) -> String) -> Self {
+        Column {
+            title,
+            width,
+            always,
+            figure,
+        }
+    }
+}
+
+/// The columns behind the names, in their order.
+const COLUMNS: [Column; 8] = [
+    Column::new("weight", 8, false, |row, _| words::percent(row.weight, 1.0)),
+    Column::new("share", 7, true, |row, all| {
+        words::percent(row.attempts.answered as f64, all as f64)
+    }),
+    Column::new("answered", 10, true, |row, _| words::count(row.attempts.answered)),
+    Column::new("429s", 6, true, |row, _| words::count(row.attempts.throttled)),
+    Column::new("failed", 8, true, |row, _| {
+        words::count(row.attempts.failed + row.attempts.unconnected)
+    }),
+    Column::new("ready", 8, true, |row, _| words::percent(row.ready, 1.0)),
+    Column::new("p50", 8, false, |row, _| time_or_dash(row.p50)),
+    Column::new("p99", 8, true, |row, _| time_or_dash(row.p99)),
+];
 
 impl Row {
     /// How the endpoint of this report fared, by its attempts and the part of the time in which it was ready.
@@ -101,37 +141,22 @@ impl Summary<'_> {
         Ok(())
     }
 
-    /// A line for each endpoint.
+    /// A line for each endpoint. A narrow terminal is spared the columns that matter least.
     fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.rows.iter().map(|row| row.name.chars().count());
         let width = name.max().unwrap_or_default().max("endpoint".len());
         let all = self.record.everywhere().answered;
-        write!(
-            f,
-            "\n\n  {:width$}  weight  share  answered  429s  failed   ready     p50     p99",
-            "endpoint"
-        )?;
+        let is_narrow = self.width < "  ".len() + width + COLUMNS.iter().map(|column| column.width).sum::<usize>();
+        let columns = || COLUMNS.iter().filter(|column| !is_narrow || column.always);
+        write!(f, "\n\n  {:width$}", "endpoint")?;
+        for column in columns() {
+            write!(f, "{:>1$}", column.title, column.width)?;
+        }
         for row in &self.rows {
-            let Attempts {
-                answered,
-                throttled,
-                failed,
-                unconnected,
-                ..
-            } = row.attempts;
-            write!(
-                f,
-                "\n  {:width$}  {:>6}  {:>5}  {:>8}  {:>4}  {:>6}  {:>6}  {:>6}  {:>6}",
-                row.name,
-                words::percent(row.weight, 1.0),
-                words::percent(answered as f64, all as f64),
-                words::count(answered),
-                words::count(throttled),
-                words::count(failed + unconnected),
-                words::percent(row.ready, 1.0),
-                time_or_dash(row.p50),
-                time_or_dash(row.p99),
-            )?;
+            write!(f, "\n  {:width$}", row.name)?;
+            for column in columns() {
+                write!(f, "{:>1$}", (column.figure)(row, all), column.width)?;
+            }
         }
         Ok(())
     }
@@ -185,6 +210,10 @@ mod tests {
     }
 
     fn summary(record: &Record, ending: Ending) -> String {
+        summary_in(usize::MAX, record, ending)
+    }
+
+    fn summary_in(width: usize, record: &Record, ending: Ending) -> String {
         let rows = vec![
             row("sweden", 0.8, record.at("sweden"), 1.0),
             row(VICTIM, 0.2, record.at(VICTIM), 0.604),
@@ -196,6 +225,7 @@ mod tests {
             record,
             downfall: &Downfall::default(),
             rows,
+            width,
         };
         summary.to_string()
     }
@@ -240,6 +270,19 @@ virginia was to die, but the demo ended before.
 
 Next: ";
         assert!(text.starts_with(expected), "{text}");
+    }
+
+    #[test]
+    fn the_table_fits_a_terminal_of_60_columns() {
+        let text = summary_in(60, &record(), Ending::Done);
+        let expected = "
+
+  endpoint  share  answered  429s  failed   ready     p99
+  sweden     75 %     2,250    12       0   100 %       –
+  virginia   25 %       750     0      23    60 %       –
+
+";
+        assert!(text.contains(expected), "{text}");
     }
 
     #[test]
