@@ -134,9 +134,10 @@ impl Http {
             return Err(Failure::Status(Refusal::of(host, reply)));
         }
         self.met.lock().answered = Some(host);
+        let body = with_sane_times(reply.body);
         let body = match is_local {
-            true => with_end_as_text(reply.body),
-            false => reply.body,
+            true => with_end_as_text(body),
+            false => body,
         };
         Ok(PrivateReply { body, ..reply })
     }
@@ -152,6 +153,29 @@ fn with_end_as_text(body: Vec<u8>) -> Vec<u8> {
         _ => return body,
     }
     serde_json::to_vec(&told).unwrap_or(body)
+}
+
+/// Longest time that a reply may name, in seconds: what is added to the time of day beyond that has no date.
+const TIME_MAX: f64 = 365.0 * 86_400.0;
+
+/// The reply with times that the crates can reckon with: they panic at those beyond their calendars.
+pub(in crate::auth) fn with_sane_times(body: Vec<u8>) -> Vec<u8> {
+    let Ok(mut told) = serde_json::from_slice::<serde_json::Value>(&body) else {
+        return body;
+    };
+    let mut is_changed = false;
+    for name in ["expires_in", "ext_expires_in", "interval"] {
+        if let Some(time) = told.get_mut(name)
+            && let Some(seconds) = time.as_f64().filter(|seconds| seconds.abs() > TIME_MAX)
+        {
+            *time = (seconds.clamp(-TIME_MAX, TIME_MAX) as i64).into();
+            is_changed = true;
+        }
+    }
+    match is_changed {
+        true => serde_json::to_vec(&told).unwrap_or(body),
+        false => body,
+    }
 }
 
 #[async_trait::async_trait]

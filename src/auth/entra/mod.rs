@@ -36,7 +36,7 @@ pub(super) mod tests;
 #[cfg(feature = "browser-login")]
 pub(super) use {
     explain::{LoginSubject, unreachable},
-    http::{Refusal, date},
+    http::{Refusal, date, with_sane_times},
 };
 
 use chain::Member;

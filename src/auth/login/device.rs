@@ -12,8 +12,9 @@ use crate::auth::TokenError;
 /// Shortest pause between two questions; the service names one of some seconds.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 
-/// Longest code that is shown, in characters.
+/// Longest code that is shown, and longest address, in characters.
 const CODE_MAX: usize = 64;
+const URI_MAX: usize = 300;
 
 /// Has a person sign in.
 pub(super) fn sign_in(ask: &LoginAsk<'_>, client: &Client) -> Result<BasicTokenResponse, TokenError> {
@@ -27,7 +28,7 @@ pub(super) fn sign_in(ask: &LoginAsk<'_>, client: &Client) -> Result<BasicTokenR
     tell(&format!(
         "Sign in within {} s: open {} on any machine, and enter the code {}",
         limit.min(details.expires_in()).as_secs(),
-        details.verification_uri().as_str(),
+        one_line(details.verification_uri().as_str(), URI_MAX),
         one_line(details.user_code().secret(), CODE_MAX)
     ));
     let pause = |time: Duration| {

@@ -14,7 +14,7 @@ use oauth2::{
 };
 use parking_lot::Mutex;
 
-use super::entra::{EntraSettings, LoginSubject, Refusal, date, unreachable};
+use super::entra::{EntraSettings, LoginSubject, Refusal, date, unreachable, with_sane_times};
 use super::{AccessToken, Identity, Stop, TokenError};
 use crate::transport::wire::private::PrivateRequest;
 
@@ -156,7 +156,7 @@ impl LoginAsk<'_> {
         if reply.status == 429 || reply.status >= 500 {
             return Err(Unreached(self.subject().refused_by(&Refusal::of(host, reply))));
         }
-        let mut response = HttpResponse::new(reply.body);
+        let mut response = HttpResponse::new(with_sane_times(reply.body));
         *response.status_mut() = ureq::http::StatusCode::from_u16(reply.status).unwrap_or_default();
         for (name, value) in reply.headers.as_map() {
             response.headers_mut().append(name, value.clone());

@@ -219,6 +219,50 @@ fn what_comes_in_the_way_of_a_device_code_has_its_own_sentence() {
 }
 
 #[test]
+fn what_a_sign_in_is_proved_by_is_not_repeated_whatever_the_status() {
+    for status in [302, 400] {
+        let told = |status, secret: &str| aadsts(status, "odd", &format!("AADSTS1: you sent {secret}"));
+        let device = device_entra(0, move |asked| told(status, &asked.fields["device_code"]));
+        said(
+            by_device_code(&device),
+            false,
+            &["Entra ID refuses", "you sent (hidden)"],
+        );
+        let refresh = device_entra(0, move |asked| match asked.fields.get("refresh_token") {
+            Some(refresh) => told(status, refresh),
+            None => with_refresh(asked),
+        });
+        let source = around(&refresh, 0).source(EntraCredential::DeviceCode);
+        source.ask(SCOPE, &Stop::default()).unwrap();
+        let again = source.ask(SCOPE, &Stop::default());
+        said(again, false, &["Entra ID refuses", "you sent (hidden)"]);
+    }
+}
+
+#[test]
+fn pauses_and_lives_beyond_all_clocks_are_long_ones() {
+    let entra = Fake::secure(|asked| match asked.path.ends_with("/devicecode") {
+        true => Answer::json(
+            200,
+            r#"{"user_code":"A","device_code":"canary-device","verification_uri":"https://x.example/","expires_in":18446744073709551615,"interval":18446744073709551615}"#,
+        ),
+        false => aadsts(400, "slow_down", "AADSTS70016: pending."),
+    });
+    let source = around(&entra, 0).source(EntraCredential::DeviceCode);
+    let stop = Stop::default();
+    let thrown = stop.clone();
+    let asking = thread::spawn(move || source.ask(SCOPE, &stop));
+    // It asks once, and then waits for the longest time.
+    let until = clock::now() + Duration::from_secs(30);
+    while entra.asked().len() < 2 && !asking.is_finished() {
+        assert!(clock::now() < until, "it goes on or ends");
+        thread::park_timeout(Duration::from_millis(5));
+    }
+    thrown.throw();
+    said(asking.join().unwrap(), false, &["ended with the program"]);
+}
+
+#[test]
 fn a_configured_tenant_and_app_are_signed_in_to() {
     let entra = device_entra(0, with_refresh);
     let own = crate::auth::Identity {

@@ -43,6 +43,26 @@ fn a_client_secret_is_sent_to_the_tenant_s_token_endpoint_and_lives_as_long_as_i
 }
 
 #[test]
+fn a_life_beyond_all_calendars_is_a_long_one() {
+    for life in [
+        "9223372036854775807",
+        "9223372036854",
+        "18446744073709551615",
+        "-9223372036854775808",
+    ] {
+        let body = format!(r#"{{"token_type":"Bearer","expires_in":{life},"access_token":"abc.def.ghi"}}"#);
+        let entra = Fake::secure(move |_| Answer::json(200, body.clone()));
+        let around = Around::nothing().with(&APP).authority(&entra);
+        let token = around.ask(EntraCredential::ClientSecret).unwrap();
+        let life_left = token.life(clock::wall());
+        match life.starts_with('-') {
+            false => assert!(life_left.unwrap().left > Duration::from_secs(300 * 86_400), "{life}"),
+            true => assert!(life_left.is_err(), "{life}"),
+        }
+    }
+}
+
+#[test]
 fn what_is_configured_counts_before_the_environment() {
     let entra = Fake::secure(issued);
     let around = Around::nothing().with(&APP).authority(&entra);
