@@ -34,6 +34,7 @@ mod lock;
 #[path = "../shared/median.rs"]
 mod median;
 mod memory;
+mod noise;
 mod ours;
 mod outage;
 mod picky;
@@ -54,6 +55,7 @@ const FIGURES: &[Figure] = &[
     ("fleet", fleet::run),
     ("poison", poison::run),
     ("outage", outage::run),
+    ("noise", noise::run),
     #[cfg(feature = "internals")]
     ("estimate", estimate::run),
     #[cfg(feature = "internals")]
@@ -62,8 +64,10 @@ const FIGURES: &[Figure] = &[
 
 fn main() -> ExitCode {
     let arguments = heading::arguments();
-    if let [service::ARGUMENT, latency, ports] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        service::run(latency, ports);
+    if let [service::ARGUMENT, latency, ports, noise @ ..] =
+        &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..]
+    {
+        service::run(latency, ports, noise);
         return ExitCode::SUCCESS;
     }
     let (options, names): (Vec<_>, Vec<_>) = arguments.iter().partition(|word| word.starts_with("--"));

@@ -9,8 +9,21 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::process::Running;
 
-/// First argument of the process that serves; then the latency in milliseconds and the number of ports.
+/// First argument of the process that serves; then the latency in milliseconds and the number of ports; with noise also of
+/// how many requests one is refused, and with which header.
 pub(crate) const ARGUMENT: &str = "serve";
+
+/// Refusals that have nothing to do with what was sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Noise {
+    /// Of so many requests one is refused, at random.
+    pub(crate) every: u32,
+    /// The header that names the wait.
+    pub(crate) header: &'static str,
+}
+
+/// What is refused, and how.
+type Refusals = Option<(u32, &'static [u8])>;
 
 /// What gpt-4.1 answered on Azure, with its filter results.
 const BODY: &str = concat!(
@@ -44,8 +57,15 @@ pub(crate) struct Service {
 impl Service {
     /// Starts a service that answers on so many ports after `latency`.
     pub(crate) fn start(latency: Duration, ports: usize) -> io::Result<Service> {
+        Self::with_noise(latency, ports, None)
+    }
+
+    /// The same, with some requests refused at once.
+    pub(crate) fn with_noise(latency: Duration, ports: usize, noise: Option<Noise>) -> io::Result<Service> {
+        let noise = noise.map(|noise| [noise.every.to_string(), noise.header.to_owned()]);
         let process = Command::new(std::env::current_exe()?)
             .args([ARGUMENT, &latency.as_millis().to_string(), &ports.to_string()])
+            .args(noise.iter().flatten())
             // It ends when this pipe does.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -72,9 +92,13 @@ impl Service {
 }
 
 /// The serving process: prints its ports and serves until its input ends.
-pub(crate) fn run(latency: &str, ports: &str) {
+pub(crate) fn run(latency: &str, ports: &str, noise: &[&str]) {
     let latency = Duration::from_millis(latency.parse().expect("a latency in milliseconds"));
     let ports: usize = ports.parse().expect("a number of ports");
+    let refusals: Refusals = match noise {
+        [every, header] => Some((every.parse().expect("a number of requests"), refusal(header).leak())),
+        _ => None,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -86,7 +110,7 @@ pub(crate) fn run(latency: &str, ports: &str) {
         for _ in 0..ports {
             let listener = listen().expect("a port is free");
             numbers.push(listener.local_addr().expect("it is bound").port().to_string());
-            tokio::spawn(accept(listener, latency, reply));
+            tokio::spawn(accept(listener, latency, reply, refusals));
         }
         println!("{}", numbers.join(" "));
         let _ = tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new())).await;
@@ -99,6 +123,15 @@ pub(crate) fn reply() -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\n{HEADERS}content-length: {length}\r\n\r\n{BODY}").into_bytes()
 }
 
+fn refusal(header: &str) -> Vec<u8> {
+    const BODY: &str = r#"{"error":{"code":"429","message":"Rate limit is exceeded."}}"#;
+    let length = BODY.len();
+    format!(
+        "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\n{header}\r\ncontent-length: {length}\r\n\r\n{BODY}"
+    )
+    .into_bytes()
+}
+
 fn listen() -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(([127, 0, 0, 1], 0).into())?;
@@ -106,17 +139,17 @@ fn listen() -> io::Result<TcpListener> {
     socket.listen(16_384)
 }
 
-async fn accept(listener: TcpListener, latency: Duration, reply: &'static [u8]) {
+async fn accept(listener: TcpListener, latency: Duration, reply: &'static [u8], refusals: Refusals) {
     while let Ok((stream, _)) = listener.accept().await {
         let _ = stream.set_nodelay(true);
         tokio::spawn(async move {
             // A client that goes away ends its connection, and that is all.
-            let _ = serve(stream, latency, reply).await;
+            let _ = serve(stream, latency, reply, refusals).await;
         });
     }
 }
 
-async fn serve(stream: TcpStream, latency: Duration, reply: &[u8]) -> io::Result<()> {
+async fn serve(stream: TcpStream, latency: Duration, reply: &[u8], refusals: Refusals) -> io::Result<()> {
     let mut received = Vec::new();
     loop {
         stream.readable().await?;
@@ -129,10 +162,11 @@ async fn serve(stream: TcpStream, latency: Duration, reply: &[u8]) -> io::Result
         }
         while let Some(length) = request_length(&received).filter(|length| *length <= received.len()) {
             received.drain(..length);
-            if !latency.is_zero() {
+            let refusal = refusals.filter(|&(every, _)| rand::random_ratio(1, every));
+            if !latency.is_zero() && refusal.is_none() {
                 tokio::time::sleep(latency).await;
             }
-            let mut rest = reply;
+            let mut rest = refusal.map_or(reply, |(_, refusal)| refusal);
             while !rest.is_empty() {
                 stream.writable().await?;
                 match stream.try_write(rest) {
