@@ -17,8 +17,9 @@
 //! 1. [`case`]: what is tried
 //! 2. [`shape`], [`fleet`] and [`jobs`]: who answers, and what is asked
 //! 3. [`bound`]: the least time that it can take
-//! 4. [`run`]: one backlog, from the first submission to the last answer
-//! 5. [`table`]: what is printed
+//! 4. [`oracle`]: the time that a client takes which sees into the service
+//! 5. [`run`]: one backlog, from the first submission to the last answer
+//! 6. [`table`]: what is printed
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -37,6 +38,7 @@ mod heading;
 mod jobs;
 #[path = "../shared/median.rs"]
 mod median;
+mod oracle;
 #[path = "../shared/process.rs"]
 mod process;
 mod run;

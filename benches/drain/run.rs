@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::bound::lower_bound_s;
 use crate::case::Case;
 use crate::jobs::Job;
-use crate::{Options, Result, fleet, jobs, simulator};
+use crate::{Options, Result, fleet, jobs, oracle, simulator};
 
 /// More than are ever under way at once: quotas are to be what is waited for.
 const WORKERS: f64 = 768.0;
@@ -26,6 +26,8 @@ const PATIENCE: f64 = 10.0;
 pub(crate) struct Drained {
     pub(crate) jobs: usize,
     pub(crate) bound_s: f64,
+    /// What a client takes that sees into the service.
+    pub(crate) oracle_s: f64,
     pub(crate) took_s: f64,
     pub(crate) refused: u64,
     /// Jobs that were not answered as they should have been, and what was wrong with the first.
@@ -40,6 +42,16 @@ impl Drained {
             0 => self.took_s / self.bound_s,
             _ => f64::INFINITY,
         }
+    }
+
+    /// The same of the oracle.
+    pub(crate) fn oracle_ratio(&self) -> f64 {
+        self.oracle_s / self.bound_s
+    }
+
+    /// How many times as long it took as the oracle; infinite where not all was answered.
+    pub(crate) fn over_oracle(&self) -> f64 {
+        self.ratio() / self.oracle_ratio()
     }
 
     /// 429s for each job.
@@ -81,7 +93,8 @@ pub(crate) fn run(case: &Case, seed: u64, options: &Options) -> Result<Drained> 
         .build()?;
 
     let began = Instant::now();
-    let bound_s = lower_bound_s(&deployments, &jobs, began - fleet_began);
+    let age = began - fleet_began;
+    let bound_s = lower_bound_s(&deployments, &jobs, age);
     let mut set = JobSet::new();
     for (job, request) in jobs.iter().zip(requests) {
         set.insert(job, blaster.submit(request)?);
@@ -97,6 +110,7 @@ pub(crate) fn run(case: &Case, seed: u64, options: &Options) -> Result<Drained> 
     Ok(Drained {
         jobs: jobs.len(),
         bound_s,
+        oracle_s: oracle::drains_in_s(&deployments, &jobs, age),
         took_s: (ended - began).as_secs_f64(),
         refused: tally.refused.load(Ordering::Relaxed),
         unanswered: problems.len(),
