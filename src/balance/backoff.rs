@@ -14,7 +14,12 @@ pub const CAP: Duration = Duration::from_secs(30);
 
 /// 1, 2, 4 … 30 s after the first, second, third … of a row (`row` counts from 1).
 pub fn doubled(row: u32) -> Duration {
-    BASE.saturating_mul(1u32.checked_shl(row.saturating_sub(1)).unwrap_or(u32::MAX))
+    doubled_from(BASE, row)
+}
+
+/// The same from another base.
+pub fn doubled_from(base: Duration, row: u32) -> Duration {
+    base.saturating_mul(1u32.checked_shl(row.saturating_sub(1)).unwrap_or(u32::MAX))
         .min(CAP)
 }
 

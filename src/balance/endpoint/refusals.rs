@@ -6,8 +6,10 @@ use crate::balance::backoff;
 use crate::balance::outcome::Axis;
 use crate::balance::rules::Rule;
 
-/// From this refusal of a row on, the service's own wait has not been enough, and the back-off is added to it.
+/// From this refusal of a row on, the service's own wait has not been enough, and a back-off is added to it.
 const ESCALATE_FROM: u32 = 3;
+/// The least that it begins with.
+const LEAST: Duration = Duration::from_millis(1);
 
 /// Refusals (429) in a row, those under way together counted once.
 #[derive(Debug, Default)]
@@ -42,11 +44,14 @@ impl Refusals {
     }
 
     /// The rest after the latest of the row, for which the service has `named` a time or none. Provisioned deployments
-    /// name theirs to the millisecond, by a level that is known.
+    /// name theirs to the millisecond, by a level that is known. Who names milliseconds hears from us again in milliseconds:
+    /// of a thousand refusals a second that have nothing to do with what was sent, a few are three in a row.
     pub(super) fn rest(&self, named: Option<Duration>, axis: Axis) -> Duration {
         match named {
             Some(named) if !Rule::Escalation.is_on() || self.row < ESCALATE_FROM || axis == Axis::Throughput => named,
-            Some(named) => named + backoff::doubled(self.row - ESCALATE_FROM + 1),
+            Some(named) => {
+                named + backoff::doubled_from(named.clamp(LEAST, backoff::BASE), self.row - ESCALATE_FROM + 1)
+            }
             None => backoff::doubled(self.row),
         }
     }

@@ -72,6 +72,25 @@ fn from_the_third_refusal_on_the_back_off_is_added_to_the_named_wait() {
 }
 
 #[test]
+fn where_milliseconds_are_named_the_back_off_begins_with_as_many() {
+    let mut world = Scenario::of(1).begin();
+    let mut rest = |named| {
+        world.pass(NANO).run(EAST, &throttled(named));
+        let left = world.left(EAST);
+        world.pass(left);
+        left
+    };
+    let ms = Duration::from_millis;
+    let rests: Vec<_> = (0..5).map(|_| rest(ms(20))).collect();
+    assert_eq!(rests, [20, 20, 40, 60, 100].map(ms));
+    assert_eq!(
+        rest(Duration::ZERO),
+        ms(8),
+        "after a wait of nothing it begins with one"
+    );
+}
+
+#[test]
 fn refusals_of_requests_under_way_together_count_once() {
     let mut world = Scenario::of(1).begin();
     for sent in world.send_all() {
