@@ -16,6 +16,8 @@ pub enum Rule {
     Doubts,
     /// Only a request of about the same size says whether a refusal was noise.
     WitnessSize,
+    /// A refusal for a few milliseconds says little of a limit.
+    BriefWaits,
     /// Two lone refusals tell a rate only where what was admitted between them fits a bucket of that rate.
     Contradiction,
     /// From the third refusal in a row on, our own back-off is added to the wait that is named.
@@ -45,10 +47,11 @@ static OFF: AtomicU32 = AtomicU32::new(0);
 
 impl Rule {
     /// Every rule, with the name that the bench knows it by.
-    pub const ALL: [(&'static str, Rule); 14] = [
+    pub const ALL: [(&'static str, Rule); 15] = [
         ("sliding-log", Rule::SlidingLog),
         ("doubts", Rule::Doubts),
         ("witness-size", Rule::WitnessSize),
+        ("brief-waits", Rule::BriefWaits),
         ("contradiction", Rule::Contradiction),
         ("escalation", Rule::Escalation),
         ("test", Rule::Test),

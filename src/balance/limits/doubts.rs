@@ -11,6 +11,7 @@
 //! | as many were refused as admitted, or one more | a limit; what it teaches may be taken back |
 //! | there are none, and the last ones said "a limit" | the same |
 //! | there are none, and the last ones said "noise" | noise, until half of the latest sixteen requests are refused |
+//! | not most were admitted, and a standard deployment names a few milliseconds | noise, until all of the latest sixteen are refused |
 //!
 //! A small request may fit where a large one does not, so a witness is one of about the same size: not less than a third
 //! of it where it was admitted, not more than three times as much where it was refused.
@@ -22,6 +23,7 @@
 use super::limit::Limit;
 use super::moment::Moment;
 use super::refusal::Refused;
+use super::sku::Sku;
 use crate::balance::rules::Rule;
 
 /// The open case, and what the latest ones came to.
@@ -72,10 +74,15 @@ enum Finding {
 
 /// A witness was sent before this part of the wait was over: later ones may have been admitted since.
 const PROMPTLY: f64 = 0.1;
+/// Or within so many seconds: a limit that names a wait of milliseconds may admit one more in that time, but not most.
+const AT_ONCE: f64 = 0.02;
 /// A witness that was admitted is at least this part of what was refused, and one that was refused at most its inverse.
 const COMPARABLE: f64 = 1.0 / 3.0;
 /// Witnesses that make it certain.
 const CERTAIN: u32 = 2;
+/// A standard deployment that has room again in less than so many seconds is hardly full: one that is names more, but by
+/// chance.
+const BRIEF: f64 = 0.01;
 /// With so many of the latest requests refused it is a limit, whatever was said before: half of them.
 const MANY: u32 = u16::BITS / 2;
 
@@ -137,7 +144,7 @@ impl Doubts {
         }
         if let Some(case) = &mut self.case {
             let (first, after) = (&case.first, sent - case.first.sent);
-            let is_prompt = first.wait.is_none_or(|wait| after <= PROMPTLY * wait);
+            let is_prompt = first.wait.is_none_or(|wait| after <= AT_ONCE.max(PROMPTLY * wait));
             let is_comparable = is_comparable(tokens, first.tokens);
             case.admitted += u32::from(!is_refused && is_prompt && is_comparable && case.is_witness(number));
         }
@@ -158,11 +165,14 @@ impl Doubts {
     }
 
     /// What the case has come to, once all its witnesses have been heard.
-    fn find(&mut self) -> Option<Finding> {
+    fn find(&mut self, sku: Sku) -> Option<Finding> {
         let case = self.case.take_if(|case| case.open == 0)?;
         let is_witnessed = case.refused + case.admitted > 0;
-        self.is_noisy = if is_witnessed {
-            case.admitted > case.refused
+        let most_admitted = case.admitted > case.refused;
+        self.is_noisy = if case.is_brief(sku) {
+            most_admitted || self.latest != u16::MAX
+        } else if is_witnessed {
+            most_admitted
         } else {
             self.is_noisy && self.latest.count_ones() < MANY
         };
@@ -171,7 +181,7 @@ impl Doubts {
         }
         Some(if self.is_noisy {
             Finding::Noise {
-                is_certain: case.admitted >= CERTAIN,
+                is_certain: most_admitted && case.admitted >= CERTAIN,
             }
         } else {
             Finding::Limit {
@@ -185,7 +195,7 @@ impl Doubts {
 impl Limit {
     /// Learns from a refusal that was doubted, once it is known what it was.
     pub(super) fn conclude(&mut self) {
-        match self.doubts.find() {
+        match self.doubts.find(self.sku) {
             Some(Finding::Limit { refused, is_certain }) => {
                 let before = self.before.take();
                 let now = || Box::new((self.quota.clone(), self.belief.clone()));
@@ -197,9 +207,9 @@ impl Limit {
         }
     }
 
-    /// What refusals have taught that were not certain was noise, too. An unknown quota stays known: it was never told.
+    /// What refusals have taught that were not certain was noise, too.
     fn take_back(&mut self) {
-        let Some(before) = self.before.take().filter(|before| before.0.is_known()) else {
+        let Some(before) = self.before.take() else {
             return;
         };
         let epoch = self.belief.epoch + 1;
@@ -221,6 +231,11 @@ fn is_comparable(tokens: f64, larger: f64) -> bool {
 }
 
 impl Case {
+    /// Whether its wait is too short for a limit; provisioned deployments name such waits, too.
+    fn is_brief(&self, sku: Sku) -> bool {
+        Rule::BriefWaits.is_on() && sku == Sku::Standard && self.first.wait.is_some_and(|wait| wait < BRIEF)
+    }
+
     fn is_witness(&self, number: u64) -> bool {
         (self.number + 1..self.end).contains(&number)
     }
@@ -254,7 +269,7 @@ mod tests {
         let lone = |doubts: &mut Doubts, number| {
             doubts.heard(number, 3_000.0, at, true);
             doubts.refused(refused(at), number, number + 1, 0);
-            matches!(doubts.find(), Some(Finding::Limit { .. }))
+            matches!(doubts.find(Sku::Standard), Some(Finding::Limit { .. }))
         };
         assert!(lone(&mut doubts, 0), "nothing has shown noise");
         doubts.contradicted();

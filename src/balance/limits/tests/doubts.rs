@@ -188,3 +188,69 @@ fn a_long_wait_teaches_at_once() {
     s.refuse(first, 4.0, 5.05);
     assert_eq!(s.limit.belief.surprises, 1);
 }
+
+#[test]
+fn witnesses_of_a_wait_of_milliseconds_are_those_sent_at_once() {
+    // When four went that were admitted, after one that is refused → whether what was taught before is taken back
+    for (after, is_taken_back) in [(0.0, true), (0.02, true), (0.021, false)] {
+        let mut s = Scenario::standard(120_000);
+        s.admitted(5, 3_000.0, 0.0);
+        for at in [1.0, 10.0] {
+            let alone = s.send(3_000.0, at);
+            s.refuse(alone, 1.0, at + 0.05);
+        }
+        let first = s.force(3_000.0, Mode::Sure, 20.0);
+        let burst: Vec<_> = (0..4).map(|_| s.force(3_000.0, Mode::Sure, 20.0 + after)).collect();
+        s.refuse(first, 0.001, 20.05);
+        for sent in burst {
+            s.answer(sent, 20.1);
+        }
+        assert_eq!(
+            s.belief() == (Bucket, 120_000.0, true),
+            is_taken_back,
+            "{after} s later"
+        );
+    }
+}
+
+#[test]
+fn a_wait_of_few_milliseconds_is_noise_until_all_of_the_latest_sixteen_are_refused() {
+    for (wait, met_limit_at) in [(0.009, Some(15)), (0.01, Some(0))] {
+        let mut s = Scenario::new(&STANDARD);
+        s.admitted(16, 100.0, 0.0);
+        let meets_limit = |index| {
+            let at = 1.0 + f64::from(index);
+            let alone = s.force(100.0, Mode::Sure, at);
+            s.refuse(alone, wait, at + 0.01);
+            s.limit.belief.surprises > 0
+        };
+        assert_eq!((0..16).position(meets_limit), met_limit_at, "{wait}");
+    }
+}
+
+#[test]
+fn a_provisioned_deployment_is_full_also_for_few_milliseconds() {
+    let mut s = Scenario::new(&PROVISIONED);
+    s.admitted(5, 3_000.0, 0.0);
+    let alone = s.send(3_000.0, 1.0);
+    s.refuse(alone, 0.009, 1.01);
+    assert!(!s.is_trusted());
+}
+
+#[test]
+fn a_quota_that_noise_has_taught_is_unknown_again() {
+    let mut s = Scenario::new(&UNKNOWN);
+    s.admitted(5, 3_000.0, 0.0);
+    let alone = s.send(3_000.0, 1.0);
+    s.refuse(alone, 1.0, 1.05);
+    assert!(s.limit.quota.is_known());
+    let burst: Vec<_> = (0..4).map(|_| s.force(3_000.0, Mode::Sure, 20.0)).collect();
+    for (index, sent) in burst.into_iter().enumerate() {
+        if index == 0 {
+            s.refuse(sent, 1.0, 20.05);
+        } else {
+            s.answer(sent, 20.1);
+        }
+    }
+    assert!(!s.limit.quota.is_known());
+}
