@@ -263,6 +263,8 @@ impl Limit {
         let (trials, is_known) = (self.unconfirmed.trials(), self.quota.is_known());
         let is_trying = self.belief.evidence < self.tuning.proof || !self.quota.is_trusted();
         match self.sku {
+            // All wait until it is known what a refusal was.
+            _ if self.doubts.is_open() => true,
             _ if !is_known => u64::from(trials) >= self.slow_start(),
             Sku::Provisioned => false,
             Sku::Standard => self.unconfirmed.is_bounded() || trials > 0 && is_trying,

@@ -254,3 +254,18 @@ fn a_quota_that_noise_has_taught_is_unknown_again() {
     }
     assert!(!s.limit.quota.is_known());
 }
+
+#[test]
+fn whoever_waits_for_a_witness_may_go_when_it_is_heard() {
+    for spec in [&STANDARD, &PROVISIONED, &UNKNOWN] {
+        let mut s = Scenario::new(spec);
+        s.admitted(5, 3_000.0, 0.0);
+        let (first, witness) = (s.send(3_000.0, 5.0), s.send(3_000.0, 5.0));
+        s.refuse(first, 0.001, 5.01);
+        assert!(matches!(s.ask(3_000.0, 5.1), At(_)));
+        let at = s.instant(5.1);
+        assert!(s.limit.awaits_confirmation());
+        assert!(s.limit.confirm(&witness, at), "it is said that others may go now");
+        assert!(matches!(s.ask(3_000.0, 5.1), Now(_)));
+    }
+}
