@@ -1,7 +1,7 @@
 //! The figures of the project: what the engine costs and how quick it is, beside what could be had without it.
 //!
 //! ```text
-//! cargo bench --features internals --bench figures                    every figure, about twelve minutes
+//! cargo bench --features internals --bench figures                    every figure, about a quarter of an hour
 //! cargo bench --features internals --bench figures -- backlog lock    some of them
 //! cargo bench --features internals --bench figures -- --quick         fewer rounds: a smoke test
 //! ```
