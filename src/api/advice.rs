@@ -27,14 +27,14 @@ pub enum AdviceKind {
     MoreWorkers {
         /// Threads in the pool.
         workers: u32,
-        /// As many requests would be under way if the quotas were used up.
+        /// Requests that would be under way if the quotas were used up: so many threads would use them up.
         needed: u32,
     },
     /// A lower `max_completion_tokens`: a standard deployment charges all of it on admission.
     LowerLimit {
-        /// What most requests set (times `n`).
+        /// Tokens that most requests ask for: their `max_completion_tokens`, times their `n`.
         limit: u32,
-        /// What 99 % of their answers stay under.
+        /// Tokens that 99 % of their answers stay under.
         enough: u32,
     },
     /// Another region or processing tier, more capacity, or less for others: a part of the requests is refused whatever is

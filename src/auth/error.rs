@@ -6,6 +6,16 @@ use std::time::Duration;
 /// Why there is no token, in a sentence that ends with what to do about it, and when it is worth asking again.
 ///
 /// Holds no secret: whoever makes one sees to that.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use azure_openai_blaster::auth::TokenError;
+///
+/// let busy = TokenError::throttled("the vault is busy", Duration::from_secs(20));
+/// let closed = TokenError::lasting("the vault lets nobody in: ask for the role Secrets User");
+/// assert!(busy.is_passing() && !closed.is_passing());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenError {
     message: String,

@@ -48,21 +48,21 @@ pub struct BlasterConfig {
     /// Consecutive failures that take an endpoint out until a probe succeeds: 1 to 1000. Default:
     /// 5 ([`defaults::AUTO_DISABLE_THRESHOLD`]).
     pub auto_disable_threshold: u32,
-    /// Longest time to resolve, connect and finish the TLS handshake; like the four after it above zero and at most
-    /// a day. Default: 5 s ([`defaults::CONNECT_TIMEOUT`]).
+    /// Longest time to resolve, connect and finish the TLS handshake: above zero, at most a day. Default: 5 s ([`defaults::CONNECT_TIMEOUT`]).
     #[serde(rename = "connect_timeout_s", serialize_with = "write::seconds")]
     pub connect_timeout: Duration,
     /// Longest time from the end of a request to the first byte of its reply, and to the first content of it: text, a tool
-    /// call or a refusal in a stream, whatever frames come before it. Default: 600 s ([`defaults::FIRST_BYTE_TIMEOUT`]).
+    /// call or a refusal in a stream, whatever frames come before it. Above zero, at most a day. Default: 600 s ([`defaults::FIRST_BYTE_TIMEOUT`]).
     #[serde(rename = "first_byte_timeout_s", serialize_with = "write::seconds")]
     pub first_byte_timeout: Duration,
-    /// Longest silence after the first content. Default: 60 s ([`defaults::IDLE_TIMEOUT`]).
+    /// Longest silence after the first content: above zero, at most a day. Default: 60 s ([`defaults::IDLE_TIMEOUT`]).
     #[serde(rename = "idle_timeout_s", serialize_with = "write::seconds")]
     pub idle_timeout: Duration,
-    /// Longest time of one request from connecting to the last byte. Default: 600 s ([`defaults::ATTEMPT_TIMEOUT`]).
+    /// Longest time of one request from connecting to the last byte: above zero, at most a day. Default: 600 s ([`defaults::ATTEMPT_TIMEOUT`]).
     #[serde(rename = "attempt_timeout_s", serialize_with = "write::seconds")]
     pub attempt_timeout: Duration,
-    /// Longest time from a job's submission to its end; none: no limit.
+    /// Longest time from a job's submission to its end, waiting and every attempt included: above zero, at most a day; none,
+    /// the default: no limit.
     #[serde(
         rename = "job_timeout_s",
         serialize_with = "write::maybe_seconds",

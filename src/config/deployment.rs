@@ -21,6 +21,8 @@ use crate::transport::target::V1;
 ///
 /// let east = DeploymentConfig::new("east", "https://east.openai.azure.com", "gpt-4o")
 ///     .auth(Auth::api_key("not-a-real-key"))
+///     .tpm_limit(120_000) // its quota, as the portal shows it
+///     .rpm_limit(720)
 ///     .weight(3);
 /// assert!(!format!("{east:?}").contains("not-a-real-key"));
 /// ```
@@ -43,42 +45,43 @@ pub struct DeploymentConfig {
     /// for [`Kind::OpenAi`]. Default: `2025-01-01-preview` ([`defaults::API_VERSION`]).
     #[serde(serialize_with = "write::text")]
     pub api_version: String,
-    /// Whose API it speaks.
+    /// Whose API it speaks. Default: [`Kind::Azure`].
     pub kind: Kind,
     /// Share of the requests, in proportion to the other weights: 1 to 1000. Default: 1 ([`defaults::WEIGHT`]).
     pub weight: u32,
     /// Tier, 1 or more; lower ones come first, whatever the strategy. Default: 1 ([`defaults::PRIORITY`]).
     pub priority: u32,
-    /// Public model names that it answers for; empty means its own `model` alone (see
+    /// Public model names that it answers for; empty, the default, means its own `model` alone (see
     /// [`DeploymentConfig::served_models`]).
     #[serde(serialize_with = "write::texts", skip_serializing_if = "Vec::is_empty")]
     pub serves: Vec<String>,
-    /// Most requests at once, 1 to 16384; none: by its weight.
+    /// Most requests at once, 1 to 16384; none, the default: by its weight (the smaller of twice its share of the workers, and
+    /// of the workers without half of the others' shares; at least 1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_in_flight: Option<usize>,
-    /// Longest time of one request, above zero and at most a day; none: the configuration's `attempt_timeout`.
+    /// Longest time of one request, above zero and at most a day; none, the default: the configuration's `attempt_timeout`.
     #[serde(
         rename = "timeout_s",
         serialize_with = "write::maybe_seconds",
         skip_serializing_if = "Option::is_none"
     )]
     pub timeout: Option<Duration>,
-    /// Headers sent with every request, at most 8, none of them one that the library sets itself. Their values
-    /// never show.
+    /// Headers sent with every request, by name and value: at most 8, none of them one that the library sets itself; one may
+    /// have 12,000 bytes, all of them 32 KiB. Their values never show. Default: none.
     #[serde(serialize_with = "headers", skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(String, Secret)>,
-    /// Sampling temperature, 0 to 2, sent where the request sets none.
+    /// Sampling temperature, 0 to 2, sent where the request sets none; none, the default: nothing is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
-    /// Most tokens of an answer, 1 or more, sent where the request sets no limit.
+    /// Most tokens of an answer, 1 or more, sent where the request sets no limit; none, the default: nothing is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_completion_tokens: Option<u32>,
-    /// Whether it is sent `stream_options`.
+    /// Whether it is sent `stream_options`. Default: [`SendStreamOptions::Auto`].
     pub send_stream_options: SendStreamOptions,
-    /// Requests a minute, 1 or more; none: not known.
+    /// Requests a minute, 1 or more; none, the default: not known, and learnt from refusals.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rpm_limit: Option<u32>,
-    /// Tokens a minute, prompt and longest answer together, 1 or more; none: not known.
+    /// Tokens a minute, prompt and longest answer together, 1 or more; none, the default: not known, and learnt from refusals.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tpm_limit: Option<u32>,
     /// Window in which tokens are counted, above zero and at most a day; what the service says of its own counts
@@ -89,12 +92,12 @@ pub struct DeploymentConfig {
     /// Default: 10 s ([`defaults::REQUEST_WINDOW`]).
     #[serde(rename = "request_window_s", serialize_with = "write::seconds")]
     pub request_window: Duration,
-    /// What kind of capacity it has.
+    /// What kind of capacity it has. Default: [`Sku::Standard`].
     pub sku: Sku,
-    /// Tenant that issues its tokens, by id or domain; none: what the credential says by itself.
+    /// Tenant that issues its tokens, by id or domain; none: the credential's own, or `AZURE_TENANT_ID`.
     #[serde(serialize_with = "write::maybe_text", skip_serializing_if = "Option::is_none")]
     pub tenant_id: Option<String>,
-    /// Client id of the app registration, or of the managed identity where it is not the host's own.
+    /// Client id of the app registration, or of the managed identity; none: `AZURE_CLIENT_ID`, or the host's own identity.
     #[serde(serialize_with = "write::maybe_text", skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
     /// Object id of the managed identity, instead of its client id.
@@ -115,7 +118,8 @@ pub struct DeploymentConfig {
 }
 
 impl DeploymentConfig {
-    /// The deployment `model` of the resource at `endpoint`, without a credential and with every default.
+    /// The deployment `model` of the resource at `endpoint`, with every default. It has no credential ([`Auth::None`]) until
+    /// [`auth`](Self::auth) is called.
     ///
     /// `endpoint` is a base URL, or the target URI of a deployment as the portal shows it, of which the base URL and the
     /// `api-version` are taken:

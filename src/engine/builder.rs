@@ -120,7 +120,7 @@ impl Builder {
     /// limits, and of all kinds: 50 to 100 µs for each KB of text, on the thread that submits it, where the estimate takes
     /// 3, and 45 MiB of memory for a vocabulary, loaded in 0.3 s when the first request needs it.
     ///
-    /// Names that begin with `gpt-4-`, `gpt-3.5`, `gpt-35` or `text-embedding` stand for the older vocabulary
+    /// Needs the feature `tiktoken`. Names that begin with `gpt-4-`, `gpt-3.5`, `gpt-35` or `text-embedding` stand for the older vocabulary
     /// (cl100k_base), all others for the newer one (o200k_base).
     #[cfg(feature = "tiktoken")]
     #[must_use]
@@ -131,7 +131,8 @@ impl Builder {
 
     /// Looks up the environment variables that Entra ID credentials go by (`AZURE_TENANT_ID`, `AZURE_TOKEN_CREDENTIALS`, …)
     /// here instead of in the process's environment: for a program that reads a `.env` file. Only those by which a host says
-    /// where its identity service is (`IDENTITY_ENDPOINT`, …) are read from the process all the same.
+    /// where its identity service is (`IDENTITY_ENDPOINT`, …) are read from the process all the same. Needs the
+    /// feature `entra`, which is on by default.
     #[cfg(feature = "entra")]
     #[must_use]
     pub fn variables(mut self, lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {

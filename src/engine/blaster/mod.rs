@@ -223,6 +223,20 @@ impl Blaster {
     /// whose choices lack a finish reason where they were not finished. A worker has a stack of 512 KiB, of which `each`
     /// may use half: deep recursion and large arrays belong elsewhere.
     ///
+    /// ```
+    /// # use azure_openai_blaster::Blaster;
+    /// # use azure_openai_blaster::testing::Scripted;
+    /// # let blaster = Blaster::builder().transport(Scripted::answering("Once upon a time")).build()?;
+    /// use std::ops::ControlFlow;
+    ///
+    /// let handle = blaster.submit_streaming("A story, please.", |delta| {
+    ///     print!("{}", delta.text());
+    ///     ControlFlow::Continue(())
+    /// })?;
+    /// assert_eq!(handle.wait()?.text(), Some("Once upon a time"));
+    /// # Ok::<(), azure_openai_blaster::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`SubmitError`], with the request.
     pub fn submit_streaming(
@@ -271,6 +285,19 @@ impl Blaster {
     }
 
     /// Asks for embeddings and waits for them.
+    ///
+    /// ```
+    /// # use azure_openai_blaster::Blaster;
+    /// # use azure_openai_blaster::testing::{Scripted, ScriptedReply};
+    /// # let reply = serde_json::json!({"data": [{"index": 0, "embedding": [0.1, 0.2]}, {"index": 1, "embedding": [0.3, 0.4]}]});
+    /// # let service = Scripted::new(move |_| ScriptedReply::status(200).json(&reply));
+    /// # let blaster = Blaster::builder().transport(service).build()?;
+    /// use azure_openai_blaster::EmbeddingRequest;
+    ///
+    /// let embeddings = blaster.embeddings(EmbeddingRequest::new(["first text", "second text"]))?;
+    /// assert_eq!(embeddings.vectors.len(), 2); // in the order of the texts
+    /// # Ok::<(), azure_openai_blaster::Error>(())
+    /// ```
     ///
     /// # Errors
     /// What the job ended with.
@@ -378,6 +405,23 @@ impl Blaster {
     ///
     /// On a thread of this blaster (in a stream's callback, or an event hook that it calls) a wait would be a wait for
     /// itself: there it takes no more jobs, returns at once with what is left, and does not close.
+    ///
+    /// The last jobs' handles, and the event hook, may be told a moment after this returns: take results by
+    /// [`JobHandle::wait`], for [`JobHandle::try_wait`] may find none yet.
+    ///
+    /// ```
+    /// # use azure_openai_blaster::Blaster;
+    /// # use azure_openai_blaster::testing::Scripted;
+    /// # let blaster = Blaster::builder().transport(Scripted::answering("yes")).build()?;
+    /// use std::time::Duration;
+    ///
+    /// let handle = blaster.submit("Is there time?")?;
+    /// let report = blaster.drain(Duration::from_secs(30));
+    /// println!("{report}"); // how many jobs were answered, failed and left
+    /// assert!(report.is_complete());
+    /// assert_eq!(handle.wait()?.text(), Some("yes"));
+    /// # Ok::<(), azure_openai_blaster::Error>(())
+    /// ```
     pub fn drain(&self, timeout: Duration) -> DrainReport {
         let before = self.shared.with_core(|core| core.ended);
         let waits = !self.shared.is_own_worker();

@@ -36,6 +36,21 @@ mod shape;
 ///
 /// Nothing waits unless a reply asks for it. Clones share the scripts and the record, so a test keeps one and gives
 /// the other away.
+///
+/// ```
+/// use azure_openai_blaster::Blaster;
+/// use azure_openai_blaster::testing::{Scripted, ScriptedReply};
+///
+/// // A handler sees the request and makes the reply.
+/// let service = Scripted::new(|call| {
+///     let prompt = call.body["messages"][0]["content"].as_str().unwrap_or_default();
+///     ScriptedReply::text(prompt.to_uppercase())
+/// });
+/// let blaster = Blaster::builder().transport(service.clone()).build()?;
+/// assert_eq!(blaster.chat_text("hello")?, "HELLO");
+/// assert_eq!(service.calls().len(), 1);
+/// # Ok::<(), azure_openai_blaster::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Scripted(Arc<Shared>);
 
