@@ -201,6 +201,9 @@ impl Limit {
                 let now = || Box::new((self.quota.clone(), self.belief.clone()));
                 self.before = (!is_certain).then(|| before.unwrap_or_else(now));
                 self.limit_met(&refused);
+                // It may have named the end of a window that is over by now.
+                let turns = self.window.turn(self.length, self.next, self.now);
+                self.raises.skip(turns);
             }
             Some(Finding::Noise { is_certain: true }) => self.take_back(),
             Some(Finding::Noise { is_certain: false }) | None => {}
