@@ -63,17 +63,18 @@ impl Counting {
 #[derive(Clone)]
 struct Body {
     begin: &'static str,
-    part: String,
+    part: Vec<u8>,
     times: usize,
     end: &'static str,
 }
 
 impl Body {
-    fn new(length: usize, begin: &'static str, part: &str, end: &'static str) -> Self {
+    fn new(length: usize, begin: &'static str, part: impl AsRef<[u8]>, end: &'static str) -> Self {
+        let part = part.as_ref().to_vec();
         Body {
             begin,
-            part: part.to_owned(),
             times: (length - begin.len() - end.len()) / part.len(),
+            part,
             end,
         }
     }
@@ -93,9 +94,9 @@ impl Body {
         let many = self.part.repeat(at_once);
         out.write_all(self.begin.as_bytes())?;
         for _ in 0..self.times / at_once {
-            out.write_all(many.as_bytes())?;
+            out.write_all(&many)?;
         }
-        out.write_all(&many.as_bytes()[..self.part.len() * (self.times % at_once)])?;
+        out.write_all(&many[..self.part.len() * (self.times % at_once)])?;
         out.write_all(self.end.as_bytes())
     }
 }
@@ -250,7 +251,7 @@ fn a_whole_reply_takes_four_times_its_most_length_whatever_it_holds() {
 fn a_reply_that_is_read_from_a_connection_takes_four_times_its_most_length() {
     let counting = Counting::begin();
     let choice = r#"{"choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant",""#;
-    let body = |begin, part, end| Body::new(LARGE, begin, part, end);
+    let body = |begin, part: &'static str, end| Body::new(LARGE, begin, part, end);
     let calls = body(r#"{"choices":[{"message":{"tool_calls":["#, "{},", "{}]}}]}");
     let text = body(
         r#"{"choices":[{"message":{"content":""#,
@@ -258,12 +259,19 @@ fn a_reply_that_is_read_from_a_connection_takes_four_times_its_most_length() {
         "\"}}]}",
     );
     let too_long = Body::new(2 * MAX_BODY, choice, "a", "");
+    let saying = r#"{"choices":[{"finish_reason":"stop","message":{"content":""#;
+    let broken = Body::new(LARGE, saying, b"\xE4", "\"}}]}");
+    let half_broken = Body::new(LARGE, saying, b"a\xE4", "\"}}]}");
+    let halves = Body::new(LARGE, saying, br"\ud83d", "\"}}]}");
     for (name, is_answer, reply) in [
         ("tool calls", false, json(200, calls.clone(), true)),
         ("tool calls of no known length", false, json(200, calls, false)),
         ("text", true, json(200, text.clone(), true)),
         ("text of no known length", true, json(200, text, false)),
         ("too long", false, json(200, too_long, false)),
+        ("what is no UTF-8", false, json(200, broken, true)),
+        ("what is no UTF-8 by half", false, json(200, half_broken, true)),
+        ("halves of surrogate pairs", true, json(200, halves, true)),
         (
             "an error",
             false,
@@ -369,6 +377,16 @@ fn a_stream_takes_six_times_the_most_length_of_a_reply_whatever_it_holds() {
         let blaster = client(events(vec![Body::new(length, begin, part, end)], times));
         counting.check(name, STREAM, || drop(blaster.chat(ask().stream(true)).unwrap_err()));
     }
+    let broken = Body::new(LARGE_EVENT, text, b"\xE4", "\"}}]}");
+    let blaster = client(events(vec![broken.clone()], 2));
+    counting.check("what is no UTF-8", STREAM, || {
+        drop(blaster.chat(ask().stream(true)).unwrap_err())
+    });
+    let blaster = client(events(vec![broken], 2));
+    let request = RawRequest::post(Operation::ChatCompletions, r#"{"stream":true}"#);
+    counting.check("what is no UTF-8, raw", STREAM, || {
+        drop(blaster.submit_raw(request).unwrap().wait())
+    });
 }
 
 #[test]

@@ -5,8 +5,12 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::assembler::read_whole;
+use super::lenient::replaced;
 use super::{ChatMessage, Content, Delta, FinishReason, Ledger, NoText, ToolCall, ToolCallDelta, Usage};
 use crate::error::{BadReply, Error, json_fault};
+
+/// Longest text that a reply is read as: what is no UTF-8 takes up to three times its bytes.
+const MOST_TEXT: usize = 64 << 20;
 
 /// What a chat model answered, and how the answer was come by.
 ///
@@ -73,10 +77,15 @@ impl ChatCompletion {
     pub(crate) fn read(body: Vec<u8>) -> Result<Self, (Vec<u8>, BadReply)> {
         let (mut json, not_utf8) = match String::from_utf8(body) {
             Ok(json) => (json, None),
-            Err(error) => (
-                String::from_utf8_lossy(error.as_bytes()).into_owned(),
-                Some(error.into_bytes()),
-            ),
+            Err(error) => match replaced(error.as_bytes(), MOST_TEXT) {
+                Some(json) => (json, Some(error.into_bytes())),
+                None => {
+                    let body = error.into_bytes();
+                    let reason = "the reply is too large: too much of it is no UTF-8".to_owned();
+                    let bad = BadReply::new(reason, &body);
+                    return Err((body, bad));
+                }
+            },
         };
         if json.starts_with('\u{feff}') {
             json.drain(..'\u{feff}'.len_utf8());

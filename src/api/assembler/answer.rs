@@ -16,6 +16,8 @@ use crate::api::{ChatCompletion, Delta, Usage};
 pub(super) struct Answer {
     pub(super) head: Head,
     pub(super) choices: BTreeMap<u32, Draft>,
+    /// So many of them have no finish reason. Counted, for it is asked with each piece of a stream.
+    unfinished: usize,
 }
 
 impl Answer {
@@ -34,8 +36,14 @@ impl Answer {
                 keeping.budget.take_entry::<u32, Draft>(self.choices.len())?;
                 keeping.budget.take(write::CHOICE)?;
             }
-            let new = self.choices.entry(index).or_default().add(index, choice, keeping)?;
-            if let Some(mut delta) = new {
+            let draft = self.choices.entry(index).or_insert_with(|| {
+                self.unfinished += 1;
+                Draft::default()
+            });
+            let was_finished = draft.is_finished();
+            let new = draft.add(index, choice, keeping);
+            self.unfinished -= usize::from(draft.is_finished() && !was_finished);
+            if let Some(mut delta) = new? {
                 if keeping.tells {
                     delta.raw = Arc::clone(raw.get_or_insert_with(|| Arc::from(&*settled(frame.json))));
                 }
@@ -43,6 +51,11 @@ impl Answer {
             }
         }
         Ok(usage)
+    }
+
+    /// Whether all that have come, and the `expected` ones, have their finish reasons.
+    pub(super) fn is_finished(&self, expected: u32) -> bool {
+        self.unfinished == 0 && (0..expected).all(|index| self.choices.contains_key(&index))
     }
 
     /// The first choice without a finish reason, of those that have come and the `expected` ones.

@@ -141,7 +141,7 @@ impl Assembler {
     /// Whether every choice that was asked for or seen has its finish reason.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.unfinished().is_none()
+        self.answer.is_finished(self.missed())
     }
 
     /// The whole answer, once the stream has ended.
@@ -167,8 +167,13 @@ impl Assembler {
 
     /// The first choice that lacks its finish reason, or that is missed.
     fn unfinished(&self) -> Option<u32> {
+        self.answer.unfinished(self.missed())
+    }
+
+    /// So many choices are missed where they have not come.
+    fn missed(&self) -> u32 {
         let all_have_come = self.end != End::None && !self.answer.choices.is_empty();
-        self.answer.unfinished(if all_have_come { 0 } else { self.expected })
+        if all_have_come { 0 } else { self.expected }
     }
 
     fn read(&mut self, event: &str, data: &str, on: &mut impl FnMut(Step)) -> Result<(), StreamProblem> {

@@ -30,7 +30,7 @@ pub(super) fn answer(answer: &Answer) -> String {
     String::from_utf8(out.out).expect("JSON of texts is text")
 }
 
-fn write(Answer { head, choices }: &Answer, out: &mut Writer<impl Write>) {
+fn write(Answer { head, choices, .. }: &Answer, out: &mut Writer<impl Write>) {
     out.object(|answer| {
         answer.value("id", &head.id);
         answer.value("object", "chat.completion");

@@ -56,7 +56,7 @@ pub(crate) use budget::{Budget, OverBudget};
 pub(crate) use leaf::{Number, Said};
 pub(crate) use object::{Member, Object, deserialize_object, read_object};
 pub(crate) use tree::read_tree;
-pub(crate) use unicode::{Joint, Wtf8, escaped, settled};
+pub(crate) use unicode::{Joint, Wtf8, escaped, replaced, settled};
 
 mod budget;
 mod leaf;

@@ -46,6 +46,25 @@ pub(crate) fn escaped(json: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// Text with U+FFFD for what is no UTF-8, each of which takes up to three times its bytes. None where that is more than `most`.
+pub(crate) fn replaced(text: &[u8], most: usize) -> Option<String> {
+    const MARK: &str = "\u{fffd}";
+    let mark = |chunk: &std::str::Utf8Chunk<'_>| if chunk.invalid().is_empty() { "" } else { MARK };
+    let length: usize = text
+        .utf8_chunks()
+        .map(|chunk| chunk.valid().len() + mark(&chunk).len())
+        .sum();
+    if length > most {
+        return None;
+    }
+    let mut replaced = String::with_capacity(length);
+    for chunk in text.utf8_chunks() {
+        replaced.push_str(chunk.valid());
+        replaced.push_str(mark(&chunk));
+    }
+    Some(replaced)
+}
+
 /// JSON whose halves of pairs have become U+FFFD: what else reads it takes them for errors. Of its bytes none is added.
 pub(crate) fn settled(json: &str) -> Cow<'_, str> {
     let mut places = Vec::new();
@@ -295,6 +314,13 @@ mod tests {
         ] {
             assert_eq!(joined(pieces), text, "{pieces:x?}");
         }
+    }
+
+    #[test]
+    fn what_is_replaced_takes_no_more_room_than_there_is() {
+        let bytes = b"a\xE4\xB8b\xFF";
+        assert_eq!(replaced(bytes, 8).as_deref(), Some("a\u{fffd}b\u{fffd}"));
+        assert_eq!(replaced(bytes, 7), None);
     }
 
     #[test]
