@@ -5,6 +5,7 @@
 //! | 16 bytes and more | every run of 16 bytes of it and more, so that no cut brings it to light |
 //! | 8 to 15 bytes | wherever it stands whole |
 //! | under 8 bytes | where it stands as a word of its own: as part of words it would hide half of each message |
+//! | the first 4 to 8 bytes and more of one of 8 bytes and more | at the end of a text, and before `…`: there it may have been cut |
 //!
 //! In any letter case, and as it is written in JSON, URLs, forms and HTML ([`folded`](super::folded)). Encoded otherwise (as
 //! base64 or hexadecimal digits, say) or split over two fields it is not found.
@@ -20,6 +21,9 @@ use super::written;
 
 /// What stands in place of a secret.
 pub(super) const HIDDEN: &str = "(hidden)";
+
+/// What stands where a text was cut.
+const ELLIPSIS: &[u8] = "…".as_bytes();
 
 /// A shorter secret is hidden only where it is a word of its own. The configuration warns of such a key.
 pub(crate) const WORD_MAX: usize = 8;
@@ -130,6 +134,9 @@ impl Mask {
     /// Where the secrets stand.
     pub(super) fn places(&self, text: &[u8]) -> Vec<Range<usize>> {
         let mut places = Vec::new();
+        for secret in &self.secrets {
+            find_cut(text, &secret.plain, |place| places.push(place));
+        }
         if !self.may_stand_in(text) {
             return places;
         }
@@ -146,6 +153,7 @@ impl Mask {
             let folded = Folded::of(text);
             for secret in &self.secrets {
                 find(&folded.bytes, &secret.folded, |range| places.push(folded.place(range)));
+                find_cut(&folded.bytes, &secret.folded, |range| places.push(folded.place(range)));
                 if secret.plain.len() >= WORD_MAX {
                     written::find(text, &secret.plain, |range| places.push(range));
                 }
@@ -200,6 +208,26 @@ fn find(text: &[u8], secret: &[u8], mut on: impl FnMut(Range<usize>)) {
     }
 }
 
+/// Calls `on` with each place in `text` where `secret` begins and may have been cut.
+fn find_cut(text: &[u8], secret: &[u8], mut on: impl FnMut(Range<usize>)) {
+    if secret.len() < WORD_MAX {
+        return;
+    }
+    let least = (secret.len() / 2).min(runs::SHORTEST / 2);
+    let most = (secret.len() - 1).min(runs::SHORTEST - 1);
+    let mut at = |end: usize| {
+        let mut lengths = (least..=most.min(end)).rev();
+        let length = lengths.find(|length| text[end - length..end].eq_ignore_ascii_case(&secret[..*length]));
+        if let Some(length) = length {
+            on(end - length..end);
+        }
+    };
+    at(text.len());
+    if !text.is_ascii() {
+        memmem::find_iter(text, ELLIPSIS).for_each(at);
+    }
+}
+
 impl std::fmt::Debug for Mask {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Mask({} secrets)", self.secrets.len())
@@ -211,6 +239,24 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_beginning_of_a_secret_is_hidden_where_it_may_have_been_cut() {
+        let mask = Mask::of(["q7zk-wm3x9pt", "Correct-Horse-9-Battery-Staple", "hunter2"]);
+        for (text, shown) in [
+            ("the key q7zk-wm3x9p", "the key (hidden)"),
+            ("the key Q7ZK-W", "the key (hidden)"),
+            ("the key q7zk-", "the key q7zk-"),
+            ("q7zk-wm3x… (and correct-h…)", "(hidden)… (and (hidden)…)"),
+            ("q7zk-wm3x and more", "q7zk-wm3x and more"),
+            ("correct-", "(hidden)"),
+            ("correct", "correct"),
+            ("the key %71%37zk-wm3", "the key (hidden)"),
+            ("hunter…", "hunter…"),
+        ] {
+            assert_eq!(mask.hide(text), shown, "{text}");
+        }
+    }
 
     const KEY: &str = "7cAnArY0KEY1a2b3c4d5e6f7g8h9i0jAAAAAAAACOGw3LtPqZ1x2v3b4n5m6J7Q8R9S0T1U2V3W4X5Y6Z7A8";
 
@@ -225,12 +271,12 @@ mod tests {
         for (text, shown) in [
             ("", ""),
             (
-                "nothing to hide: hunter, horse, 5a7e1c3b",
-                "nothing to hide: hunter, horse, 5a7e1c3b",
+                "nothing to hide: hunter, horse, 5a7e1c3b or so",
+                "nothing to hide: hunter, horse, 5a7e1c3b or so",
             ),
             ("key 5a7e1c3b-90d2-4f68-8b1a-c0ffee123456.", "key (hidden)."),
             ("cut: 5a7e1c3b-90d2-4f68-8b1a-c0f", "cut: (hidden)"),
-            ("cut: 5a7e1c3b-90d2-", "cut: 5a7e1c3b-90d2-"),
+            ("cut: 5a7e1c3b-90d2- or so", "cut: 5a7e1c3b-90d2- or so"),
             ("tail: 8b1a-c0ffee123456", "tail: (hidden)"),
             ("KEY=5A7E1C3B-90D2-4F68-8B1A-C0FFEE123456;", "KEY=(hidden);"),
             ("incorrect-horses, Correct-Horse", "in(hidden)s, (hidden)"),
