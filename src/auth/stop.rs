@@ -1,14 +1,8 @@
 //! Tells a source of tokens that nobody waits any more.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-
-use crate::clock;
-
-/// Longest wait.
-const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 
 /// A switch that is thrown once, shared by those who wait.
 #[derive(Clone, Default)]
@@ -31,10 +25,11 @@ impl Stop {
     }
 
     /// Waits for `time`, or until nobody waits any more. True in the latter case.
-    #[cfg_attr(not(feature = "entra"), allow(dead_code))]
-    pub(crate) fn wait(&self, time: Duration) -> bool {
+    #[cfg(feature = "entra")]
+    pub(crate) fn wait(&self, time: std::time::Duration) -> bool {
+        const LONGEST: std::time::Duration = std::time::Duration::from_secs(365 * 86_400);
         // A service may name a pause beyond the end of all clocks.
-        let until = clock::now() + time.min(LONGEST);
+        let until = crate::clock::now() + time.min(LONGEST);
         let mut is_thrown = self.0.is_thrown.lock();
         while !*is_thrown && !self.0.thrown.wait_until(&mut is_thrown, until).timed_out() {}
         *is_thrown

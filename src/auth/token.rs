@@ -68,14 +68,14 @@ impl AccessToken {
     }
 
     /// Tells the issuer's time of day when it was handed out.
-    #[cfg_attr(not(feature = "entra"), allow(dead_code))]
+    #[cfg(any(test, feature = "entra"))]
     pub(super) fn told_at(mut self, wall: Option<SystemTime>) -> Self {
         self.told_at = wall;
         self
     }
 
     /// Tells which of several credentials has given it.
-    #[cfg_attr(not(feature = "entra"), allow(dead_code))]
+    #[cfg(feature = "entra")]
     pub(super) fn given_by(mut self, giver: &'static str) -> Self {
         self.giver = Some(giver);
         self

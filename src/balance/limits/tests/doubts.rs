@@ -14,6 +14,18 @@ fn refused_first(s: &mut Scenario) -> Vec<Reservation> {
     burst
 }
 
+/// Of so many that went together at `at`, the first `refused` are refused for a second, and the others are answered.
+fn together(s: &mut Scenario, count: usize, refused: usize, at: f64) {
+    let burst: Vec<_> = (0..count).map(|_| s.force(3_000.0, Mode::Sure, at)).collect();
+    for (index, sent) in burst.into_iter().enumerate() {
+        if index < refused {
+            s.refuse(sent, 1.0, at + 0.05);
+        } else {
+            s.answer(sent, at + 0.1);
+        }
+    }
+}
+
 #[test]
 fn who_refuses_one_and_admits_the_next_has_met_no_limit_and_teaches_nothing() {
     let mut s = Scenario::new(&STANDARD);
@@ -36,13 +48,7 @@ fn whoever_refuses_those_after_it_too_has_met_a_limit() {
     for (refused, surprises) in [(1, 0), (2, 1), (4, 1)] {
         let mut s = Scenario::new(&STANDARD);
         s.admitted(5, 3_000.0, 0.0);
-        for (index, sent) in refused_first(&mut s).into_iter().enumerate() {
-            if index < refused {
-                s.refuse(sent, 1.0, 5.06);
-            } else {
-                s.answer(sent, 5.1);
-            }
-        }
+        together(&mut s, 5, 1 + refused, 5.0);
         assert_eq!(s.limit.belief.surprises, surprises, "{refused} of four");
     }
 }
@@ -76,14 +82,7 @@ fn what_refusals_without_witnesses_taught_is_taken_back_when_others_show_that_it
     }
     let (_, quota, trusted) = s.belief();
     assert!(quota < 120_000.0 && !trusted, "{:?}", s.belief());
-    let burst: Vec<_> = (0..4).map(|_| s.force(3_000.0, Mode::Sure, 20.0)).collect();
-    for (index, sent) in burst.into_iter().enumerate() {
-        if index == 0 {
-            s.refuse(sent, 1.0, 20.05);
-        } else {
-            s.answer(sent, 20.1);
-        }
-    }
+    together(&mut s, 4, 1, 20.0);
     assert_eq!(s.belief(), (Bucket, 120_000.0, true));
 }
 
@@ -114,18 +113,11 @@ fn two_lone_refusals_teach_nothing_where_no_bucket_admits_what_went_between() {
 }
 
 #[test]
-fn of_two_witnesses_against_one_it_is_a_limit_that_may_be_taken_back() {
+fn what_as_many_witnesses_gainsay_as_bear_out_may_be_taken_back() {
     let mut s = Scenario::standard(120_000);
     s.admitted(5, 3_000.0, 0.0);
     for (at, refused) in [(5.0, 3), (15.0, 5)] {
-        let burst: Vec<_> = (0..5).map(|_| s.force(3_000.0, Mode::Sure, at)).collect();
-        for (index, sent) in burst.into_iter().enumerate() {
-            if index < refused {
-                s.refuse(sent, 1.0, at + 0.05);
-            } else {
-                s.answer(sent, at + 0.1);
-            }
-        }
+        together(&mut s, 5, refused, at);
         // Two of four witnesses refused; then all four.
         assert_eq!(s.limit.before.is_some(), refused == 3, "{refused} of five");
     }
@@ -244,14 +236,7 @@ fn a_quota_that_noise_has_taught_is_unknown_again() {
     let alone = s.send(3_000.0, 1.0);
     s.refuse(alone, 1.0, 1.05);
     assert!(s.limit.quota.is_known());
-    let burst: Vec<_> = (0..4).map(|_| s.force(3_000.0, Mode::Sure, 20.0)).collect();
-    for (index, sent) in burst.into_iter().enumerate() {
-        if index == 0 {
-            s.refuse(sent, 1.0, 20.05);
-        } else {
-            s.answer(sent, 20.1);
-        }
-    }
+    together(&mut s, 4, 1, 20.0);
     assert!(!s.limit.quota.is_known());
 }
 
