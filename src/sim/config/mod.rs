@@ -86,7 +86,15 @@ impl SimConfig {
     /// # Errors
     /// [`SimConfigError`], naming the line or the key, what stands there, and what may.
     pub fn from_json(text: &str) -> Result<Self, SimConfigError> {
-        let config: SimConfig = serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(text))?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if text.trim().is_empty() {
+            return Err(SimConfigError::value(
+                "the whole text",
+                text,
+                "an object with a list of `deployments`",
+            ));
+        }
+        let config: SimConfig = serde_json::from_str(text)?;
         config.check()?;
         Ok(config)
     }
@@ -215,6 +223,10 @@ mod tests {
     #[test]
     fn a_bad_value_is_named_with_its_key_and_what_is_allowed() {
         let rows: &[(&str, &[&str])] = &[
+            (
+                "\u{feff} \n",
+                &["the whole text: an object with a list of `deployments` is needed"],
+            ),
             (
                 r#"{"deployments": []}"#,
                 &["deployments: at least one deployment is needed, not none"],
